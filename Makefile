@@ -1,0 +1,41 @@
+# Everything a newcomer types. Needs only Python 3.11+, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+WORKERS ?= 6
+
+.PHONY: demo test lint bench fuzz clean
+
+demo: $(BIN)/carpool  ## two zones, a client, four ways to die
+	@$(BIN)/carpool lab demo
+
+test: lint  ## lint, types, and every test this machine can run
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(BIN)/carpool  ## outages beside ucarp's, medians of five (needs root and ucarp)
+	@$(BIN)/python -m bench.outage
+
+fuzz: $(VENV)/.dev  ## the receive path against five million mutated frames
+	@$(BIN)/python tests/carp/fuzz.py --frames 5000000
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'carpool needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo 'no venv module: on Debian and Ubuntu, apt install python3-venv' >&2; exit 1; }
+
+$(BIN)/carpool: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/carpool
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
