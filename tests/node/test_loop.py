@@ -1,0 +1,334 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sized
+from pathlib import Path
+
+import pytest
+
+from carpool.node.loop import Loop
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    left, right = socket.socketpair()
+    with left, right:
+        yield left, right
+
+
+def run_for(loop: Loop, duration_ns: int) -> None:
+    guard = loop.call_at(loop.now() + duration_ns, loop.stop)
+    loop.run()
+    guard.cancel()
+
+
+def run_until(loop: Loop, filled: Sized, seconds: int = 5) -> None:
+    """Run until the collection is not empty."""
+    deadline = loop.now() + seconds * 1000 * MS
+    while not len(filled):
+        assert loop.now() < deadline, "waited in vain"
+        run_for(loop, MS)
+
+
+def test_timers_run_in_order_of_instant_then_of_setting(loop: Loop) -> None:
+    ran: list[str] = []
+    at = loop.now() + 5 * MS
+    loop.call_at(at + MS, lambda: ran.append("later"))
+    for name in "abcdefgh":
+        loop.call_at(at, lambda name=name: ran.append(name))  # type: ignore[misc]
+    loop.call_at(at + 2 * MS, loop.stop)
+    loop.run()
+    assert ran == [*"abcdefgh", "later"]
+
+
+def test_a_timer_is_never_early(loop: Loop) -> None:
+    at = loop.now() + 3_300_000
+    loop.call_at(at, loop.stop)
+    loop.run()
+    assert 0 <= loop.now() - at < 500 * MS
+
+
+def test_a_cancelled_timer_does_not_run_and_can_be_set_again(loop: Loop) -> None:
+    ran: list[str] = []
+    cancelled = loop.call_at(loop.now(), lambda: ran.append("cancelled"))
+    cancelled.cancel()
+    cancelled.cancel()
+    assert cancelled.when is None
+    again = loop.call_at(loop.now(), lambda: ran.append("again"))
+    again.cancel()
+    again.reschedule(loop.now() + MS)
+    run_for(loop, 5 * MS)
+    assert ran == ["again"]
+    assert again.when is None
+
+
+def test_a_moved_timer_runs_once_at_its_last_instant(loop: Loop) -> None:
+    ran: list[int] = []
+    start = loop.now()
+    timer = loop.call_at(start + MS, lambda: ran.append(loop.now() - start))
+    timer.reschedule(start + 10 * MS)
+    run_for(loop, 15 * MS)
+    assert len(ran) == 1
+    assert ran[0] >= 10 * MS
+
+
+def test_a_timer_may_set_itself_from_its_own_callback(loop: Loop) -> None:
+    ran: list[int] = []
+
+    def tick() -> None:
+        ran.append(loop.now())
+        if len(ran) == 3:
+            loop.stop()
+        timer.reschedule(loop.now() + MS)
+
+    timer = loop.call_at(loop.now(), tick)
+    loop.run()
+    assert len(ran) == 3
+
+
+def test_a_timer_cancelled_by_one_of_the_same_instant_does_not_run(loop: Loop) -> None:
+    ran: list[str] = []
+    second = loop.call_at(loop.now(), lambda: ran.append("cancelled"))
+    at = loop.now() + MS
+    loop.call_at(at, second.cancel)
+    second.reschedule(at)
+    run_for(loop, 4 * MS)
+    assert ran == []
+
+
+def test_a_million_moves_leave_no_pile_of_garbage(loop: Loop) -> None:
+    timers = [loop.call_at(loop.now() + 3600_000 * MS, loop.stop) for _ in range(10)]
+    for index in range(20_000):
+        timers[index % 10].reschedule(loop.now() + 3600_000 * MS + index)
+    assert len(loop._timers._heap) < 200
+    for timer in timers:
+        timer.cancel()
+    run_for(loop, MS)
+    assert len(loop._timers._heap) < 200
+
+
+def test_a_timer_that_keeps_asking_for_the_past_does_not_starve_the_sockets(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    spin = loop.call_at(0, lambda: spin.reschedule(0))
+    loop.watch(pair[1], loop.stop)
+    pair[0].send(b"x")
+    loop.run()
+
+
+def test_what_is_queued_is_read_before_a_late_timer_acts(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    order: list[str] = []
+
+    def read() -> None:
+        order.append(pair[1].recv(100).decode())
+
+    def timer() -> None:
+        order.append("timer")
+        loop.stop()
+
+    loop.watch(pair[1], read)
+    loop.call_at(loop.now() + MS, timer)
+    time.sleep(0.003)  # stalled: the timer is late by now
+    pair[0].send(b"frame")
+    loop.run()
+    assert order == ["frame", "timer"]
+
+
+STOPPED_WHILE_WAITING = """
+    import os, socket, sys
+    from carpool.node.loop import Loop
+
+    loop = Loop()
+    frames = socket.socket(fileno=int(sys.argv[1]))
+    timer = loop.call_at(loop.now() + 200_000_000, lambda: (print("timer"), loop.stop()))
+    loop.watch(frames, lambda: print(frames.recv(100).decode()))
+    print("waiting", flush=True)
+    loop.run()
+"""
+
+
+def test_a_process_stopped_inside_its_poll_reads_before_its_timer_acts(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """After SIGCONT the interrupted epoll_wait gives up for its deadline and reports nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(STOPPED_WHILE_WAITING), str(pair[1].fileno())],
+        stdout=subprocess.PIPE,
+        pass_fds=[pair[1].fileno()],
+        text=True,
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "waiting\n"
+            wait_until(lambda: process_state(child.pid) == "S")
+            os.kill(child.pid, signal.SIGSTOP)
+            wait_until(lambda: process_state(child.pid) == "T")
+            pair[0].send(b"frame")
+            time.sleep(0.3)  # past the timer's instant
+            os.kill(child.pid, signal.SIGCONT)
+            assert child.stdout.read() == "frame\ntimer\n"
+        finally:
+            child.kill()
+
+
+def test_a_descriptor_unwatched_in_its_own_round_is_not_called(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    called: list[str] = []
+
+    def first(name: str, other: socket.socket) -> None:
+        called.append(name)
+        loop.unwatch(other)
+
+    loop.watch(pair[0], lambda: first("left", pair[1]))
+    loop.watch(pair[1], lambda: first("right", pair[0]))
+    pair[0].send(b"x")
+    pair[1].send(b"x")
+    loop.call_at(loop.now(), loop.stop)
+    loop.run()
+    assert len(called) == 1
+
+
+def test_a_reused_descriptor_number_does_not_inherit_the_event(loop: Loop) -> None:
+    called: list[str] = []
+    pipes = [os.pipe(), os.pipe()]
+    quiet_reader, quiet_writer = os.pipe()
+
+    def replace_other(mine: int, other: int) -> None:
+        called.append("first")
+        loop.unwatch(mine)
+        loop.unwatch(other)
+        os.dup2(quiet_reader, other)
+        loop.watch(other, lambda: called.append("new"))
+
+    (reader0, writer0), (reader1, writer1) = pipes
+    loop.watch(reader0, lambda: replace_other(reader0, reader1))
+    loop.watch(reader1, lambda: replace_other(reader1, reader0))
+    os.write(writer0, b"x")
+    os.write(writer1, b"x")
+    loop.call_at(loop.now(), loop.stop)
+    loop.run()
+    assert called == ["first"]
+    for fd in (reader0, reader1, writer0, writer1, quiet_reader, quiet_writer):
+        os.close(fd)
+
+
+def test_stop_leaves_what_is_behind_it_to_the_next_run(loop: Loop) -> None:
+    ran: list[str] = []
+    loop.call_at(loop.now(), loop.stop)
+    loop.call_at(loop.now(), lambda: ran.append("behind"))
+    loop.run()
+    assert ran == []
+    loop.call_at(loop.now(), loop.stop)
+    loop.run()
+    assert ran == ["behind"]
+
+
+def test_a_callback_that_raises_is_loud(loop: Loop) -> None:
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    loop.call_at(loop.now(), bug)
+    with pytest.raises(ZeroDivisionError):
+        loop.run()
+
+
+def test_signals_wake_the_loop_and_close_gives_them_back() -> None:
+    def mine(signum: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGUSR1, mine)
+    try:
+        loop = Loop()
+        got: list[str] = []
+        loop.on_signal(signal.SIGUSR1, lambda: got.append("replaced"))
+        loop.on_signal(signal.SIGUSR1, lambda: got.append("usr1"))
+        loop.on_signal(signal.SIGUSR2, loop.stop)
+        sender = subprocess.Popen(["/bin/sh", "-c", f"kill -USR2 {os.getpid()}"])
+        os.kill(os.getpid(), signal.SIGUSR1)
+        loop.run()
+        sender.wait()
+        loop.close()
+        assert got == ["usr1"]
+        assert signal.getsignal(signal.SIGUSR1) is mine
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_children_report_exit_code_or_signal(loop: Loop) -> None:
+    codes: dict[str, int] = {}
+
+    def note(name: str, code: int) -> None:
+        codes[name] = code
+        if len(codes) == 3:
+            loop.stop()
+
+    for name, script in {
+        "ok": "exit 0",
+        "seven": "sleep 0.01; exit 7",
+        "killed": "kill -9 $$",
+    }.items():
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", script], os.environ)
+        loop.on_child(pid, lambda code, name=name: note(name, code))  # type: ignore[misc]
+    loop.run()
+    assert codes == {"ok": 0, "seven": 7, "killed": -9}
+
+
+def test_a_child_that_ended_before_it_was_registered_is_reported(loop: Loop) -> None:
+    codes: list[int] = []
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], os.environ)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    run_for(loop, MS)  # its SIGCHLD has come and gone
+    loop.on_child(pid, codes.append)
+    run_until(loop, codes)
+    assert codes == [3]
+
+
+def test_children_of_others_are_left_alone(loop: Loop) -> None:
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 5"], os.environ)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    run_for(loop, MS)
+    assert os.waitpid(pid, 0)[1] == 5 << 8
+
+
+def test_an_inherited_ignored_sigchld_does_not_lose_the_status() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        loop = Loop()
+        codes: list[int] = []
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 4"], os.environ)
+        loop.on_child(pid, codes.append)
+        run_until(loop, codes)
+        loop.close()
+        assert codes == [4]
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def process_state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
