@@ -1,0 +1,53 @@
+"""What a virtual host asks of the machine it runs on, in the order in which it must happen."""
+
+from dataclasses import dataclass
+
+from carpool.carp.election import Event, State
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The advertisement behind a transition: its sender (packed, 4 or 16 bytes) and interval."""
+
+    source: bytes
+    interval: int
+    """Nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The state changed; the effects of the change follow."""
+
+    previous: State
+    state: State
+    event: Event
+    heard: Heard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddAddresses:
+    """Put the virtual addresses on the interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAddresses:
+    """Take the virtual addresses off.
+
+    What follows is a promise that they are gone: if this takes time, the effects behind it wait.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """Send this 36-byte advertisement over IP `family`, 4 or 6."""
+
+    family: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Send a gratuitous ARP or neighbour advertisement for every virtual address."""
+
+
+Effect = Transition | AddAddresses | RemoveAddresses | Advertise | Announce

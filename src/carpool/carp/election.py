@@ -1,0 +1,157 @@
+"""Who is master: the whole election of CARP, as one table.
+
+A virtual host is in one of three states. INIT: the link is down, or the group is stopped; it
+neither speaks nor listens. BACKUP: it listens, and takes over when nobody is heard for the
+master-down time. MASTER: it holds the addresses and advertises once per interval.
+
+Of two masters the one that advertises *faster* wins: a smaller interval (advbase + advskew/256)
+is a higher rank. Every advertisement heard is therefore first compared with our own interval
+and becomes one of the events below; then the table says what happens. A pair of state and event
+that the table does not list changes nothing.
+
+Where implementations differ, we do what ends with one master beside all of them; each such row
+says how. The machine that walks this table is `carpool.carp.virtualhost`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+
+class State(StrEnum):
+    """What a virtual host is. The value is its public name."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+
+
+class Event(Enum):
+    """What can happen to a virtual host. The value says so in words, for the log."""
+
+    START = "started"
+    STOP = "stopped"
+    LINK_LOST = "the link is down"
+    LINK_BACK = "the link is up again"
+    YIELD = "told to give up mastership"
+
+    MASTER_DOWN = "no master heard"
+    ADVERTISEMENT_DUE = "time to advertise"
+    LAPSED = "was paused for so long that a backup has taken over"
+
+    FASTER = "a faster advertisement"
+    TIE_LOST = "an equally fast advertisement from a lower address"
+    TIE_WON = "an equally fast advertisement from a higher address"
+    SLOWER = "a slower advertisement"
+    PREEMPTIBLE = "a slower advertisement, and we preempt"
+    TOO_SLOW = "an advertisement slower than our own patience"
+    OVERRULED = "a slower advertisement, while a faster master rules"
+    BOW_OUT = "the master's bow-out"
+
+
+class Action(Enum):
+    """What a row does, in order. `VirtualHost` has one method for each."""
+
+    ADD_ADDRESSES = auto()
+    REMOVE_ADDRESSES = auto()
+    ADVERTISE = auto()
+    """Send an advertisement now and every interval from now on."""
+    ANNOUNCE = auto()
+    """Gratuitous ARP / neighbour advertisement now, and again two advertisements later."""
+    REASSERT = auto()
+    """Answer a rival: advertise and announce at once, a bounded number of times per interval."""
+    CONCEDE = auto()
+    """One last advertisement, slower than the winner's, so that the winner announces again."""
+    SAY_BOW_OUT = auto()
+    """Advertise 255/255: a backup may take over at once."""
+    AWAIT_MASTER = auto()
+    """Start the master-down timer afresh."""
+    CUT_WAIT = auto()
+    """Let the master-down timer run out in a moment, the fastest backup's first."""
+    STAND_BACK = auto()
+    """Do not preempt for a while, so that another node can take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule: in this state, on this event, do these things in order and be in that state."""
+
+    state: State
+    event: Event
+    next: State
+    actions: tuple[Action, ...]
+
+
+_S, _E, _A = State, Event, Action
+
+ROWS: tuple[Row, ...] = (
+    # Always BACKUP first. An address left behind by a crash goes before anything else.
+    Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
+    Row(_S.INIT, _E.LINK_BACK, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    #
+    # BACKUP: whoever advertises at our speed or faster is the master.
+    Row(_S.BACKUP, _E.FASTER, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    Row(_S.BACKUP, _E.TIE_LOST, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    Row(_S.BACKUP, _E.TIE_WON, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    Row(_S.BACKUP, _E.SLOWER, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    # A master in the middle of yielding to a faster one is nobody's reason to take over.
+    Row(_S.BACKUP, _E.OVERRULED, _S.BACKUP, ()),
+    # All peers take over on a bow-out at once, and several backups then all do so: we let the
+    # fastest be heard first, 0 to 3.9 ms.
+    Row(_S.BACKUP, _E.BOW_OUT, _S.BACKUP, (_A.CUT_WAIT,)),
+    Row(
+        _S.BACKUP,
+        _E.MASTER_DOWN,
+        _S.MASTER,
+        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
+    ),
+    Row(
+        _S.BACKUP,
+        _E.PREEMPTIBLE,
+        _S.MASTER,
+        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
+    ),
+    Row(
+        _S.BACKUP,
+        _E.TOO_SLOW,
+        _S.MASTER,
+        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
+    ),
+    Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),
+    Row(_S.BACKUP, _E.STOP, _S.INIT, ()),
+    #
+    # MASTER: yield to the faster, the address off before the last word.
+    Row(_S.MASTER, _E.ADVERTISEMENT_DUE, _S.MASTER, (_A.ADVERTISE,)),
+    Row(
+        _S.MASTER,
+        _E.FASTER,
+        _S.BACKUP,
+        (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER),
+    ),
+    # Equal intervals: kernels yield whenever they hear one, ucarp yields from the higher address.
+    # We follow ucarp. Its last word before yielding is an equal advertisement, on which a kernel
+    # yields as well, and nobody rules for 3 s; ours is slower, so both kinds of winner stay.
+    Row(
+        _S.MASTER,
+        _E.TIE_LOST,
+        _S.BACKUP,
+        (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER),
+    ),
+    Row(_S.MASTER, _E.TIE_WON, _S.MASTER, (_A.REASSERT,)),
+    Row(_S.MASTER, _E.SLOWER, _S.MASTER, (_A.REASSERT,)),
+    Row(_S.MASTER, _E.PREEMPTIBLE, _S.MASTER, (_A.REASSERT,)),
+    Row(_S.MASTER, _E.TOO_SLOW, _S.MASTER, (_A.REASSERT,)),
+    Row(_S.MASTER, _E.BOW_OUT, _S.MASTER, (_A.REASSERT,)),
+    # Silent for longer than a backup's patience: another has the address by now. Not one stale
+    # advertisement; listen first.
+    Row(_S.MASTER, _E.LAPSED, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
+    Row(_S.MASTER, _E.LINK_LOST, _S.INIT, (_A.REMOVE_ADDRESSES,)),
+    Row(
+        _S.MASTER,
+        _E.YIELD,
+        _S.BACKUP,
+        (_A.REMOVE_ADDRESSES, _A.SAY_BOW_OUT, _A.STAND_BACK, _A.AWAIT_MASTER),
+    ),
+    Row(_S.MASTER, _E.STOP, _S.INIT, (_A.REMOVE_ADDRESSES, _A.SAY_BOW_OUT)),
+)
+
+TABLE: dict[tuple[State, Event], Row] = {(row.state, row.event): row for row in ROWS}

@@ -1,0 +1,52 @@
+"""From whatever the network delivers to the virtual host that it is meant for.
+
+A receiver belongs to one interface and multicast group, and knows the virtual hosts there by
+vhid. What it is given either reaches its virtual host as a valid advertisement or is a named
+rejection, counted: on the virtual host if it concerns one, else here. It never raises.
+"""
+
+from collections import Counter
+
+from carpool.carp.packet import GROUP_V4, GROUP_V6, TTL, Datagram
+from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.wire import Rejection, decode
+
+
+class Receiver:
+    """The virtual hosts of one interface, found by vhid."""
+
+    def __init__(self, group_v4: bytes = GROUP_V4) -> None:
+        """Make a receiver for an IPv4 multicast group (4 bytes) and IPv6's ff02::12."""
+        self.hosts: dict[int, VirtualHost] = {}
+        self.rejections: Counter[Rejection] = Counter()
+        self._groups = {4: group_v4, 6: GROUP_V6}
+
+    def add(self, host: VirtualHost) -> None:
+        """Let `host` hear what is sent to its vhid. One vhid can be there once: `ValueError`."""
+        vhid = host.settings.vhid
+        if vhid in self.hosts:
+            raise ValueError(f"vhid {vhid} is already in use on this network")
+        self.hosts[vhid] = host
+
+    def receive(self, datagram: Datagram | Rejection, now: int) -> VirtualHost | Rejection:
+        """Deliver a datagram, or count why it never became one.
+
+        Return the virtual host that took it, whose timer and effects may have changed.
+        """
+        if isinstance(datagram, Rejection):
+            return self._reject(datagram)
+        if datagram.ttl != TTL:
+            return self._reject(Rejection.TTL)
+        if datagram.destination != self._groups[datagram.family]:
+            return self._reject(Rejection.DESTINATION)
+        advertisement = decode(datagram.payload)
+        if isinstance(advertisement, Rejection):
+            return self._reject(advertisement)
+        host = self.hosts.get(advertisement.vhid)
+        if host is None:
+            return self._reject(Rejection.VHID)
+        return host.receive(datagram, advertisement, now) or host
+
+    def _reject(self, rejection: Rejection) -> Rejection:
+        self.rejections[rejection] += 1
+        return rejection

@@ -1,0 +1,352 @@
+"""One virtual host (one vhid): walks the election table, as bytes and time go in.
+
+::
+
+    host.start(now)                    the owner of the clock says what happens ...
+    host.receive(datagram, advertisement, now)
+    host.handle_timer(now)             ... and calls this when timer() has come;
+    host.timer()                       when to call handle_timer, or None
+    host.next_effect()                 what to do now, one by one, in order, or None
+
+`now` is in nanoseconds of one monotonic clock and never goes backwards.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from carpool.carp import timing
+from carpool.carp.auth import Address, Authenticator
+from carpool.carp.effects import (
+    AddAddresses,
+    Advertise,
+    Announce,
+    Effect,
+    Heard,
+    RemoveAddresses,
+    Transition,
+)
+from carpool.carp.election import TABLE, Action, Event, State
+from carpool.carp.packet import Datagram
+from carpool.carp.wire import Advertisement, Rejection
+
+STAND_BACK_TIME = 3 * timing.SECOND
+"""How long a node that was told to yield does not preempt (ucarp sleeps 3 s on SIGUSR2)."""
+
+REASSERTIONS = 3
+"""Answers to rivals between two regular advertisements. Two masters settle within one; the limit
+keeps a forger from making us shout."""
+
+ANNOUNCE_AGAIN_AFTER = 2
+"""Advertisements until the second announcement, for switches that missed the first (ucarp)."""
+
+_COUNTER_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a virtual host is configured to be: the field's own names and units.
+
+    advbase in seconds (0-255), advskew in 1/256 s (0-255), `dead_ratio` in intervals (1-255).
+    """
+
+    vhid: int
+    addresses: tuple[Address, ...]
+    password: bytes
+    advbase: int = 1
+    advskew: int = 0
+    preempt: bool = False
+    dead_ratio: int = 3
+
+    def __repr__(self) -> str:
+        """Name the group without its password."""
+        return f"Settings(vhid={self.vhid}, advbase={self.advbase}, advskew={self.advskew})"
+
+
+class VirtualHost:
+    """The CARP state machine of one vhid. It touches nothing but itself."""
+
+    def __init__(self, settings: Settings, *, sources: Mapping[int, bytes], counter: int) -> None:
+        """Make a virtual host in state INIT.
+
+        `sources`: our own real address for each IP family we speak (4, 6), packed: it breaks
+        ties. `counter`: a random 64-bit number to start the advertisements' counter from.
+        """
+        self.settings = settings
+        self.sources = dict(sources)
+        self.state = State.INIT
+        self.rejections: Counter[Rejection] = Counter()
+        self.master: bytes | None = None
+        """Source address of the last advertisement that kept us BACKUP."""
+        self._demoted = False
+        self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
+        self._families = sorted({address.version for address in settings.addresses})
+        self._counter = counter & _COUNTER_MASK
+        self._effects: deque[Effect] = deque()
+        self._heard: tuple[Advertisement, Datagram] | None = None
+        self._master_down_at: int | None = None
+        self._advertise_at: int | None = None
+        self._advertised_at = 0
+        self._announce_after: int | None = None
+        self._reassertions_left = REASSERTIONS
+        self._stand_back_until = 0
+        self._ruler: dict[int, bytes] = {}
+        self._ruler_until = 0
+        self._ipv4_decides_until = 0
+
+    # What the outside asks.
+
+    @property
+    def advskew(self) -> int:
+        """The advskew that we advertise, 1/256 s: at least 240 while demoted."""
+        own = self.settings.advskew
+        return max(own, timing.DEMOTED_ADVSKEW) if self._demoted else own
+
+    @property
+    def interval(self) -> int:
+        """Our advertisement interval, nanoseconds."""
+        return timing.interval(self.settings.advbase, self.advskew)
+
+    @property
+    def master_down_time(self) -> int:
+        """How long we hear nothing before we take over, nanoseconds."""
+        settings = self.settings
+        return timing.master_down_time(settings.advbase, self.advskew, settings.dead_ratio)
+
+    def timer(self) -> int | None:
+        """Return the instant at which `handle_timer` wants to be called, or None."""
+        if self.state is State.MASTER:
+            return self._advertise_at
+        return self._master_down_at if self.state is State.BACKUP else None
+
+    def next_effect(self) -> Effect | None:
+        """Return the next thing to do, or None when there is none left."""
+        return self._effects.popleft() if self._effects else None
+
+    # What the outside tells.
+
+    def start(self, now: int) -> None:
+        """Begin as BACKUP, whatever there was before."""
+        self._fire(Event.START, now)
+
+    def stop(self, now: int) -> None:
+        """Leave: as master, addresses off and bow out."""
+        self._fire(Event.STOP, now)
+
+    def link_lost(self, now: int) -> None:
+        """Fall silent: the interface lost its carrier or went away."""
+        self._fire(Event.LINK_LOST, now)
+
+    def link_back(self, now: int) -> None:
+        """Begin again as BACKUP: the interface has its carrier again."""
+        self._fire(Event.LINK_BACK, now)
+
+    def yield_mastership(self, now: int) -> None:
+        """Hand the addresses to another node, if we hold them, and stand back for 3 s."""
+        self._fire(Event.YIELD, now)
+
+    def set_demoted(self, demoted: bool, now: int) -> None:
+        """Advertise with an advskew of at least 240 from now on, or no longer.
+
+        A master says so at once, so that a preempting peer need not wait for it.
+        """
+        if demoted != self._demoted:
+            self._demoted = demoted
+            if self.state is State.MASTER:
+                self._fire(Event.ADVERTISEMENT_DUE, now)
+
+    def handle_timer(self, now: int) -> None:
+        """Do what is due. Calling it too early does nothing."""
+        if self._lapsed(now):
+            return
+        due = self.timer()
+        if due is not None and now >= due:
+            is_master = self.state is State.MASTER
+            self._fire(Event.ADVERTISEMENT_DUE if is_master else Event.MASTER_DOWN, now)
+
+    def receive(
+        self, datagram: Datagram, advertisement: Advertisement, now: int
+    ) -> Rejection | None:
+        """Take an advertisement for our vhid. Return why it was rejected, or None.
+
+        The caller has checked TTL, destination, length and checksum: `carpool.carp.receiver`.
+        """
+        rejection = self._judge(datagram, advertisement)
+        if rejection is not None:
+            self.rejections[rejection] += 1
+            return rejection
+        self._lapsed(now)
+        self._heard = (advertisement, datagram)
+        self._fire(self._classify(datagram, advertisement, now), now)
+        self._heard = None
+        if datagram.family == 4:
+            self._ipv4_decides_until = now + self.master_down_time
+        self.handle_timer(now)
+        return None
+
+    # Events.
+
+    def _judge(self, datagram: Datagram, advertisement: Advertisement) -> Rejection | None:
+        if self.state is State.INIT:
+            return Rejection.INACTIVE
+        if datagram.source == self.sources.get(datagram.family):
+            return Rejection.OWN
+        if not self._authenticator.verify(advertisement):
+            return Rejection.AUTHENTICATION
+        return None
+
+    def _classify(self, datagram: Datagram, advertisement: Advertisement, now: int) -> Event:
+        """Turn an advertisement into an event: compare its interval with ours."""
+        own, theirs = self.interval, advertisement.interval
+        if advertisement.is_bow_out:
+            return self._unless_overruled(Event.BOW_OUT, datagram, now)
+        if self.state is State.BACKUP and now < self._stand_back_until:
+            return Event.FASTER  # While we stand back everyone outranks us.
+        if theirs < own:
+            return Event.FASTER
+        if theirs == own:
+            return Event.TIE_LOST if self._loses_tie(datagram, now) else Event.TIE_WON
+        # OpenBSD skips this test at advbase 0, where the own patience is not in whole seconds.
+        if self.settings.advbase and theirs > self.master_down_time:
+            return self._unless_overruled(Event.TOO_SLOW, datagram, now)
+        if self.settings.preempt:
+            return self._unless_overruled(Event.PREEMPTIBLE, datagram, now)
+        return Event.SLOWER
+
+    def _unless_overruled(self, event: Event, datagram: Datagram, now: int) -> Event:
+        """Pass `event` on, unless it comes from a lesser master while we know a greater one."""
+        if self.state is not State.BACKUP or now >= self._ruler_until:
+            return event
+        ruler = self._ruler.get(datagram.family)
+        return event if ruler in (None, datagram.source) else Event.OVERRULED
+
+    def _loses_tie(self, datagram: Datagram, now: int) -> bool:
+        """Tell whether we yield to an equally fast advertisement: the higher address does.
+
+        Higher as ucarp compares: the raw address read as a little-endian number, so that
+        10.0.1.5 counts as lower than 10.0.0.9. A virtual host that speaks both families lets
+        IPv4 decide while it is heard, lest each family's loser be a different node.
+        """
+        own = self.sources.get(datagram.family)
+        if own is None:
+            return True  # We hear more than we can say: let the one that speaks rule.
+        if datagram.family == 6 and now < self._ipv4_decides_until:
+            return False
+        return own[::-1] > datagram.source[::-1]
+
+    def _lapsed(self, now: int) -> bool:
+        """As a master that was paused past the backups' patience, step down. Tell whether."""
+        settings = self.settings
+        patience = timing.lapse_time(settings.advbase, self.advskew, settings.dead_ratio)
+        # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
+        patience = max(patience, self.interval * 3 // 2)
+        if self.state is not State.MASTER or now - self._advertised_at < patience:
+            return False
+        self._fire(Event.LAPSED, now)
+        return True
+
+    def _fire(self, event: Event, now: int) -> None:
+        row = TABLE.get((self.state, event))
+        if row is None:
+            return
+        previous, self.state = self.state, row.next
+        if row.next is not previous:
+            self._effects.append(Transition(previous, row.next, event, self._heard_in_short()))
+        for action in row.actions:
+            self._ACTIONS[action](self, now)
+
+    def _heard_in_short(self) -> Heard | None:
+        if self._heard is None:
+            return None
+        advertisement, datagram = self._heard
+        return Heard(datagram.source, advertisement.interval)
+
+    # Actions, one method for each.
+
+    def _add_addresses(self, _now: int) -> None:
+        self._effects.append(AddAddresses())
+
+    def _remove_addresses(self, _now: int) -> None:
+        self._announce_after = None
+        self._effects.append(RemoveAddresses())
+
+    def _advertise(self, now: int) -> None:
+        # From the instant it was due, not from now: lateness must not add up.
+        due = self._advertise_at
+        on_time = due is not None and due <= now < due + self.interval
+        self._advertise_at = (due if on_time and due is not None else now) + self.interval
+        self._reassertions_left = REASSERTIONS
+        self._speak(now)
+        if self._announce_after is not None:
+            self._announce_after -= 1
+            if self._announce_after == 0:
+                self._announce_after = None
+                self._effects.append(Announce())
+
+    def _announce(self, _now: int) -> None:
+        self._announce_after = ANNOUNCE_AGAIN_AFTER
+        self._effects.append(Announce())
+
+    def _reassert(self, now: int) -> None:
+        if self._reassertions_left:
+            self._reassertions_left -= 1
+            self._speak(now)
+            self._announce(now)
+
+    def _concede(self, _now: int) -> None:
+        """Say one last word that no winner can take for a stronger or equal rival's."""
+        if self._heard is None:
+            return
+        winner, _ = self._heard
+        own = timing.ticks(self.settings.advbase, self.advskew)
+        slower = max(own, timing.ticks(winner.advbase, winner.advskew) + 1)
+        self._send(*divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256))
+
+    def _say_bow_out(self, _now: int) -> None:
+        self._send(255, 255)
+
+    def _await_master(self, now: int) -> None:
+        self._advertise_at = None
+        self._master_down_at = max(now, self._stand_back_until) + self.master_down_time
+        if self._heard is not None:
+            _, datagram = self._heard
+            if now >= self._ruler_until:
+                self._ruler.clear()
+            self._ruler[datagram.family] = self.master = datagram.source
+            self._ruler_until = self._master_down_at
+
+    def _cut_wait(self, now: int) -> None:
+        self._ruler_until = now
+        soon = now + timing.takeover_wait(self.advskew)
+        self._master_down_at = min(soon, self._master_down_at or soon)
+
+    def _stand_back(self, now: int) -> None:
+        self._stand_back_until = now + STAND_BACK_TIME
+
+    # Speaking.
+
+    def _speak(self, now: int) -> None:
+        self._advertised_at = now
+        self._send(self.settings.advbase, self.advskew)
+
+    def _send(self, advbase: int, advskew: int) -> None:
+        vhid = self.settings.vhid
+        for family in self._families:
+            self._counter = (self._counter + 1) & _COUNTER_MASK
+            digest = self._authenticator.digest(self._counter)
+            advertisement = Advertisement(vhid, advbase, advskew, self._counter, digest)
+            self._effects.append(Advertise(family, advertisement.encode()))
+
+    _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {
+        Action.ADD_ADDRESSES: _add_addresses,
+        Action.REMOVE_ADDRESSES: _remove_addresses,
+        Action.ADVERTISE: _advertise,
+        Action.ANNOUNCE: _announce,
+        Action.REASSERT: _reassert,
+        Action.CONCEDE: _concede,
+        Action.SAY_BOW_OUT: _say_bow_out,
+        Action.AWAIT_MASTER: _await_master,
+        Action.CUT_WAIT: _cut_wait,
+        Action.STAND_BACK: _stand_back,
+    }
