@@ -206,7 +206,7 @@ class Loop:
 
     def _dispatch_signals(self) -> None:
         for signum in dict.fromkeys(os.read(self._wake_reader, 65536)):
-            if self._running and signum in self._signals:
+            if signum in self._signals:
                 self._signals[signum]()
 
     def _reap(self) -> None:
