@@ -31,18 +31,20 @@ class AddAddresses:
 
 @dataclass(frozen=True, slots=True)
 class RemoveAddresses:
-    """Take the virtual addresses off.
-
-    What follows is a promise that they are gone: if this takes time, the effects behind it wait.
-    """
+    """Take the virtual addresses off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advertise:
-    """Send this 36-byte advertisement over IP `family`, 4 or 6."""
+    """Send this 36-byte advertisement over IP `family`, 4 or 6.
+
+    A farewell (a bow-out or a concession) tells the others that the addresses are gone. If taking
+    them off takes time it waits for that, and is dropped if they are put back meanwhile.
+    """
 
     family: int
     payload: bytes
+    farewell: bool = False
 
 
 @dataclass(frozen=True, slots=True)

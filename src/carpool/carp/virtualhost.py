@@ -301,10 +301,10 @@ class VirtualHost:
         winner, _ = self._heard
         own = timing.ticks(self.settings.advbase, self.advskew)
         slower = max(own, timing.ticks(winner.advbase, winner.advskew) + 1)
-        self._send(*divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256))
+        self._send(*divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256), farewell=True)
 
     def _say_bow_out(self, _now: int) -> None:
-        self._send(255, 255)
+        self._send(255, 255, farewell=True)
 
     def _await_master(self, now: int) -> None:
         self._advertise_at = None
@@ -330,13 +330,13 @@ class VirtualHost:
         self._advertised_at = now
         self._send(self.settings.advbase, self.advskew)
 
-    def _send(self, advbase: int, advskew: int) -> None:
+    def _send(self, advbase: int, advskew: int, *, farewell: bool = False) -> None:
         vhid = self.settings.vhid
         for family in self._families:
             self._counter = (self._counter + 1) & _COUNTER_MASK
             digest = self._authenticator.digest(self._counter)
             advertisement = Advertisement(vhid, advbase, advskew, self._counter, digest)
-            self._effects.append(Advertise(family, advertisement.encode()))
+            self._effects.append(Advertise(family, advertisement.encode(), farewell))
 
     _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {
         Action.ADD_ADDRESSES: _add_addresses,
