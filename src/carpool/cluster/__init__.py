@@ -1,0 +1,1 @@
+"""What the user writes: the cluster file, its model, and everything that can be wrong in it."""

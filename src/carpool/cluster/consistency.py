@@ -1,0 +1,187 @@
+"""What must hold between the keys of a cluster file, so that it describes one working cluster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from carpool.cluster.findings import Rule
+from carpool.cluster.readers import network_edges
+from carpool.cluster.wording import choose_from, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from carpool.cluster.draft import Draft, Seat, Values
+    from carpool.cluster.model import Interface
+    from carpool.cluster.source import Source
+    from carpool.cluster.wording import Key
+
+_IPV6_GROUP = "ff02::12"
+_LEAVING = 255
+
+
+def check(draft: Draft, source: Source) -> None:
+    """Report to ``source`` everything in the draft that does not fit together."""
+    _check_addresses(draft, source)
+    seats = {name: draft.seats(group) for name, group in draft.groups.items()}
+    _check_vhids(draft, seats, source)
+    for name, group in draft.groups.items():
+        key = ("groups", name)
+        _check_nodes(draft, group, key, source)
+        _check_interval(group, seats[name], key, source)
+        _check_ranks(group, seats[name], key, source)
+
+
+def _check_addresses(draft: Draft, source: Source) -> None:
+    """Report addresses that have more than one place, or no host's place."""
+    real: dict[object, str] = {}
+    edges: dict[object, str] = {}
+    for key, node, interface in _listed(draft.nodes, "nodes", "address"):
+        address = interface.ip
+        if (holder := real.setdefault(address, node)) != node:
+            message = f"{address} is the real address of node {holder} too"
+            source.report(Rule.SHARED_REAL, key, message, "give each node its own")
+        edges.update(dict.fromkeys(network_edges(interface), str(interface.network)))
+
+    virtual: dict[object, str] = {}
+    for key, group, interface in _listed(draft.groups, "groups", "addresses"):
+        address = interface.ip
+        if (holder := virtual.setdefault(address, group)) != group:
+            message = f"{address} is in group {holder} too"
+            mend = "leave it in one of them: a group moves on its own"
+            source.report(Rule.SHARED_VIP, key, message, mend)
+        if address in real:
+            message = f"{address} is the real address of node {real[address]}"
+            mend = "choose a free address, which no node has for itself"
+            source.report(Rule.VIP_IS_REAL, key, message, mend)
+        if address in edges:
+            message = f"{address} is the network or broadcast address of {edges[address]}"
+            mend = "choose a free address inside that network"
+            source.report(Rule.UNUSABLE_ADDRESS, key, message, mend)
+
+    for tables, section, name in (
+        (draft.nodes, "nodes", "address"),
+        (draft.groups, "groups", "addresses"),
+    ):
+        seen = set()
+        for key, table, interface in _listed(tables, section, name):
+            if (table, interface.ip) in seen:
+                message = f"{interface.ip} is in this list already"
+                source.report(Rule.REPEATED, key, message, "take one of the two out")
+            seen.add((table, interface.ip))
+
+
+def _listed(
+    tables: dict[str, Values], section: str, name: str
+) -> Iterator[tuple[Key, str, Interface]]:
+    """Yield each address under key ``name`` of each table, with its own key and its table."""
+    for table, values in tables.items():
+        for index, interface in enumerate(values.get(name, ())):
+            if interface is not None:
+                yield (section, table, name, index), table, interface
+
+
+def _check_vhids(draft: Draft, seats: dict[str, tuple[Seat, ...]], source: Source) -> None:
+    """Report groups whose advertisements would meet: same vhid, interface and multicast group."""
+    taken: dict[object, str] = {}
+    for name, group in draft.groups.items():
+        vhid = group.get("vhid")
+        met: dict[str, Seat] = {}
+        for seat in seats[name]:
+            if seat.interface is None or vhid is None:
+                continue
+            for channel in _channels(group):
+                place = (vhid, seat.node, seat.interface, channel)
+                if (other := taken.setdefault(place, name)) != name:
+                    met.setdefault(other, seat)
+        for other, seat in met.items():
+            source.report(
+                Rule.SHARED_VHID,
+                ("groups", name, "vhid"),
+                f"{vhid} is the vhid of group {other} too, on {seat.interface} of {seat.node}",
+                f"give each group its own vhid{_free_vhid(draft)}",
+            )
+
+
+def _channels(group: Values) -> set[object]:
+    """Return the multicast groups in which the group's advertisements go out."""
+    addresses = group.get("addresses", ())
+    versions = {interface.version for interface in addresses if interface is not None}
+    channels: set[object] = {_IPV6_GROUP} if 6 in versions else set()
+    if 4 in versions or not versions:
+        channels.add(group.get("multicast"))
+    return channels
+
+
+def _free_vhid(draft: Draft) -> str:
+    taken = {group.get("vhid") for group in draft.groups.values()}
+    free = next((vhid for vhid in range(1, 256) if vhid not in taken), None)
+    return "" if free is None else f"; {free} is free"
+
+
+def _check_nodes(draft: Draft, group: Values, key: Key, source: Source) -> None:
+    """Report names of nodes that the file or the group does not have."""
+    nodes = group.get("nodes")
+    if nodes is not None:
+        if not nodes:
+            mend = "name a node, or leave the key out for all of them"
+            source.report(Rule.EMPTY, (*key, "nodes"), "the group has no node", mend)
+        for index, node in enumerate(nodes):
+            if node is None:
+                continue
+            _check_known(draft, node, (*key, "nodes", index), source)
+            if node in nodes[:index]:
+                message = f"{node[:80]!r} is in this list already"
+                at = (*key, "nodes", index)
+                source.report(Rule.REPEATED, at, message, "take one of the two out")
+    for name in ("advskew", "interface"):
+        per_node = group.get(name)
+        if not isinstance(per_node, dict):
+            continue
+        for node in per_node:
+            at = (*key, name, node)
+            if _check_known(draft, node, at, source) and nodes and node not in nodes:
+                mend = "add it to nodes of this group, or take it out here"
+                source.report(Rule.NOT_MEMBER, at, f"{node} is no node of this group", mend)
+
+
+def _check_known(draft: Draft, node: str, key: Key, source: Source) -> bool:
+    """Return whether the file has the node; report it if not."""
+    if node in draft.nodes:
+        return True
+    if draft.nodes:  # without any, that was reported once and for all
+        mend = choose_from(node, draft.nodes)
+        source.report(Rule.UNKNOWN_NODE, key, f"there is no node {node[:80]!r}", mend)
+    return False
+
+
+def _check_interval(group: Values, seats: tuple[Seat, ...], key: Key, source: Source) -> None:
+    """Report the two intervals with a meaning of their own, 255/255 and 0/0."""
+    advbase = group.get("advbase")
+    if advbase == _LEAVING and (names := _with_skew(seats, _LEAVING)):
+        message = f"advbase 255 with advskew 255, on {listing(names)}, says that a node leaves"
+        mend = "use an advskew of at most 254"
+        source.report(Rule.BOW_OUT, (*key, "advskew"), message, mend)
+    if advbase == 0 and (names := _with_skew(seats, 0)):
+        message = f"0, with advskew 0 on {listing(names)}, means 256 advertisements a second"
+        mend = "use advbase 1, or an advskew of at least 1"
+        source.report(Rule.NO_INTERVAL, (*key, "advbase"), message, mend)
+
+
+def _with_skew(seats: tuple[Seat, ...], advskew: int) -> list[str]:
+    return [seat.node for seat in seats if seat.advskew == advskew]
+
+
+def _check_ranks(group: Values, seats: tuple[Seat, ...], key: Key, source: Source) -> None:
+    """Warn of preempt between nodes neither of which outranks the other."""
+    if not group.get("preempt"):
+        return
+    counts = Counter(seat.advskew for seat in seats if seat.advskew is not None)
+    equal = [skew for skew, count in counts.items() if count > 1]
+    if equal:
+        names = listing(_with_skew(seats, equal[0]))
+        at = (*key, "preempt" if group.get("advskew") is None else "advskew")
+        message = f"{names} have the same advskew {equal[0]}, so preempt does nothing among them"
+        mend = "give each node its own advskew, the preferred one the lowest"
+        source.report(Rule.EQUAL_ADVSKEW, at, message, mend)

@@ -1,0 +1,142 @@
+"""A cluster file read key by key, before anybody asked whether its keys fit together.
+
+A draft keeps what could be read, so that one mistake does not hide another: a key whose value is
+wrong or missing is not in its ``Values``, and an optional key not given is there as None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+from carpool.cluster.findings import Rule
+from carpool.cluster.readers import is_name, report_name
+from carpool.cluster.schema import CLUSTER, GROUP, NODE, Table
+from carpool.cluster.wording import choose_from, toml_type
+
+if TYPE_CHECKING:
+    from carpool.cluster.source import Source
+    from carpool.cluster.wording import Key
+
+Values: TypeAlias = dict[str, Any]
+
+_STEP, _WORST = 20, 240  # 1/256 s; 240 is what ucarp and the kernels send when demoted
+
+
+class Seat(NamedTuple):
+    """A node's place in a group; interface and advskew (1/256 s) are None where the file errs."""
+
+    node: str
+    interface: str | None
+    advskew: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a file says, as far as it could be read."""
+
+    cluster: Values
+    nodes: dict[str, Values]
+    groups: dict[str, Values]
+
+    def seats(self, group: Values) -> tuple[Seat, ...]:
+        """Return the nodes of the group, best rank first, leaving out those that do not exist."""
+        if "nodes" not in group:
+            return ()
+        listed = self.nodes if group["nodes"] is None else dict.fromkeys(group["nodes"])
+        names = [name for name in listed if name in self.nodes]
+        names.sort(key=lambda name: -self.nodes[name].get("weight", 0))
+        ranked = zip(names, _skews(len(names)), strict=True)
+        return tuple(
+            Seat(
+                name,
+                _of_node(group, "interface", name, self.nodes[name].get("interface")),
+                _of_node(group, "advskew", name, skew),
+            )
+            for name, skew in ranked
+        )
+
+
+def _skews(count: int) -> list[int]:
+    """Return the default advskews of ``count`` nodes in order of rank, in 1/256 s."""
+    step = max(1, min(_STEP, _WORST // max(1, count - 1)))
+    return [min(_WORST, step * rank) for rank in range(count)]
+
+
+def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
+    """Return what key ``name`` of the group says about the node; None if that is wrong."""
+    if name not in group:
+        return None
+    value = group[name]
+    if isinstance(value, dict):
+        return value.get(node, default)
+    return default if value is None else value
+
+
+def read_document(document: dict[str, Any], source: Source) -> Draft:
+    """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
+    known = ("cluster", "nodes", "groups")
+    _report_unknown(document, known, (), source)
+    return Draft(
+        _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source),
+        _read_tables(NODE, document, "nodes", source),
+        _read_tables(GROUP, document, "groups", source),
+    )
+
+
+def _read_tables(
+    table: Table, document: dict[str, Any], name: str, source: Source
+) -> dict[str, Values]:
+    """Read all the tables ``[name.*]``."""
+    mend = f"add a table {table.header}"
+    if name not in document:
+        source.report(Rule.MISSING_KEY, (name,), f"there are no {name}", mend)
+        return {}
+    raw = document[name]
+    if not isinstance(raw, dict):
+        message = f"must be a table of {name}, not {toml_type(raw)}"
+        source.report(Rule.WRONG_TYPE, (name,), message, mend)
+        return {}
+    if not raw:
+        source.report(Rule.EMPTY, (name,), f"there are no {name}", mend)
+    for key in raw:
+        if not is_name(key):
+            report_name(key, (name, key), source)
+    return {key: _read_table(table, value, (name, key), source) for key, value in raw.items()}
+
+
+def _read_table(table: Table, raw: object, key: Key, source: Source) -> Values:
+    """Read one table by its schema."""
+    if not isinstance(raw, dict):
+        mend = f"write its keys under {table.header}"
+        source.report(Rule.WRONG_TYPE, key, f"must be a table, not {toml_type(raw)}", mend)
+        return {}
+    given = cast("dict[str, Any]", raw)
+    _report_unknown(given, [field.name for field in table.fields], key, source)
+    values: Values = {}
+    for field in table.fields:
+        at = (*key, field.name)
+        if field.name in given:
+            value = field.reader.read(given[field.name], at, source)
+        elif field.required:
+            mend = f"add for example: {field.name} = {field.reader.example}"
+            source.report(Rule.MISSING_KEY, at, "is missing", mend)
+            continue
+        elif field.default is None:
+            values[field.name] = None
+            continue
+        else:
+            value = field.reader.read(field.default, at, source)
+        if value is not None:
+            values[field.name] = value
+    return values
+
+
+def _report_unknown(
+    given: dict[str, Any], known: tuple[str, ...] | list[str], key: Key, source: Source
+) -> None:
+    for name, value in given.items():
+        if name not in known:
+            what = "table" if isinstance(value, dict) else "key"
+            mend = choose_from(name, known)
+            source.report(Rule.UNKNOWN_KEY, (*key, name), f"unknown {what}", mend)

@@ -1,0 +1,393 @@
+"""Readers of single values in a cluster file: what they accept, in words and in code.
+
+``read(value, key, source)`` returns the value as the model holds it, or reports each mistake to
+``source`` and returns None (a list keeps None in the place of each wrong element). ``kind`` says
+what is accepted, ``example`` is one such value as TOML; both are for findings and man pages.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_interface
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from carpool.cluster.findings import Rule
+from carpool.cluster.wording import choose_from, toml_type
+
+if TYPE_CHECKING:
+    from carpool.cluster.source import Source
+    from carpool.cluster.wording import Key
+
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+_T = TypeVar("_T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PREFIX = re.compile(r"[^/%]+(/[0-9]{1,3})?")
+_INTERFACE_BYTES = 15  # IFNAMSIZ of Linux and the BSDs, less its NUL
+_LONGEST_S = 86_400
+
+
+class Reader(Protocol):
+    """Turns one TOML value into what the model holds."""
+
+    @property
+    def kind(self) -> str:
+        """What is accepted, with its range."""
+
+    @property
+    def example(self) -> str:
+        """One accepted value, as TOML."""
+
+    def read(self, value: object, key: Key, source: Source) -> Any:
+        """Return the value for the model, or None after reporting what is wrong."""
+
+
+def is_name(text: str) -> bool:
+    """Return whether ``text`` can name a cluster, a node or a group.
+
+    That is 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit:
+    every host name that Linux can have (HOST_NAME_MAX), and safe as a file name.
+    """
+    return _NAME.fullmatch(text) is not None
+
+
+def typed(value: object, wanted: type[_T], reader: Reader, key: Key, source: Source) -> _T | None:
+    """Return ``value`` if it is a ``wanted``, else report and return None. A bool is no int."""
+    if type(value) is wanted:
+        return value
+    _report_type(value, reader, key, source)
+    return None
+
+
+def _report_type(value: object, reader: Reader, key: Key, source: Source) -> None:
+    name = next(part for part in reversed(key) if isinstance(part, str))
+    source.report(
+        Rule.WRONG_TYPE,
+        key,
+        f"must be {reader.kind}, not {toml_type(value)}",
+        f"write for example: {name} = {reader.example}",
+    )
+
+
+def _clean(text: str) -> bool:
+    """Return whether ``text`` is something, and free of NUL and other control characters."""
+    return bool(text) and text.isprintable()
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+    example: str
+
+    @property
+    def kind(self) -> str:
+        """What is accepted."""
+        return f"an integer from {self.low} to {self.high}"
+
+    def read(self, value: object, key: Key, source: Source) -> int | None:
+        """Return the number."""
+        number = typed(value, int, self, key, source)
+        if number is None or self.low <= number <= self.high:
+            return number
+        # A hexadecimal number may be longer than Python is willing to print.
+        shown = str(number) if number.bit_length() <= 64 else "the number"
+        mend = f"use {self.low} to {self.high}"
+        source.report(Rule.OUT_OF_RANGE, key, f"{shown} is out of range", mend)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A time in seconds, with a fraction if wanted; read as nanoseconds."""
+
+    kind: str = f"a number of seconds, above 0 and up to {_LONGEST_S}"
+    example: str = "30"
+
+    def read(self, value: object, key: Key, source: Source) -> int | None:
+        """Return the time in ns."""
+        if type(value) is not int and type(value) is not float:
+            _report_type(value, self, key, source)
+        elif 0 < value <= _LONGEST_S:
+            return round(value * 1_000_000_000)
+        else:
+            message = "a time must be above 0 s"
+            source.report(Rule.OUT_OF_RANGE, key, message, f"use up to {_LONGEST_S}, such as 0.5")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """Yes or no."""
+
+    kind: str = "true or false"
+    example: str = "true"
+
+    def read(self, value: object, key: Key, source: Source) -> bool | None:
+        """Return the boolean."""
+        return typed(value, bool, self, key, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of a cluster, node or group; see ``is_name``."""
+
+    example: str
+    kind: str = "a name"
+
+    def read(self, value: object, key: Key, source: Source) -> str | None:
+        """Return the name."""
+        text = typed(value, str, self, key, source)
+        if text is None or is_name(text):
+            return text
+        report_name(text, key, source)
+        return None
+
+
+def report_name(text: str, key: Key, source: Source) -> None:
+    """Report that ``text`` is no name."""
+    source.report(
+        Rule.BAD_NAME,
+        key,
+        f"{text[:80]!r} cannot be a name",
+        "use up to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceName:
+    """The name of a network interface."""
+
+    kind: str = f"an interface name of up to {_INTERFACE_BYTES} bytes"
+    example: str = '"net0"'
+
+    def read(self, value: object, key: Key, source: Source) -> str | None:
+        """Return the name. Rules: dev_valid_name() in Linux, net/core/dev.c."""
+        text = typed(value, str, self, key, source)
+        if text is None:
+            return None
+        wrong = ""
+        if not _clean(text) or any(char.isspace() or char in "/:" for char in text):
+            wrong = "is empty, or has blanks, '/', ':' or control characters"
+        elif len(text.encode()) > _INTERFACE_BYTES:
+            wrong = f"is longer than {_INTERFACE_BYTES} bytes"
+        elif text in {".", ".."}:
+            wrong = "is a directory"
+        if not wrong:
+            return text
+        mend = "use a name that 'ip link' shows"
+        source.report(Rule.BAD_INTERFACE, key, f"interface name {text[:80]!r} {wrong}", mend)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """The name of a file."""
+
+    kind: str = "the name of a file"
+    example: str = '"www.key"'
+
+    def read(self, value: object, key: Key, source: Source) -> str | None:
+        """Return the name."""
+        text = typed(value, str, self, key, source)
+        if text is None or _clean(text):
+            return text
+        _report_text(key, source)
+        return None
+
+
+def _report_text(key: Key, source: Source) -> None:
+    message = "is empty or has control characters"
+    source.report(Rule.BAD_TEXT, key, message, "write it in printable characters, on one line")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program, or a program and its arguments; no shell reads them."""
+
+    kind: str = "a program, or a list of a program and its arguments"
+    example: str = '"/etc/carpool/up"'
+
+    def read(self, value: object, key: Key, source: Source) -> tuple[str, ...] | None:
+        """Return program and arguments; only arguments may be empty."""
+        words = [value] if isinstance(value, str) else value
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            _report_type(value, self, key, source)
+        elif not words:
+            mend = f"name a program, or leave {key[-1]} out"
+            source.report(Rule.EMPTY, key, "names no program", mend)
+        elif not words[0] or "\0" in "".join(words):
+            mend = f'write for example: {key[-1]} = ["/etc/carpool/up", "argument"]'
+            source.report(Rule.BAD_TEXT, key, "has an empty program name or a NUL", mend)
+        else:
+            return tuple(words)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What is accepted."""
+        return " or ".join(f'"{word}"' for word in self.words)
+
+    @property
+    def example(self) -> str:
+        """The first word."""
+        return f'"{self.words[0]}"'
+
+    def read(self, value: object, key: Key, source: Source) -> str | None:
+        """Return the word."""
+        text = typed(value, str, self, key, source)
+        if text is None or text in self.words:
+            return text
+        mend = choose_from(text, self.words)
+        source.report(Rule.BAD_CHOICE, key, f"{text[:80]!r} is not {self.kind}", mend)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Multicast:
+    """An IPv4 multicast group."""
+
+    kind: str = "an IPv4 multicast group"
+    example: str = '"224.0.0.18"'
+
+    def read(self, value: object, key: Key, source: Source) -> IPv4Address | None:
+        """Return the group's address."""
+        text = typed(value, str, self, key, source)
+        if text is None:
+            return None
+        try:
+            address = IPv4Address(text)
+        except ValueError:
+            address = None
+        if address is not None and address.is_multicast:
+            return address
+        mend = "use 224.0.0.18, the group of CARP, or another of 224.0.0.0 to 239.255.255.255"
+        source.report(Rule.NOT_MULTICAST, key, f"{text[:80]!r} is no IPv4 multicast group", mend)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """One address or a list of them, of either family, each with its prefix length.
+
+    Without a prefix length it is a single host: /32 or /128.
+    """
+
+    kind: str = "an IP address or a list of them"
+    example: str = '"192.168.0.200/24"'
+
+    def read(self, value: object, key: Key, source: Source) -> tuple[Interface | None, ...] | None:
+        """Return the addresses in the order of the file."""
+        if isinstance(value, list):
+            if not value:
+                message = "has no address"
+                mend = f"write for example: {key[-1]} = [{self.example}]"
+                source.report(Rule.EMPTY, key, message, mend)
+            return tuple(self._one(item, (*key, i), source) for i, item in enumerate(value))
+        return (self._one(value, key, source),)
+
+    def _one(self, value: object, key: Key, source: Source) -> Interface | None:
+        text = typed(value, str, self, key, source)
+        if text is None:
+            return None
+        try:
+            # ipaddress takes netmasks and zones as well: 10.0.0.1/255.0.0.0, fe80::1%eth0.
+            address = ip_interface(text) if _PREFIX.fullmatch(text) else None
+        except ValueError:
+            address = None
+        if address is None:
+            mend = "write for example 192.168.0.200/24 or 2001:db8::200/64"
+            source.report(Rule.BAD_ADDRESS, key, f"{text[:80]!r} is not an IP address", mend)
+        elif refusal := _refusal(address):
+            mend = "give an address that one host can hold, with its network's prefix length"
+            source.report(Rule.UNUSABLE_ADDRESS, key, f"{address} is {refusal}", mend)
+        else:
+            return address
+        return None
+
+
+def _refusal(interface: Interface) -> str | None:
+    """Return why no single host can hold the address, or None.
+
+    RFC 1122 section 3.2.1.3 (network, broadcast, loopback), RFC 3021 (/31 has neither),
+    RFC 4291 section 2.6.1 (a subnet's first address is its routers'), RFC 6164 (not in /127).
+    """
+    address = interface.ip
+    if address.is_unspecified:
+        return "the unspecified address"
+    if address.is_loopback:
+        return "a loopback address"
+    if address.is_multicast:
+        return "a multicast address"
+    if isinstance(address, IPv4Address):
+        if address.packed[0] == 0:
+            return "an address of 0.0.0.0/8"
+        if address.packed == b"\xff\xff\xff\xff":
+            return "the broadcast address"
+    elif address.ipv4_mapped:
+        return "an IPv4 address in IPv6 form"
+    if interface.network.prefixlen == 0:
+        return "without a network (/0)"
+    if address in network_edges(interface):
+        first = address == interface.network.network_address
+        return f"the {'network' if first else 'broadcast'} address of {interface.network}"
+    return None
+
+
+def network_edges(interface: Interface) -> tuple[object, ...]:
+    """Return the addresses of the interface's network that are no host's."""
+    network = interface.network
+    if network.max_prefixlen - network.prefixlen <= 1:
+        return ()
+    if network.version == 4:
+        return (network.network_address, network.broadcast_address)
+    return (network.network_address,)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A list of node names; whether there are such nodes is not asked here."""
+
+    kind: str = "a list of node names"
+    example: str = '["web1", "web2"]'
+
+    def read(self, value: object, key: Key, source: Source) -> tuple[str | None, ...] | None:
+        """Return the names in the order of the file."""
+        names = typed(value, list, self, key, source)
+        if names is None:
+            return None
+        one = Name('["web1"]')
+        return tuple(typed(name, str, one, (*key, i), source) for i, name in enumerate(names))
+
+
+@dataclass(frozen=True, slots=True)
+class PerNode:
+    """One value for every node, or a table of a value per node."""
+
+    each: Reader
+
+    @property
+    def kind(self) -> str:
+        """What is accepted."""
+        return f"{self.each.kind}, or a table of one per node"
+
+    @property
+    def example(self) -> str:
+        """One value for all."""
+        return self.each.example
+
+    def read(self, value: object, key: Key, source: Source) -> Any:
+        """Return the value, or a dict of node name to value (None if that one is wrong)."""
+        if isinstance(value, dict):
+            return {node: self.each.read(v, (*key, node), source) for node, v in value.items()}
+        return self.each.read(value, key, source)
