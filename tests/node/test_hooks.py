@@ -1,0 +1,343 @@
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from carpool.node import hooks
+from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
+from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
+
+MS = 1_000_000
+SECOND = 1000 * MS
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.lines: list[tuple[Level, str]] = []
+
+    def write(self, level: Level, text: str) -> None:
+        self.lines.append((level, text))
+
+    def with_level(self, level: Level) -> list[str]:
+        return [text for known, text in self.lines if known is level]
+
+    @property
+    def output(self) -> list[str]:
+        return [text.partition(": | ")[2] for _, text in self.lines if ": | " in text]
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def queue(loop: Loop, lines: Lines) -> Iterator[HookQueue]:
+    queue = HookQueue(loop, Log(lines, level=Level.DEBUG), 10 * SECOND)
+    yield queue
+    queue.close()
+
+
+def shell(script: str, label: str = "hook", **environment: str) -> Hook:
+    return Hook(("/bin/sh", "-c", script), environment, label)
+
+
+def run_until(loop: Loop, condition: Callable[[], bool], seconds: float = 8) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        loop.call_at(loop.now() + MS, loop.stop)
+        loop.run()
+
+
+def run_one(loop: Loop, queue: HookQueue, hook: Hook) -> HookResult:
+    results: list[HookResult] = []
+    queue.submit(hook, results.append)
+    assert results == [], "done is never called from within submit"
+    assert not queue.idle
+    run_until(loop, lambda: bool(results) and queue.idle)
+    return results[0]
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state in "ZX"
+
+
+def test_a_script_gets_its_arguments_its_environment_and_ours(
+    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INHERITED", "from the daemon")
+    script = tmp_path / "up script.sh"
+    script.write_text(
+        '#!/bin/sh\necho "$1,$2,$3,$CARPOOL_GROUP,$INHERITED"\necho oops >&2\nexit 7\n'
+    )
+    script.chmod(0o700)
+    result = run_one(
+        loop, queue, Hook((str(script), "eth0", "10.0.0.1", "x y"), {"CARPOOL_GROUP": "web"}, "up")
+    )
+    assert result.outcome is Outcome.EXITED
+    assert result.exit_code == 7
+    assert not result.ok
+    assert result.duration_ns > 0
+    assert lines.output == ["eth0,10.0.0.1,x y,web,from the daemon", "oops"]
+    assert "exit code 7" in lines.with_level(Level.WARNING)[0]
+
+
+def test_success_and_death_by_signal(loop: Loop, queue: HookQueue, lines: Lines) -> None:
+    assert run_one(loop, queue, shell("exit 0")).ok
+    assert not lines.with_level(Level.WARNING)
+    killed = run_one(loop, queue, shell("kill -9 $$"))
+    assert (killed.outcome, killed.exit_code) == (Outcome.EXITED, -9)
+    assert "killed by signal 9" in lines.with_level(Level.WARNING)[0]
+
+
+def test_scripts_run_one_after_the_other_and_the_newest_waiting_one_wins(
+    loop: Loop, queue: HookQueue, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    gate = tmp_path / "gate"
+    results: list[tuple[str, Outcome]] = []
+
+    def submit(name: str) -> None:
+        script = f"echo {name} starts >>{trace}; while ! test -e {gate}; do sleep 0.01; done"
+        script += f"; echo {name} ends >>{trace}"
+        queue.submit(shell(script, name), lambda r: results.append((r.hook.label, r.outcome)))
+
+    for name in ("up", "down", "up again", "down again"):
+        submit(name)
+    run_until(loop, lambda: len(results) == 2)
+    assert results == [("down", Outcome.SUPERSEDED), ("up again", Outcome.SUPERSEDED)]
+    gate.touch()
+    run_until(loop, lambda: queue.idle)
+    assert results[2:] == [("up", Outcome.EXITED), ("down again", Outcome.EXITED)]
+    assert trace.read_text().splitlines() == [
+        "up starts",
+        "up ends",
+        "down again starts",
+        "down again ends",
+    ]
+
+
+def test_the_loop_runs_on_beside_a_slow_script(loop: Loop, queue: HookQueue) -> None:
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(loop.now())
+        timer.reschedule(loop.now() + 5 * MS)
+
+    timer = loop.call_at(loop.now(), tick)
+    run_one(loop, queue, shell("sleep 0.3"))
+    assert len(ticks) > 20
+    assert max(b - a for a, b in pairwise(ticks)) < 150 * MS
+
+
+@pytest.mark.parametrize(
+    ("make", "mend"),
+    [
+        (None, "check the path"),
+        ("#!/bin/sh\n", "chmod +x"),
+        ("#!/no/such/interpreter\n", "first line"),
+        ("echo no interpreter named\n", "#!/bin/sh"),
+    ],
+)
+def test_a_script_that_cannot_start_is_a_result_with_a_mend(
+    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path, make: str | None, mend: str
+) -> None:
+    script = tmp_path / "up.sh"
+    if make is not None:
+        script.write_text(make)
+        script.chmod(0o600 if mend == "chmod +x" else 0o700)
+    before = open_descriptors()
+    result = run_one(loop, queue, Hook((str(script),), {}, "web: up script"))
+    assert result.outcome is Outcome.NOT_STARTED
+    assert result.exit_code is None
+    (line,) = lines.with_level(Level.ERROR)
+    assert line.startswith(f"web: up script: cannot run {script}: ")
+    assert mend in line
+    assert open_descriptors() == before
+
+
+def test_a_zero_byte_in_an_argument_is_a_result(loop: Loop, queue: HookQueue, lines: Lines) -> None:
+    result = run_one(loop, queue, Hook(("/bin/echo", "a\0b"), {}, "hook"))
+    assert result.outcome is Outcome.NOT_STARTED
+    assert "null" in lines.with_level(Level.ERROR)[0]
+
+
+def test_after_a_script_that_cannot_start_the_next_one_runs(loop: Loop, queue: HookQueue) -> None:
+    results: list[Outcome] = []
+    queue.submit(Hook(("/no/such/script",), {}, "first"), lambda r: results.append(r.outcome))
+    queue.submit(shell("exit 0"), lambda r: results.append(r.outcome))
+    run_until(loop, lambda: queue.idle)
+    assert results == [Outcome.NOT_STARTED, Outcome.EXITED]
+
+
+def test_a_script_over_its_time_is_ended_with_its_children(
+    loop: Loop, lines: Lines, tmp_path: Path
+) -> None:
+    queue = HookQueue(loop, Log(lines), 200 * MS)
+    child = tmp_path / "child"
+    started = time.monotonic()
+    result = run_one(loop, queue, shell(f"sleep 1000 & echo $! >{child}; wait"))
+    queue.close()
+    assert result.outcome is Outcome.TIMED_OUT
+    assert 0.2 <= time.monotonic() - started < 2
+    run_until(loop, lambda: gone(int(child.read_text())))
+    assert "still running after 0.2" in lines.with_level(Level.ERROR)[0]
+
+
+def test_a_script_deaf_to_sigterm_is_killed_after_the_grace(
+    loop: Loop, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "_GRACE", 200 * MS)
+    queue = HookQueue(loop, Log(lines), 300 * MS)
+    child = tmp_path / "child"
+    script = f"trap '' TERM; sleep 1000 & echo $! >{child}; while :; do sleep 1; done"
+    result = run_one(loop, queue, shell(script))
+    queue.close()
+    assert result.outcome is Outcome.TIMED_OUT
+    assert result.duration_ns >= 500 * MS
+    run_until(loop, lambda: gone(int(child.read_text())))
+
+
+def test_a_deaf_child_of_a_script_that_obeyed_does_not_act_behind_the_next_one(
+    loop: Loop, lines: Lines, tmp_path: Path
+) -> None:
+    queue = HookQueue(loop, Log(lines), 300 * MS)
+    child = tmp_path / "child"
+    deaf = f"trap '' TERM; echo $$ >{child}; exec sleep 1000"
+    result = run_one(loop, queue, Hook(("/bin/sh", "-c", 'sh -c "$1" & wait', "", deaf), {}, "up"))
+    queue.close()
+    assert result.outcome is Outcome.TIMED_OUT
+    assert result.duration_ns < SECOND
+    run_until(loop, lambda: gone(int(child.read_text())))
+
+
+def test_a_process_that_cannot_be_killed_is_given_up(
+    loop: Loop, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "_GRACE", 20 * MS)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "killpg", lambda pid, signum: killed.append((pid, signum)))
+    queue = HookQueue(loop, Log(lines), 20 * MS)
+    result = run_one(loop, queue, shell("exec sleep 1000"))
+    queue.close()
+    assert result.outcome is Outcome.TIMED_OUT
+    assert [signum for _, signum in killed] == [signal.SIGTERM, signal.SIGKILL]
+    assert "cannot be killed" in lines.with_level(Level.ERROR)[-1]
+    ended: list[bool] = []
+    queue.drain(lambda: ended.append(True))
+    os.kill(killed[0][0], signal.SIGKILL)
+    run_until(loop, lambda: gone(killed[0][0]) and bool(ended))
+
+
+def test_a_background_child_with_the_pipe_open_delays_nothing_and_lives_on(
+    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path
+) -> None:
+    gate, child = tmp_path / "gate", tmp_path / "child"
+    background = f"while ! test -e {gate}; do sleep 0.01; done; echo late; echo alive >{child}"
+    started = time.monotonic()
+    result = run_one(loop, queue, shell(f"({background}) & echo early"))
+    assert result.ok
+    assert time.monotonic() - started < 5
+    assert lines.output == ["early"]
+    gate.touch()
+    run_until(loop, child.exists)
+    run_until(loop, lambda: lines.output == ["early", "late"])
+
+
+def test_pipes_of_background_children_are_bounded(loop: Loop, queue: HookQueue) -> None:
+    before = open_descriptors()
+    for _ in range(10):
+        assert run_one(loop, queue, shell("sleep 5 &")).ok
+    assert open_descriptors() <= before + 4
+    queue.close()
+    assert open_descriptors() == before
+
+
+def test_output_is_bounded_in_lines_and_bytes_and_a_flood_ends_nothing(
+    loop: Loop, queue: HookQueue, lines: Lines
+) -> None:
+    assert run_one(loop, queue, shell("seq 1 200000")).ok
+    assert lines.output == [str(index) for index in range(1, 101)]
+    assert sum("further output" in text for _, text in lines.lines) == 1
+    lines.lines.clear()
+    assert run_one(loop, queue, shell("head -c 3000000 /dev/zero | tr '\\0' x")).ok
+    assert 1 <= len(lines.output) <= 20
+    assert all(set(text) == {"x"} and len(text) <= 1000 for text in lines.output)
+
+
+def test_output_that_is_not_text_cannot_forge_lines(
+    loop: Loop, queue: HookQueue, lines: Lines
+) -> None:
+    run_one(loop, queue, shell(r"printf 'a\r\033[2J\377\n\nlast without newline'"))
+    assert lines.output == [r"a\r\x1b[2J\xff", "last without newline"]
+
+
+def test_a_script_inherits_no_descriptor_no_mask_and_no_ignored_signal(
+    loop: Loop, queue: HookQueue, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        script = (
+            f"grep -E '^Sig(Blk|Ign)' /proc/self/status >{report}; "
+            f"ls /proc/$$/fd >>{report}; readlink /proc/$$/fd/0 >>{report}; "
+            f"cut -d' ' -f5 /proc/$$/stat >>{report}; echo $$ >>{report}"
+        )
+        assert run_one(loop, queue, shell(script)).ok
+    finally:
+        signal.signal(signal.SIGHUP, hangup)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    blocked, ignored, *fds, stdin, group, pid = report.read_text().split("\n")[:-1]
+    assert int(blocked.split()[1], 16) == 0
+    of_libc = 1 << 31 | 1 << 32  # signals 32 and 33, which no program may set
+    assert int(ignored.split()[1], 16) & ~of_libc == 0
+    assert [fd for fd in fds if int(fd) < 10] == ["0", "1", "2"]  # the shell's own are above
+    assert stdin == os.devnull
+    assert group == pid
+
+
+def test_drain_calls_back_when_idle(loop: Loop, queue: HookQueue) -> None:
+    order: list[str] = []
+    queue.drain(lambda: order.append("idle already"))
+    assert order == []
+    run_until(loop, lambda: bool(order))
+    queue.submit(shell("exit 0", "first"), lambda r: order.append(r.hook.label))
+    queue.submit(shell("exit 0", "second"), lambda r: order.append(r.hook.label))
+    queue.drain(lambda: order.append("drained"))
+    run_until(loop, lambda: "drained" in order)
+    assert order == ["idle already", "first", "second", "drained"]
+
+
+def test_a_done_callback_may_submit_the_next(loop: Loop, queue: HookQueue) -> None:
+    order: list[str] = []
+
+    def first_done(result: HookResult) -> None:
+        order.append(result.hook.label)
+        queue.submit(shell("exit 0", "second"), lambda r: order.append(r.hook.label))
+
+    queue.submit(shell("exit 0", "first"), first_done)
+    queue.drain(lambda: order.append("drained"))
+    run_until(loop, lambda: "drained" in order)
+    assert order == ["first", "second", "drained"]
