@@ -35,6 +35,7 @@ class Event(Enum):
     YIELD = "told to give up mastership"
 
     MASTER_DOWN = "no master heard"
+    MASTER_LEFT = "the master has bowed out"
     ADVERTISEMENT_DUE = "time to advertise"
     LAPSED = "was paused for so long that a backup has taken over"
 
@@ -45,7 +46,7 @@ class Event(Enum):
     PREEMPTIBLE = "a slower advertisement, and we preempt"
     TOO_SLOW = "an advertisement slower than our own patience"
     OVERRULED = "a slower advertisement, while a faster master rules"
-    BOW_OUT = "the master's bow-out"
+    BOW_OUT = "a bow-out"
 
 
 class Action(Enum):
@@ -66,7 +67,7 @@ class Action(Enum):
     AWAIT_MASTER = auto()
     """Start the master-down timer afresh."""
     CUT_WAIT = auto()
-    """Let the master-down timer run out in a moment, the fastest backup's first."""
+    """Let the master-down timer run out in a moment, the fastest backup's first: MASTER_LEFT."""
     STAND_BACK = auto()
     """Do not preempt for a while, so that another node can take over."""
 
@@ -101,6 +102,12 @@ ROWS: tuple[Row, ...] = (
     Row(
         _S.BACKUP,
         _E.MASTER_DOWN,
+        _S.MASTER,
+        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
+    ),
+    Row(
+        _S.BACKUP,
+        _E.MASTER_LEFT,
         _S.MASTER,
         (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
     ),

@@ -86,6 +86,7 @@ class VirtualHost:
         self._effects: deque[Effect] = deque()
         self._heard: tuple[Advertisement, Datagram] | None = None
         self._master_down_at: int | None = None
+        self._timer_event = Event.MASTER_DOWN
         self._advertise_at: int | None = None
         self._advertised_at = 0
         self._announce_after: int | None = None
@@ -162,8 +163,7 @@ class VirtualHost:
             return
         due = self.timer()
         if due is not None and now >= due:
-            is_master = self.state is State.MASTER
-            self._fire(Event.ADVERTISEMENT_DUE if is_master else Event.MASTER_DOWN, now)
+            self._fire(self._timer_event, now)
 
     def receive(
         self, datagram: Datagram, advertisement: Advertisement, now: int
@@ -275,6 +275,7 @@ class VirtualHost:
         # From the instant it was due, not from now: lateness must not add up.
         due = self._advertise_at
         on_time = due is not None and due <= now < due + self.interval
+        self._timer_event = Event.ADVERTISEMENT_DUE
         self._advertise_at = (due if on_time and due is not None else now) + self.interval
         self._reassertions_left = REASSERTIONS
         self._speak(now)
@@ -308,6 +309,7 @@ class VirtualHost:
 
     def _await_master(self, now: int) -> None:
         self._advertise_at = None
+        self._timer_event = Event.MASTER_DOWN
         self._master_down_at = max(now, self._stand_back_until) + self.master_down_time
         if self._heard is not None:
             _, datagram = self._heard
@@ -318,6 +320,7 @@ class VirtualHost:
 
     def _cut_wait(self, now: int) -> None:
         self._ruler_until = now
+        self._timer_event = Event.MASTER_LEFT
         soon = now + timing.takeover_wait(self.advskew)
         self._master_down_at = min(soon, self._master_down_at or soon)
 

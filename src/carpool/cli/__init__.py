@@ -1,6 +1,55 @@
-"""The ``carpool`` command line: one small file per command, no logic here."""
+"""The ``carpool`` command line: one small module per command, no logic here.
+
+Only the module of the command that was asked for is imported: a daemon starts faster, and takes
+less memory, for every module that it does not know.
+"""
+
+import sys
+from importlib import import_module
+
+from carpool import __version__
+
+COMMANDS = {
+    "run": "run this node's part of a cluster file, in the foreground",
+    "ucarp": "do what ucarp does, with ucarp's command line",
+    "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
+}
+
+USAGE = """usage: carpool COMMAND [ARGUMENT ...]
+
+Keeps an IP address alive: a group of machines shares it, and when the one that holds it
+dies, another takes over.
+
+commands:
+{commands}
+
+options:
+  -h, --help     show this text
+  -V, --version  show the version
+
+`carpool COMMAND --help` tells more of a command.
+"""
 
 
 def main() -> int:
-    """Run the command line. Return the process's exit code."""
-    return 0
+    """Run the command line of this process and return its exit code."""
+    arguments = sys.argv[1:]
+    name = arguments[0] if arguments else "--help"
+    if name in COMMANDS:
+        try:
+            return int(import_module(f"carpool.cli.{name}").main(arguments[1:]))
+        except KeyboardInterrupt:
+            return 130
+    if name in ("-V", "--version"):
+        print(f"carpool {__version__}")
+        return 0
+    listed = "\n".join(f"  {command:<8} {text}" for command, text in COMMANDS.items())
+    if name in ("-h", "--help", "help"):
+        print(USAGE.format(commands=listed), end="")
+        return 0
+    from difflib import get_close_matches
+
+    meant = get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {meant[0]}?" if meant else "see carpool --help"
+    print(f"carpool: there is no command {name!r}; {hint}", file=sys.stderr)
+    return 2

@@ -1,0 +1,264 @@
+"""One VIP group at work: carries out what its virtual host asks, in order."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from carpool.carp.effects import (
+    AddAddresses,
+    Advertise,
+    Announce,
+    Effect,
+    RemoveAddresses,
+    Transition,
+)
+from carpool.carp.election import Event, State
+from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import VirtualHost
+from carpool.netlink.route import NetlinkError
+from carpool.node.addresses.kernel import KernelAddresses
+from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
+from carpool.node.links.link import Link
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.settings import GroupSettings
+
+DEMOTING_ERRORS = 3
+"""Advertisements in a row that could not be sent until a master demotes itself (ucarp's 3)."""
+RECOVERING_SUCCESSES = 3
+"""Advertisements in a row that were sent until it no longer does."""
+
+
+class Group:
+    """A virtual host with its timer, its link, its addresses and its scripts."""
+
+    def __init__(
+        self,
+        settings: GroupSettings,
+        *,
+        loop: Loop,
+        log: Log,
+        addresses: KernelAddresses,
+        counter: int,
+        settled: Callable[[], None],
+    ) -> None:
+        """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
+        self.settings = settings
+        self.host = VirtualHost(settings.carp, sources={}, counter=counter)
+        self.link: Link | None = None
+        self._loop = loop
+        self._log = log
+        self._addresses = addresses
+        self._settled = settled
+        self._hooks = HookQueue(loop, log, settings.script_timeout)
+        self._timer = loop.call_at(loop.now(), self._on_timer)
+        self._timer.cancel()
+        self._farewells: list[Advertise] = []
+        self._removing = False
+        self._send_errors = 0
+        self._send_successes = 0
+        self._starting = False
+
+    @property
+    def label(self) -> str:
+        """What begins this group's log lines: its name, or nothing where there is only one."""
+        return f"{self.settings.name}: " if self.settings.name else ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no script runs, and so no farewell waits for one."""
+        return self._hooks.idle
+
+    def start(self, *, carrier: bool) -> None:
+        """Begin as BACKUP; as INIT where there is no carrier and that matters."""
+        self._starting = True
+        self.host.start(self._loop.now())
+        self.pump()
+        self._starting = False
+        if not carrier:
+            self.link_changed(carrier=False)
+
+    def stop(self) -> None:
+        """Give up the addresses and say so. Wait for `is_settled` before leaving."""
+        self.host.stop(self._loop.now())
+        self.pump()
+
+    def link_changed(self, *, carrier: bool) -> None:
+        """Take notice of the carrier, unless told to ignore it."""
+        if carrier or self.settings.ignore_link:
+            self.host.link_back(self._loop.now())
+        else:
+            self.host.link_lost(self._loop.now())
+        self.pump()
+
+    def link_gone(self) -> None:
+        """Take notice that the interface itself has been deleted."""
+        self.link = None
+        self.host.link_lost(self._loop.now())
+        self.pump()
+
+    def use_sources(self, sources: dict[int, bytes]) -> None:
+        """Advertise from these addresses, packed, by family; complain about one that is missing."""
+        before, self.host.sources = self.host.sources, sources
+        for family in sorted({address.version for address in self.settings.addresses}):
+            if family not in sources and (family in before or not before):
+                self._log.warning(
+                    f"{self.label}{self.settings.interface} has no IPv{family} address of its own: "
+                    f"nothing is advertised over IPv{family} until it has one"
+                )
+
+    def yield_mastership(self) -> None:
+        """Let another node take over."""
+        self.host.yield_mastership(self._loop.now())
+        self.pump()
+
+    def status_line(self) -> str:
+        """Return what SIGUSR1 logs, in ucarp's words."""
+        state = self.host.state
+        shown = State.BACKUP if state is State.INIT and not self.settings.name else state
+        return f"{self.label}{shown} on {self.settings.interface} id {self.settings.carp.vhid}"
+
+    def pump(self) -> None:
+        """Carry out every effect that waits, and set the timer. Call after anything happened."""
+        while effect := self.host.next_effect():
+            self._perform(effect)
+        due = self.host.timer()
+        if due is None:
+            self._timer.cancel()
+        elif due != self._timer.when:
+            self._timer.reschedule(due)
+
+    def _on_timer(self) -> None:
+        self.host.handle_timer(self._loop.now())
+        self.pump()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Advertise(farewell=True) if self._removing:
+                self._farewells.append(effect)
+            case Advertise():
+                self._advertise(effect)
+            case AddAddresses():
+                self._add_addresses()
+            case RemoveAddresses():
+                self._remove_addresses()
+            case Announce():
+                self._announce()
+            case Transition():
+                self._tell(effect)
+
+    def _tell(self, change: Transition) -> None:
+        why = change.event.value
+        if change.event is Event.MASTER_DOWN:
+            why += f" for {self.host.master_down_time / SECOND:.3f} s"
+        if change.heard is not None:
+            sender, interval = ip_address(change.heard.source), change.heard.interval / SECOND
+            why = f"{sender}: {why} ({interval:.3f} s, ours is {self.host.interval / SECOND:.3f} s)"
+        self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
+
+    # Addresses and scripts.
+
+    def _add_addresses(self) -> None:
+        self._removing = False
+        self._farewells.clear()
+        if self.settings.manage_addresses and self.link is not None:
+            try:
+                self._addresses.add(self.link.index, self.settings.addresses)
+            except NetlinkError as error:
+                self._give_up(error)
+                return
+        self._run_script("up", self.settings.up, self._announce)
+
+    def _give_up(self, error: NetlinkError) -> None:
+        """Hand over to a peer rather than advertise addresses that this host does not hold."""
+        self._log.error(f"{self.label}{error}; another node must take over, trying again later")
+        while self.host.next_effect():
+            pass
+        self.host.yield_mastership(self._loop.now())
+
+    def _remove_addresses(self) -> None:
+        if self.settings.manage_addresses and self.link is not None:
+            try:
+                self._addresses.remove(self.link.index, self.settings.addresses)
+            except NetlinkError as error:
+                self._log.error(f"{self.label}{error}; two nodes may hold it now")
+        if self._starting and not self.settings.down_at_start:
+            return
+        # Where the script takes the address off, a farewell waits for it.
+        self._removing = bool(self.settings.down) and not self.settings.manage_addresses
+        self._run_script("down", self.settings.down, self._removed)
+
+    def _removed(self) -> None:
+        self._removing = False
+        for farewell in self._farewells:
+            self._advertise(farewell)
+        self._farewells.clear()
+
+    def _run_script(self, kind: str, program: tuple[str, ...], done: Callable[[], None]) -> None:
+        if not program:
+            return
+
+        def ended(result: HookResult) -> None:
+            if result.outcome is not Outcome.SUPERSEDED:
+                done()
+            self._settled()
+
+        settings = self.settings
+        vips = [str(address.ip) for address in settings.addresses]
+        arguments = (settings.interface, vips[0], *filter(None, [settings.xparam]))
+        environment = {
+            "CARPOOL_GROUP": settings.name,
+            "CARPOOL_STATE": self.host.state.value,
+            "CARPOOL_VHID": str(settings.carp.vhid),
+            "CARPOOL_INTERFACE": settings.interface,
+            "CARPOOL_ADDRESSES": " ".join(map(str, settings.addresses)),
+        }
+        hook = Hook((*program, *arguments), environment, f"{self.label}{kind} script")
+        self._hooks.submit(hook, ended)
+
+    # Frames.
+
+    def _announce(self) -> None:
+        if self.link is None or self.host.state is not State.MASTER:
+            return
+        try:
+            for address in self.settings.addresses:
+                self.link.announce(address.ip.packed)
+        except OSError as error:
+            self._log.warning(
+                f"{self.label}cannot announce on {self.settings.interface}: {error.strerror}",
+                key=f"announce {self.settings.name}",
+            )
+
+    def _advertise(self, effect: Advertise) -> None:
+        source = self.host.sources.get(effect.family)
+        if self.link is None or source is None:
+            return
+        try:
+            self.link.advertise(
+                self.settings.carp.vhid, source, effect.payload, self.settings.advertise
+            )
+        except OSError as error:
+            self._sending_failed(error)
+        else:
+            self._sending_worked()
+
+    def _sending_failed(self, error: OSError) -> None:
+        self._send_errors += 1
+        self._send_successes = 0
+        self._log.warning(
+            f"{self.label}cannot advertise on {self.settings.interface}: {error.strerror}",
+            key=f"advertise {self.settings.name}",
+        )
+        if self._send_errors == DEMOTING_ERRORS:
+            self._log.error(f"{self.label}demoted: {DEMOTING_ERRORS} advertisements were not sent")
+            self.host.set_demoted(True, self._loop.now())
+
+    def _sending_worked(self) -> None:
+        if self._send_errors < DEMOTING_ERRORS:
+            self._send_errors = 0
+            return
+        self._send_successes += 1
+        if self._send_successes == RECOVERING_SUCCESSES:
+            self._send_errors = self._send_successes = 0
+            self._log.notice(f"{self.label}no longer demoted: advertisements are sent again")
+            self.host.set_demoted(False, self._loop.now())

@@ -1,0 +1,40 @@
+"""From a cluster file to what one node runs."""
+
+from carpool.carp.virtualhost import Settings
+from carpool.cluster.model import Cluster, Group, Member, Node
+from carpool.cluster.password import read_password
+from carpool.node.settings import Advertise, GroupSettings
+
+
+def plan(cluster: Cluster, node: Node) -> tuple[GroupSettings, ...]:
+    """Return the groups that `node` runs. Reads their password files: raises PasswordError."""
+    return tuple(
+        _group(group, member, node)
+        for group in cluster.groups
+        if (member := group.member(node.name)) is not None
+    )
+
+
+def _group(group: Group, member: Member, node: Node) -> GroupSettings:
+    on_own_interface = member.interface == node.interface
+    return GroupSettings(
+        name=group.name,
+        carp=Settings(
+            vhid=group.vhid,
+            addresses=tuple(address.ip for address in group.addresses),
+            password=read_password(group.password_file),
+            advbase=group.advbase,
+            advskew=member.advskew,
+            preempt=group.preempt,
+            dead_ratio=group.dead_ratio,
+        ),
+        interface=member.interface,
+        addresses=group.addresses,
+        sources=tuple(real.ip for real in node.addresses) if on_own_interface else (),
+        up=group.up or (),
+        down=group.down or (),
+        script_timeout=group.script_timeout,
+        advertise=Advertise(group.source_mac),
+        multicast=group.multicast,
+        ignore_link=group.ignore_link,
+    )

@@ -1,0 +1,120 @@
+"""The groups that share an interface and a multicast group: what arrives there finds its group."""
+
+from collections.abc import Iterable
+from ipaddress import IPv6Interface, ip_address
+
+from carpool.carp.auth import Address
+from carpool.carp.receiver import Receiver
+from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.wire import Rejection
+from carpool.netlink.messages import AddressInfo, LinkInfo
+from carpool.node.group import Group
+from carpool.node.links.link import Link
+from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
+
+_TENTATIVE = 0x40
+"""IFA_F_TENTATIVE: an IPv6 address that may not be used yet."""
+
+_EXPLAINED = {
+    Rejection.TTL: "came through a router (TTL below 255); CARP must not be forwarded",
+    Rejection.OWN: "has our own source address; is it used twice, or does the network loop?",
+    Rejection.IP_CHECKSUM: "is damaged (IP header checksum)",
+    Rejection.CHECKSUM: "is damaged (CARP checksum)",
+    Rejection.AUTHENTICATION: (
+        "has a wrong digest; compare vhid, password and the whole set of virtual addresses"
+    ),
+    Rejection.VRRP: "is VRRP, which shares the protocol number; give it another id or network",
+}
+"""Rejections that an administrator can mend, and how; the others are only counted."""
+
+
+class Segment:
+    """One interface and IPv4 multicast group, with its sockets while the interface exists."""
+
+    def __init__(self, interface: str, group: bytes, *, loop: Loop, log: Log) -> None:
+        self.interface = interface
+        self.link: Link | None = None
+        self._group = group
+        self._loop = loop
+        self._log = log
+        self._receiver = Receiver(group)
+        self._groups: dict[int, Group] = {}
+
+    def add(self, group: Group) -> None:
+        """Let `group` hear this segment. A vhid can be there once: `ValueError`."""
+        self._receiver.add(group.host)
+        self._groups[group.settings.carp.vhid] = group
+
+    @property
+    def groups(self) -> Iterable[Group]:
+        """The groups, in the order in which they were added."""
+        return self._groups.values()
+
+    def open(self, info: LinkInfo) -> None:
+        """Open the sockets on an interface that is there now. Raises OSError."""
+        families = {
+            address.version for group in self.groups for address in group.settings.addresses
+        }
+        link = Link(info.name, info.index, info.mac, self._group, sorted(families))
+        for socket in link.sockets():
+            self._loop.watch(socket, self._on_readable)
+        self._use(link)
+
+    def close(self) -> None:
+        """Close the sockets; the groups go on without."""
+        if self.link is None:
+            return
+        for socket in self.link.sockets():
+            self._loop.unwatch(socket)
+        self.link.close()
+        self._use(None)
+
+    def _use(self, link: Link | None) -> None:
+        self.link = link
+        for group in self.groups:
+            group.link = link
+
+    def _on_readable(self) -> None:
+        if self.link is None:
+            return
+        now = self._loop.now()
+        for datagram in self.link.receive():
+            outcome = self._receiver.receive(datagram, now)
+            if isinstance(outcome, VirtualHost):
+                self._groups[outcome.settings.vhid].pump()
+            else:
+                sender = None if isinstance(datagram, Rejection) else datagram.source
+                self._tell(outcome, sender)
+
+    def _tell(self, rejection: Rejection, sender: bytes | None) -> None:
+        explanation = _EXPLAINED.get(rejection)
+        source = f" from {ip_address(sender)}" if sender else ""
+        self._log.write(
+            Level.DEBUG if explanation is None else Level.WARNING,
+            f"an advertisement{source} on {self.interface} was rejected: "
+            f"{explanation or rejection.value}",
+            key=f"{self.interface} {rejection}",
+        )
+
+
+def own_sources(
+    found: Iterable[AddressInfo], configured: Iterable[Address], vips: set[Address]
+) -> dict[int, bytes]:
+    """Choose the address of each family to advertise from, packed, out of an interface's own.
+
+    What is configured comes first for IPv4; for IPv6 a link-local address does, as in the kernels.
+    A virtual address is never one's own.
+    """
+    sources: dict[int, bytes] = {}
+    for info in found:
+        address = info.interface.ip
+        if address in vips or info.flags & _TENTATIVE:
+            continue
+        better = isinstance(info.interface, IPv6Interface) and address.is_link_local
+        if address.version not in sources or better:
+            sources[address.version] = address.packed
+    for address in configured:
+        if address.version == 4 or 6 not in sources:
+            sources[address.version] = address.packed
+    return sources

@@ -1,0 +1,50 @@
+"""What one node is to run: the same whether a cluster file or ucarp's options say so."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+
+from carpool.carp.auth import Address
+from carpool.carp.packet import GROUP_V4
+from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import Settings
+
+DEFAULT_MULTICAST = IPv4Address(GROUP_V4)
+
+
+class Advertise(StrEnum):
+    """How advertisements leave the host."""
+
+    REAL_MAC = "real"
+    """Through a raw IP socket, so from the interface's own MAC: passes every MAC filter."""
+    VIRTUAL_MAC = "virtual"
+    """From 00:00:5e:00:01:VHID, as the kernels do."""
+    BROADCAST = "broadcast"
+    """To the Ethernet broadcast address, from the own MAC (ucarp's ``--nomcast``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """One VIP group on this node."""
+
+    name: str
+    carp: Settings
+    interface: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    """The virtual addresses with their prefixes."""
+    sources: tuple[Address, ...] = ()
+    """The node's real addresses, where configured; else the interface's first of each family."""
+    manage_addresses: bool = True
+    """Whether the daemon puts the addresses on the interface, or leaves that to the scripts."""
+    up: tuple[str, ...] = ()
+    """Program and first arguments to run as master; the interface and an address follow them."""
+    down: tuple[str, ...] = ()
+    down_at_start: bool = True
+    script_timeout: int = 30 * SECOND
+    """Nanoseconds."""
+    xparam: str | None = None
+    """A last argument for both scripts."""
+    advertise: Advertise = Advertise.REAL_MAC
+    multicast: IPv4Address = DEFAULT_MULTICAST
+    ignore_link: bool = False
+    """Stay master without carrier."""
