@@ -38,6 +38,7 @@ IFF_RUNNING: Final = 0x40
 IFF_LOWER_UP: Final = 0x10000
 IFA_F_NODAD: Final = 0x02
 IFA_F_TENTATIVE: Final = 0x40
+IFA_F_PERMANENT: Final = 0x80
 
 _IFLA_ADDRESS: Final = 1
 IFLA_IFNAME: Final = 3
@@ -122,7 +123,7 @@ class AddressGone:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Verdict:
     """The kernel's answer to a request: `errno` 0 is yes; `reason` is a sentence, often empty."""
 
     errno: int
@@ -163,7 +164,7 @@ def decode_attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
-def decode_ack(body: bytes) -> Refusal | None:
+def decode_ack(body: bytes) -> Verdict | None:
     """Return what an NLMSG_ERROR (or NLMSG_DONE) says; None if it is too short to say anything.
 
     The kernel echoes the header of the request (NETLINK_CAP_ACK leaves the rest out), then, with
@@ -173,7 +174,7 @@ def decode_ack(body: bytes) -> Refusal | None:
         return None
     (negative,) = _S32.unpack_from(body)
     said = decode_attributes(body, _S32.size + _HEADER.size).get(_NLMSGERR_ATTR_MSG, b"")
-    return Refusal(-negative, said.rstrip(b"\0").decode(errors="replace"))
+    return Verdict(-negative, said.rstrip(b"\0").decode(errors="replace"))
 
 
 def decode_link(body: bytes) -> LinkInfo | None:

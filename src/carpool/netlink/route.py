@@ -34,7 +34,7 @@ from carpool.netlink.messages import (
     AddressInfo,
     LinkInfo,
     Message,
-    Refusal,
+    Verdict,
 )
 
 # linux/netlink.h; the socket module does not have them.
@@ -110,12 +110,12 @@ class Route:
         if not 0 < len(os.fsencode(name)) <= _NAME_BYTES:
             return None
         operation = f"look up interface {name}"
-        refusal, answers = self._request(
+        verdict, answers = self._request(
             operation, RTM_GETLINK, 0, messages.named_link_body(name), RTM_NEWLINK
         )
-        if refusal.errno == ENODEV:
+        if verdict.errno == ENODEV:
             return None
-        _accept(operation, refusal)
+        _accept(operation, verdict)
         return next((link for link in map(messages.decode_link, answers) if link), None)
 
     def addresses(self, index: int | None = None) -> list[AddressInfo]:
@@ -201,15 +201,15 @@ class Route:
     def delete_link(self, index: int) -> bool:
         """Remove a virtual interface (with its peer, if a pair); False if it was not there."""
         operation = f"delete interface {index}"
-        refusal, _ = self._request(operation, RTM_DELLINK, 0, messages.link_body(index))
-        if refusal.errno == ENODEV:
+        verdict, _ = self._request(operation, RTM_DELLINK, 0, messages.link_body(index))
+        if verdict.errno == ENODEV:
             return False
-        _accept(operation, refusal)
+        _accept(operation, verdict)
         return True
 
     def _change_link(self, operation: str, flags: int, body: bytes) -> None:
-        refusal, _ = self._request(operation, RTM_NEWLINK, flags, body)
-        _accept(operation, refusal)
+        verdict, _ = self._request(operation, RTM_NEWLINK, flags, body)
+        _accept(operation, verdict)
 
     def _made(self, operation: str, name: str) -> LinkInfo:
         link = self.link(name)
@@ -233,17 +233,17 @@ class Route:
         errnos = [0] * len(batch)
         self._send(operation, request)
         for message in self._answers(operation):
-            refusal = messages.decode_ack(message.body) if message.kind == NLMSG_ERROR else None
-            if refusal is None or message.sequence not in waiting:
+            verdict = messages.decode_ack(message.body) if message.kind == NLMSG_ERROR else None
+            if verdict is None or message.sequence not in waiting:
                 continue
-            errnos[waiting.pop(message.sequence)] = refusal.errno
+            errnos[waiting.pop(message.sequence)] = verdict.errno
             if not waiting:
                 break
         return errnos
 
     def _request(
         self, operation: str, kind: int, flags: int, body: bytes, answer: int = 0
-    ) -> tuple[Refusal, list[bytes]]:
+    ) -> tuple[Verdict, list[bytes]]:
         """Send one request; return the verdict and the bodies of kind `answer` before it."""
         sequence = self._next_sequence()
         self._send(operation, messages.encode_message(kind, flags | NLM_F_ACK, sequence, body))
@@ -251,8 +251,8 @@ class Route:
         for message in self._answers(operation):
             if message.sequence != sequence:
                 continue
-            if message.kind == NLMSG_ERROR and (refusal := messages.decode_ack(message.body)):
-                return refusal, bodies
+            if message.kind == NLMSG_ERROR and (verdict := messages.decode_ack(message.body)):
+                return verdict, bodies
             if message.kind == answer:
                 bodies.append(message.body)
         raise AssertionError("the answers end by an exception only")
@@ -326,6 +326,6 @@ def open_socket() -> socket.socket:
     return route
 
 
-def _accept(operation: str, refusal: Refusal | None) -> None:
-    if refusal is not None and refusal.errno:
-        raise NetlinkError(operation, refusal.errno, refusal.reason)
+def _accept(operation: str, verdict: Verdict | None) -> None:
+    if verdict is not None and verdict.errno:
+        raise NetlinkError(operation, verdict.errno, verdict.reason)
