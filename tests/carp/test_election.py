@@ -1,0 +1,777 @@
+"""The election, row by row.
+
+First part: a test for every row of the protocol's election table, each named after its row.
+Second part: every row of `carpool.carp.election.ROWS`, brought about and its effects compared.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from tests.carp.support import VIP, VIP6, Bench, Peer, packed, seconds, word
+
+from carpool.carp import timing, virtualhost
+from carpool.carp.effects import Advertise
+from carpool.carp.election import ROWS, TABLE, Event, Row, State
+from carpool.carp.timing import SECOND, TICK
+from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.wire import Rejection
+
+TAKE_OVER = ["-> MASTER", "add", "advertise 1/0", "announce"]
+
+LOWER, HIGHER = Peer(source="10.0.1.5"), Peer(source="10.0.0.9")
+"""As ucarp compares, by the last byte first; read left to right it is the other way round."""
+
+
+# start: BACKUP first, always
+
+
+def test_start__backup_first_always() -> None:
+    bench = Bench.of(preempt=True).start()
+    assert bench.state() is State.BACKUP
+    assert bench.did() == ["-> BACKUP", "remove"]  # What a crash may have left behind goes.
+    assert bench.adverts() == []
+
+
+# backup, master-down passes: MASTER: address up, advert, gratuitous ARP / NA, again later
+
+
+def test_backup__master_down_passes__master_address_up_advert_announcement() -> None:
+    bench = Bench.of().start()
+    bench.forget()
+    bench.wait(3 * SECOND - 1)
+    assert bench.state() is State.BACKUP
+    bench.wait(1)
+    assert bench.state() is State.MASTER
+    assert bench.did() == TAKE_OVER
+
+
+def test_backup__master_down_passes__announces_again_two_adverts_later() -> None:
+    bench = Bench.of().start()
+    bench.wait(10 * SECOND)
+    assert bench.announced_at() == [3 * SECOND, 5 * SECOND]
+    last_words = bench.did()[-1]
+    assert last_words == "advertise 1/0"
+
+
+def test_backup__each_advert_starts_the_master_down_time_afresh() -> None:
+    bench = Bench.of(100).start()
+    for _ in range(5):
+        bench.wait(2 * SECOND)
+        bench.hears(1, 0)
+    assert bench.host.timer() == bench.now + 3 * SECOND + 100 * TICK
+    assert bench.did() == ["-> BACKUP", "remove"]
+
+
+# backup, advert slower than own and preempt on: MASTER at once
+
+
+def test_backup__advert_slower_than_own_and_preempt_on__master_at_once() -> None:
+    bench = Bench.of(preempt=True).start()
+    bench.forget()
+    bench.hears(1, 1)
+    assert bench.did() == TAKE_OVER
+
+
+def test_backup__advert_slower_than_own_and_preempt_off__stays_backup() -> None:
+    bench = Bench.of().start()
+    bench.forget()
+    bench.wait(2 * SECOND)
+    bench.hears(1, 1)
+    assert bench.did() == []
+    assert bench.host.timer() == bench.now + 3 * SECOND
+
+
+@pytest.mark.parametrize("advskew", [0, 99, 100])
+def test_backup__advert_not_slower_than_own__preempt_does_not_matter(advskew: int) -> None:
+    bench = Bench.of(100, preempt=True).start()
+    bench.hears(1, advskew)
+    assert bench.state() is State.BACKUP
+
+
+# backup, advert slower than 3 x own base + own skew: MASTER at once, preempt or not
+
+
+@pytest.mark.parametrize("preempt", [False, True])
+def test_backup__advert_slower_than_3_base_plus_skew__master_at_once(preempt: bool) -> None:
+    bench = Bench.of(10, preempt=preempt).start()
+    bench.hears(3, 11)
+    assert bench.state() is State.MASTER
+    assert bench.transitions()[-1].event is Event.TOO_SLOW
+
+
+def test_backup__advert_exactly_3_base_plus_skew__stays_backup() -> None:
+    bench = Bench.of(10).start()
+    bench.hears(3, 10)
+    assert bench.state() is State.BACKUP
+
+
+def test_backup__advert_slower_than_3_base_plus_skew__skipped_at_base_0() -> None:
+    """OpenBSD's exception."""
+    bench = Bench.of(10, advbase=0).start()
+    bench.hears(3, 11)
+    assert bench.state() is State.BACKUP
+
+
+def test_backup__patience_counts_the_dead_ratio() -> None:
+    patient = Bench.of(dead_ratio=5).start()
+    patient.hears(4, 0)
+    assert patient.state() is State.BACKUP
+    patient.hears(5, 1)
+    assert patient.state() is State.MASTER
+
+
+# backup, bow-out (255/255): MASTER at once, preempt or not; with several backups the fastest
+
+
+@pytest.mark.parametrize("preempt", [False, True])
+def test_backup__bow_out__master_at_once_preempt_or_not(preempt: bool) -> None:
+    bench = Bench.of(preempt=preempt).start()
+    bench.forget()
+    bench.hears(255, 255)
+    assert bench.did() == TAKE_OVER
+    assert bench.now == 0
+
+
+@pytest.mark.parametrize("advskew", [1, 100, 255])
+def test_backup__bow_out__slower_backups_wait_in_proportion_to_advskew(advskew: int) -> None:
+    bench = Bench.of(advskew).start()
+    bench.hears(1, 0)
+    bench.hears(255, 255)
+    wait = advskew * TICK // 256
+    assert wait < 4_000_000
+    bench.wait(wait - 1)
+    assert bench.state() is State.BACKUP
+    bench.wait(1)
+    assert bench.state() is State.MASTER
+
+
+def test_backup__bow_out__slower_backup_that_hears_the_fastest_stays_backup() -> None:
+    bench = Bench.of(100).start()
+    bench.hears(255, 255)
+    bench.wait(500_000)
+    bench.hears(1, 50, peer=Peer(source="192.0.2.30"))
+    bench.wait(3 * SECOND)
+    assert bench.state() is State.BACKUP
+
+
+def test_backup__bow_out__does_not_lengthen_a_wait_that_is_nearly_over() -> None:
+    bench = Bench.of(255).start()
+    bench.wait(bench.host.master_down_time - 1)
+    bench.hears(255, 255)
+    bench.wait(1)
+    assert bench.state() is State.MASTER
+
+
+# master, faster advert: BACKUP (and one last advert so that the winner re-announces)
+
+
+def test_master__faster_advert__backup_and_one_last_advert() -> None:
+    bench = Bench.of(100).as_master()
+    bench.hears(1, 99)
+    assert bench.did() == ["-> BACKUP", "remove", "advertise 1/100"]
+    assert bench.host.timer() == bench.now + bench.host.master_down_time
+    assert bench.host.master == packed(bench.peer.source)
+
+
+# master, slower advert: stays; re-announces
+
+
+@pytest.mark.parametrize("preempt", [False, True])
+@pytest.mark.parametrize("theirs", [(1, 1), (3, 0), (200, 0), (255, 255)])
+def test_master__slower_advert__stays_and_announces_again(
+    preempt: bool, theirs: tuple[int, int]
+) -> None:
+    bench = Bench.of(preempt=preempt).as_master()
+    bench.hears(*theirs)
+    assert bench.state() is State.MASTER
+    assert bench.did() == ["advertise 1/0", "announce"]
+
+
+def test_master__slower_advert__announces_now_and_two_adverts_later() -> None:
+    bench = Bench.of().as_master()
+    bench.hears(1, 1)
+    bench.wait(10 * SECOND)
+    assert bench.announced_at() == [5 * SECOND, 7 * SECOND]
+
+
+def test_master__slower_advert__the_regular_adverts_keep_their_time() -> None:
+    bench = Bench.of().as_master()
+    bench.wait(seconds(0.5))
+    bench.hears(1, 1)
+    bench.wait(seconds(2.5))
+    assert [instant for instant, _ in bench.adverts()] == [
+        *(seconds(5.5), 6 * SECOND, 7 * SECOND, 8 * SECOND),
+    ]
+
+
+def test_master__slower_adverts__answers_are_bounded_between_two_adverts() -> None:
+    bench = Bench.of().as_master()
+    for _ in range(20):
+        bench.hears(1, 1)
+    assert bench.did() == ["advertise 1/0", "announce"] * virtualhost.REASSERTIONS
+    bench.forget()
+    bench.wait(SECOND)
+    assert bench.did() == ["advertise 1/0"]
+    bench.hears(1, 1)
+    assert bench.did()[1:] == ["advertise 1/0", "announce"]
+
+
+# master, equal interval: as ucarp, the higher address yields, compared from the last byte
+
+
+def test_master__equal_interval__the_higher_address_yields() -> None:
+    bench = Bench.of(source="10.0.0.9").as_master()
+    bench.hears(peer=LOWER)
+    assert bench.state() is State.BACKUP
+    assert bench.transitions()[0].event is Event.TIE_LOST
+
+
+def test_master__equal_interval__the_lower_address_stays_and_announces() -> None:
+    bench = Bench.of(source="10.0.1.5").as_master()
+    bench.hears(peer=HIGHER)
+    assert bench.did() == ["advertise 1/0", "announce"]
+
+
+def test_master__equal_interval__ipv6_only() -> None:
+    low, high = "2001:db8:0:ffff::1", "2001:db8::2"
+    loser = Bench.of(addresses=[VIP6], source6=high).as_master()
+    loser.hears(family=6, peer=Peer(source6=low, addresses=(VIP6,)))
+    assert loser.state() is State.BACKUP
+    winner = Bench.of(addresses=[VIP6], source6=low).as_master()
+    winner.hears(family=6, peer=Peer(source6=high, addresses=(VIP6,)))
+    assert winner.did() == ["advertise 1/0", "announce"]
+
+
+def test_master__equal_interval__dual_stack_lets_ipv4_decide_while_it_is_heard() -> None:
+    """Each family's loser is another node here: without an order both would yield."""
+    both = (VIP, VIP6)
+    low4 = Bench.of(addresses=both, source="10.0.1.5", source6="2001:db8::9").as_master()
+    rival = Peer(source="10.0.0.9", source6="2001:db8::5", addresses=both)
+    low4.hears(family=4, peer=rival)
+    low4.hears(family=6, peer=rival)
+    assert low4.state() is State.MASTER
+    # With IPv4 not heard for a master-down time, IPv6 decides.
+    low4.wait(3 * SECOND)
+    low4.hears(family=6, peer=rival)
+    assert low4.state() is State.BACKUP
+
+
+def test_master__equal_interval__yields_in_a_family_it_cannot_send_in() -> None:
+    bench = Bench.of().as_master()
+    bench.hears(1, 0, family=6)
+    assert bench.state() is State.BACKUP
+
+
+# hazard: equal intervals, a kernel's advert first, ucarp with the higher address: both yield
+
+
+@pytest.mark.parametrize("source", ["10.0.0.9", "10.0.1.5"])
+def test_hazard__the_last_word_of_a_tie_is_never_equal(source: str) -> None:
+    """A kernel yields on an equal advert, whatever the addresses: ours must be slower."""
+    bench = Bench.of(20, source=source).as_master()
+    bench.hears(1, 20, peer=LOWER)
+    bench.hears(1, 20, peer=HIGHER)
+    yielded = bench.state() is State.BACKUP
+    assert yielded == (source == "10.0.0.9")
+    last_word = bench.did()[-1]
+    assert last_word == ("advertise 1/21" if yielded else "announce")
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "said"),
+    [
+        ((1, 100), (1, 0), "advertise 1/100"),
+        ((1, 0), (1, 0), "advertise 1/1"),
+        ((1, 255), (1, 255), "advertise 2/0"),
+        ((0, 0), (0, 0), "advertise 0/2"),  # 0/0 counts as one tick.
+        ((0, 0), (0, 1), "advertise 0/2"),
+        ((255, 254), (255, 253), "advertise 255/254"),
+        ((255, 254), (255, 254), "advertise 255/254"),  # Slower would be the bow-out.
+    ],
+)
+def test_last_word_is_slower_than_the_winner_and_never_the_bow_out(
+    own: tuple[int, int], theirs: tuple[int, int], said: str
+) -> None:
+    bench = Bench.of(own[1], advbase=own[0], source="10.0.0.9").as_master()
+    bench.hears(*theirs, peer=LOWER)
+    assert bench.did() == ["-> BACKUP", "remove", said]
+
+
+# demotion: advskew sent as at least 240
+
+
+@pytest.mark.parametrize(("configured", "sent"), [(0, 240), (239, 240), (240, 240), (250, 250)])
+def test_demotion__advskew_sent_as_at_least_240(configured: int, sent: int) -> None:
+    bench = Bench.of(configured).as_master()
+    bench.host.set_demoted(True, bench.now)
+    bench.collect()
+    assert bench.did() == [f"advertise 1/{sent}"]  # At once.
+    bench.wait(bench.host.interval)
+    assert bench.did()[1:] == [f"advertise 1/{sent}"]
+    bench.host.set_demoted(False, bench.now)
+    bench.collect()
+    assert bench.did()[2:] == [f"advertise 1/{configured}"]
+
+
+def test_demotion__a_demoted_master_yields_to_a_sound_one() -> None:
+    bench = Bench.of().as_master()
+    bench.host.set_demoted(True, bench.now)
+    bench.hears(1, 100)
+    assert bench.state() is State.BACKUP
+
+
+def test_demotion__a_demoted_backup_takes_over_last_and_does_not_preempt() -> None:
+    bench = Bench.of(preempt=True)
+    bench.host.set_demoted(True, 0)
+    bench.start()
+    bench.hears(1, 100)
+    assert bench.state() is State.BACKUP
+    assert bench.host.timer() == 3 * SECOND + 240 * TICK
+
+
+def test_demotion__saying_the_same_twice_does_nothing() -> None:
+    bench = Bench.of().as_master()
+    bench.host.set_demoted(False, bench.now)
+    bench.collect()
+    assert bench.did() == []
+
+
+# clean stop as master: bow-out 255/255, the peer takes over at once
+
+
+def test_clean_stop_as_master__addresses_off_then_bow_out() -> None:
+    bench = Bench.of().as_master()
+    bench.host.stop(bench.now)
+    bench.collect()
+    assert bench.did() == ["-> INIT", "remove", "advertise 255/255"]
+    assert bench.host.timer() is None
+
+
+def test_clean_stop_as_backup__says_nothing() -> None:
+    bench = Bench.of().start()
+    bench.forget()
+    bench.host.stop(bench.now)
+    bench.collect()
+    assert bench.did() == ["-> INIT"]
+
+
+# link lost: BACKUP; INIT until the link is back
+
+
+@pytest.mark.parametrize("as_master", [False, True])
+def test_link_lost__init_until_the_link_is_back(as_master: bool) -> None:
+    bench = Bench.of()
+    bench = bench.as_master() if as_master else bench.start()
+    bench.forget()
+    bench.host.link_lost(bench.now)
+    bench.collect()
+    assert bench.did() == (["-> INIT", "remove"] if as_master else ["-> INIT"])
+    bench.forget()
+    assert bench.hears(1, 0) is Rejection.INACTIVE
+    bench.wait(100 * SECOND)
+    assert bench.did() == []
+    bench.host.link_back(bench.now)
+    bench.collect()
+    assert bench.did() == ["-> BACKUP"]
+    assert bench.host.timer() == bench.now + 3 * SECOND
+
+
+# Every row of our own table.
+
+
+class Recorder(dict[tuple[State, Event], Row]):
+    """The table, remembering which rows were looked up and found."""
+
+    def __init__(self) -> None:
+        super().__init__(TABLE)
+        self.fired: list[Row] = []
+
+    def get(self, key: tuple[State, Event], default: object = None) -> Row | None:  # type: ignore[override]
+        row = super().get(key)
+        if row is not None:
+            self.fired.append(row)
+        return row
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(virtualhost, "TABLE", recorder)
+    return recorder
+
+
+def backup(advskew: int = 100, *, preempt: bool = False) -> Bench:
+    """Return a backup with a master that is as fast as can be, at 192.0.2.20."""
+    bench = Bench.of(advskew, preempt=preempt, source="10.0.0.7").start()
+    bench.wait(SECOND)
+    bench.hears(1, 0)
+    bench.wait(SECOND)
+    bench.forget()
+    return bench
+
+
+def master(advskew: int = 100, *, preempt: bool = False) -> Bench:
+    return Bench.of(advskew, preempt=preempt, source="10.0.0.7").as_master()
+
+
+def stopped() -> Bench:
+    bench = Bench.of(100)
+    bench.now = SECOND
+    return bench
+
+
+ANOTHER = Peer(source="192.0.2.30")
+Deed = Callable[[Bench], object]
+MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
+    (State.INIT, Event.START): (
+        stopped,
+        lambda bench: bench.host.start(bench.now),
+        ["-> BACKUP", "remove"],
+    ),
+    (State.INIT, Event.LINK_BACK): (
+        stopped,
+        lambda bench: bench.host.link_back(bench.now),
+        ["-> BACKUP"],
+    ),
+    (State.BACKUP, Event.FASTER): (backup, lambda bench: bench.hears(1, 99), []),
+    (State.BACKUP, Event.TIE_LOST): (
+        backup,
+        lambda bench: bench.hears(1, 100, peer=LOWER),
+        [],
+    ),
+    (State.BACKUP, Event.TIE_WON): (
+        backup,
+        lambda bench: bench.hears(1, 100, peer=HIGHER),
+        [],
+    ),
+    (State.BACKUP, Event.SLOWER): (backup, lambda bench: bench.hears(1, 101), []),
+    (State.BACKUP, Event.OVERRULED): (
+        backup,
+        lambda bench: bench.hears(255, 255, peer=ANOTHER),
+        [],
+    ),
+    (State.BACKUP, Event.BOW_OUT): (backup, lambda bench: bench.hears(255, 255), []),
+    (State.BACKUP, Event.MASTER_DOWN): (
+        backup,
+        lambda bench: bench.wait(3 * SECOND),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.BACKUP, Event.MASTER_LEFT): (
+        backup,
+        lambda bench: bench.hears(255, 255) or bench.wait(4_000_000),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.BACKUP, Event.PREEMPTIBLE): (
+        lambda: backup(preempt=True),
+        lambda bench: bench.hears(1, 101),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.BACKUP, Event.TOO_SLOW): (
+        backup,
+        lambda bench: bench.hears(3, 101),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.BACKUP, Event.LINK_LOST): (
+        backup,
+        lambda bench: bench.host.link_lost(bench.now),
+        ["-> INIT"],
+    ),
+    (State.BACKUP, Event.STOP): (backup, lambda bench: bench.host.stop(bench.now), ["-> INIT"]),
+    (State.MASTER, Event.ADVERTISEMENT_DUE): (
+        master,
+        lambda bench: bench.wait(bench.host.interval),
+        ["advertise 1/100"],
+    ),
+    (State.MASTER, Event.FASTER): (
+        master,
+        lambda bench: bench.hears(1, 99),
+        ["-> BACKUP", "remove", "advertise 1/100"],
+    ),
+    (State.MASTER, Event.TIE_LOST): (
+        master,
+        lambda bench: bench.hears(1, 100, peer=LOWER),
+        ["-> BACKUP", "remove", "advertise 1/101"],
+    ),
+    (State.MASTER, Event.TIE_WON): (
+        master,
+        lambda bench: bench.hears(1, 100, peer=HIGHER),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.SLOWER): (
+        master,
+        lambda bench: bench.hears(1, 101),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.PREEMPTIBLE): (
+        lambda: master(preempt=True),
+        lambda bench: bench.hears(1, 101),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.TOO_SLOW): (
+        master,
+        lambda bench: bench.hears(3, 101),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.BOW_OUT): (
+        master,
+        lambda bench: bench.hears(255, 255),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.LAPSED): (
+        master,
+        lambda bench: bench.pause(3 * SECOND).timer_runs(),
+        ["-> BACKUP", "remove"],
+    ),
+    (State.MASTER, Event.LINK_LOST): (
+        master,
+        lambda bench: bench.host.link_lost(bench.now),
+        ["-> INIT", "remove"],
+    ),
+    (State.MASTER, Event.YIELD): (
+        master,
+        lambda bench: bench.host.yield_mastership(bench.now),
+        ["-> BACKUP", "remove", "advertise 255/255"],
+    ),
+    (State.MASTER, Event.STOP): (
+        master,
+        lambda bench: bench.host.stop(bench.now),
+        ["-> INIT", "remove", "advertise 255/255"],
+    ),
+}
+"""How to bring about each row, and what is then done."""
+
+
+@pytest.mark.parametrize(
+    "row", ROWS, ids=lambda row: f"{row.state}, {row.event.name.lower()}: {row.next}"
+)
+def test_row(row: Row, recorder: Recorder) -> None:
+    prepare, deed, expected = MADE[row.state, row.event]
+    bench = prepare()
+    recorder.fired.clear()
+    deed(bench)
+    bench.collect()
+    assert row in recorder.fired
+    assert bench.state() is row.next
+    assert bench.did() == expected
+    if row.next is not row.state:
+        (transition,) = bench.transitions()
+        assert (transition.previous, transition.state) == (row.state, row.next)
+        assert transition.event is row.event
+
+
+def test_no_row_is_there_twice_and_every_scenario_has_its_row() -> None:
+    assert len(TABLE) == len(ROWS)
+    assert set(MADE) == set(TABLE)
+
+
+COMMANDS: dict[Event, Callable[[VirtualHost, int], None]] = {
+    Event.START: VirtualHost.start,
+    Event.STOP: VirtualHost.stop,
+    Event.LINK_LOST: VirtualHost.link_lost,
+    Event.LINK_BACK: VirtualHost.link_back,
+    Event.YIELD: VirtualHost.yield_mastership,
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [(state, event) for state in State for event in COMMANDS if (state, event) not in TABLE],
+    ids=str,
+)
+def test_what_the_table_does_not_list_changes_nothing(state: State, event: Event) -> None:
+    bench = {State.INIT: stopped, State.BACKUP: backup, State.MASTER: master}[state]()
+    due = bench.host.timer()
+    COMMANDS[event](bench.host, bench.now)
+    bench.collect()
+    assert (bench.state(), bench.did(), bench.host.timer()) == (state, [], due)
+
+
+@pytest.mark.parametrize(
+    ("key", "restarts"),
+    [
+        ((State.BACKUP, Event.FASTER), True),
+        ((State.BACKUP, Event.TIE_LOST), True),
+        ((State.BACKUP, Event.TIE_WON), True),
+        ((State.BACKUP, Event.SLOWER), True),
+        ((State.BACKUP, Event.OVERRULED), False),
+    ],
+    ids=str,
+)
+def test_which_adverts_start_a_backups_wait_afresh(
+    key: tuple[State, Event], restarts: bool
+) -> None:
+    prepare, deed, _ = MADE[key]
+    bench = prepare()
+    before = bench.host.timer()
+    deed(bench)
+    full = bench.now + bench.host.master_down_time
+    assert before != full
+    assert bench.host.timer() == (full if restarts else before)
+
+
+# Three nodes: a master that is being overruled is nobody's reason to take over.
+
+
+@pytest.mark.parametrize("theirs", [(1, 200), (3, 101), (255, 255)])
+def test_overruled__a_lesser_masters_adverts_do_not_count_while_a_greater_rules(
+    theirs: tuple[int, int],
+) -> None:
+    bench = backup(preempt=True)
+    bench.hears(*theirs, peer=ANOTHER)
+    assert bench.state() is State.BACKUP
+    assert bench.host.master == packed(bench.peer.source)
+
+
+def test_overruled__the_ruler_itself_may_slow_down_and_is_then_preempted() -> None:
+    bench = backup(preempt=True)
+    bench.hears(1, 240)
+    assert bench.state() is State.MASTER
+
+
+def test_overruled__a_ruler_that_fell_silent_rules_no_longer() -> None:
+    """The lesser master's advert counts as soon as our own patience with the ruler is over."""
+    bench = backup(preempt=True)
+    patience = bench.host.master_down_time - SECOND  # backup() heard the ruler a second ago.
+    bench.pause(patience)
+    bench.hears(1, 200, peer=ANOTHER)
+    assert bench.transitions()[0].event is Event.PREEMPTIBLE
+
+
+def test_overruled__after_the_rulers_bow_out_everyone_counts() -> None:
+    bench = backup(preempt=True)
+    bench.hears(255, 255)
+    bench.hears(1, 200, peer=ANOTHER)
+    assert bench.state() is State.MASTER
+
+
+# Told to yield.
+
+
+def test_yield__stands_back_for_3_s_then_listens() -> None:
+    bench = Bench.of(preempt=True).as_master()
+    bench.host.yield_mastership(bench.now)
+    bench.collect()
+    start = bench.now
+    for _ in range(29):
+        bench.wait(100_000_000)
+        bench.hears(1, 100)
+    assert bench.state() is State.BACKUP
+    bench.wait(100_000_000)
+    assert bench.now == start + virtualhost.STAND_BACK_TIME
+    bench.hears(1, 100)
+    assert bench.state() is State.MASTER
+
+
+def test_yield__a_lone_node_comes_back_after_standing_back_and_the_usual_wait() -> None:
+    bench = Bench.of().as_master()
+    bench.host.yield_mastership(bench.now)
+    assert bench.host.timer() == bench.now + virtualhost.STAND_BACK_TIME + 3 * SECOND
+
+
+def test_yield__a_bow_out_is_answered_even_while_standing_back() -> None:
+    bench = Bench.of().as_master()
+    bench.host.yield_mastership(bench.now)
+    bench.hears(1, 100)
+    bench.hears(255, 255)
+    assert bench.state() is State.MASTER
+
+
+# A paused master.
+
+
+@pytest.mark.parametrize("advskew", [0, 100, 254])
+def test_lapse__a_master_silent_for_a_fastest_backups_patience_stays_silent(advskew: int) -> None:
+    bench = Bench.of(advskew).as_master()
+    bench.pause(3 * SECOND)
+    bench.timer_runs()
+    assert bench.did() == ["-> BACKUP", "remove"]
+    assert bench.host.timer() == bench.now + bench.host.master_down_time
+
+
+def test_lapse__just_before_that_it_goes_on() -> None:
+    bench = Bench.of().as_master()
+    bench.pause(3 * SECOND - 1)
+    bench.timer_runs()
+    assert bench.did() == ["advertise 1/0"]
+
+
+def test_lapse__what_is_queued_is_heard_before_anything_is_said() -> None:
+    bench = Bench.of().as_master()
+    bench.pause(5 * SECOND)
+    for _ in range(2):
+        bench.hears(1, 100)
+    bench.timer_runs()
+    assert bench.did() == ["-> BACKUP", "remove"]
+
+
+def test_lapse__with_preempt_it_comes_back_at_the_first_slower_advert() -> None:
+    bench = Bench.of(preempt=True).as_master()
+    bench.pause(5 * SECOND)
+    bench.hears(1, 100)
+    assert bench.did() == ["-> BACKUP", "remove", *TAKE_OVER]
+
+
+def test_lapse__a_rejected_packet_wakes_nothing() -> None:
+    bench = Bench.of().as_master()
+    bench.pause(5 * SECOND)
+    forger = Peer(password=b"guess")
+    assert bench.hears(1, 100, peer=forger) is Rejection.AUTHENTICATION
+    assert bench.did() == []
+
+
+@pytest.mark.parametrize(("advbase", "advskew"), [(1, 0), (1, 254), (0, 1), (0, 0), (2, 128)])
+@pytest.mark.parametrize("dead_ratio", [1, 2, 3])
+def test_lapse__never_unseats_a_master_that_is_on_time(
+    advbase: int, advskew: int, dead_ratio: int
+) -> None:
+    """A small dead ratio leaves less patience than one interval."""
+    bench = Bench.of(advskew, advbase=advbase, dead_ratio=dead_ratio).as_master()
+    bench.wait(50 * bench.host.interval)
+    assert bench.state() is State.MASTER
+    assert len(bench.adverts()) == 50
+
+
+# Who else.
+
+
+def test_own_advertisement_that_comes_back_is_not_a_rival() -> None:
+    bench = Bench.of().as_master()
+    assert bench.hears(1, 0, peer=Peer(source="192.0.2.10")) is Rejection.OWN
+    assert bench.state() is State.MASTER
+
+
+def test_transition_tells_who_was_heard() -> None:
+    bench = Bench.of().as_master()
+    bench.hears(0, 128)
+    (transition,) = bench.transitions()
+    assert transition.heard is not None
+    assert transition.heard.source == packed("192.0.2.20")
+    assert transition.heard.interval == timing.interval(0, 128)
+
+
+def test_transition_by_the_clock_names_nobody() -> None:
+    bench = Bench.of().start()
+    bench.wait(3 * SECOND)
+    assert [transition.heard for transition in bench.transitions()] == [None, None]
+
+
+def test_farewells_are_marked_and_only_they() -> None:
+    """They promise that the addresses are gone, so they must be told from other adverts."""
+    bench = Bench.of(100).as_master()
+    bench.hears(1, 101)
+    bench.hears(1, 0)
+    bench.wait(bench.host.master_down_time)
+    bench.host.yield_mastership(bench.now)
+    bench.collect()
+    adverts = [effect for _, effect in bench.log if isinstance(effect, Advertise)]
+    said = [(word(effect), effect.farewell) for effect in adverts]
+    assert said == [
+        ("advertise 1/100", False),  # the answer to the slower one
+        ("advertise 1/100", True),  # the last word to the faster one
+        ("advertise 1/100", False),
+        ("advertise 255/255", True),
+    ]
+
+
+def test_settings_do_not_show_the_password() -> None:
+    assert "love" not in repr(Bench.of().host.settings)
