@@ -24,13 +24,12 @@ _LEAVING = 255
 def check(draft: Draft, source: Source) -> None:
     """Report to ``source`` everything in the draft that does not fit together."""
     _check_addresses(draft, source)
-    seats = {name: draft.seats(group) for name, group in draft.groups.items()}
-    _check_vhids(draft, seats, source)
+    _check_vhids(draft, source)
     for name, group in draft.groups.items():
         key = ("groups", name)
         _check_nodes(draft, group, key, source)
-        _check_interval(group, seats[name], key, source)
-        _check_ranks(group, seats[name], key, source)
+        _check_interval(group, draft.seats[name], key, source)
+        _check_ranks(group, draft.seats[name], key, source)
 
 
 def _check_addresses(draft: Draft, source: Source) -> None:
@@ -82,13 +81,13 @@ def _listed(
                 yield (section, table, name, index), table, interface
 
 
-def _check_vhids(draft: Draft, seats: dict[str, tuple[Seat, ...]], source: Source) -> None:
+def _check_vhids(draft: Draft, source: Source) -> None:
     """Report groups whose advertisements would meet: same vhid, interface and multicast group."""
     taken: dict[object, str] = {}
     for name, group in draft.groups.items():
         vhid = group.get("vhid")
         met: dict[str, Seat] = {}
-        for seat in seats[name]:
+        for seat in draft.seats[name]:
             if seat.interface is None or vhid is None:
                 continue
             for channel in _channels(group):
@@ -123,25 +122,26 @@ def _free_vhid(draft: Draft) -> str:
 def _check_nodes(draft: Draft, group: Values, key: Key, source: Source) -> None:
     """Report names of nodes that the file or the group does not have."""
     nodes = group.get("nodes")
-    if nodes is not None:
-        if not nodes:
-            mend = "name a node, or leave the key out for all of them"
-            source.report(Rule.EMPTY, (*key, "nodes"), "the group has no node", mend)
-        for index, node in enumerate(nodes):
-            if node is None:
-                continue
-            _check_known(draft, node, (*key, "nodes", index), source)
-            if node in nodes[:index]:
-                message = f"{node[:80]!r} is in this list already"
-                at = (*key, "nodes", index)
-                source.report(Rule.REPEATED, at, message, "take one of the two out")
+    if nodes is not None and not nodes:
+        mend = "name a node, or leave the key out for all of them"
+        source.report(Rule.EMPTY, (*key, "nodes"), "the group has no node", mend)
+    listed: set[str] = set()
+    for index, node in enumerate(nodes or ()):
+        if node is None:
+            continue
+        at = (*key, "nodes", index)
+        _check_known(draft, node, at, source)
+        if node in listed:
+            message = f"{node[:80]!r} is in this list already"
+            source.report(Rule.REPEATED, at, message, "take one of the two out")
+        listed.add(node)
     for name in ("advskew", "interface"):
         per_node = group.get(name)
         if not isinstance(per_node, dict):
             continue
         for node in per_node:
             at = (*key, name, node)
-            if _check_known(draft, node, at, source) and nodes and node not in nodes:
+            if _check_known(draft, node, at, source) and listed and node not in listed:
                 mend = "add it to nodes of this group, or take it out here"
                 source.report(Rule.NOT_MEMBER, at, f"{node} is no node of this group", mend)
 

@@ -33,28 +33,30 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a file says, as far as it could be read."""
+    """What a file says, as far as it could be read; ``seats`` has the nodes of each group."""
 
     cluster: Values
     nodes: dict[str, Values]
     groups: dict[str, Values]
+    seats: dict[str, tuple[Seat, ...]]
 
-    def seats(self, group: Values) -> tuple[Seat, ...]:
-        """Return the nodes of the group, best rank first, leaving out those that do not exist."""
-        if "nodes" not in group:
-            return ()
-        listed = self.nodes if group["nodes"] is None else dict.fromkeys(group["nodes"])
-        names = [name for name in listed if name in self.nodes]
-        names.sort(key=lambda name: -self.nodes[name].get("weight", 0))
-        ranked = zip(names, _skews(len(names)), strict=True)
-        return tuple(
-            Seat(
-                name,
-                _of_node(group, "interface", name, self.nodes[name].get("interface")),
-                _of_node(group, "advskew", name, skew),
-            )
-            for name, skew in ranked
+
+def _seats(group: Values, nodes: dict[str, Values]) -> tuple[Seat, ...]:
+    """Return the nodes of the group, best rank first, leaving out those that do not exist."""
+    if "nodes" not in group:
+        return ()
+    listed = nodes if group["nodes"] is None else dict.fromkeys(group["nodes"])
+    names = [name for name in listed if name in nodes]
+    names.sort(key=lambda name: -nodes[name].get("weight", 0))
+    ranked = zip(names, _skews(len(names)), strict=True)
+    return tuple(
+        Seat(
+            name,
+            _of_node(group, "interface", name, nodes[name].get("interface")),
+            _of_node(group, "advskew", name, skew),
         )
+        for name, skew in ranked
+    )
 
 
 def _skews(count: int) -> list[int]:
@@ -75,13 +77,12 @@ def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
 
 def read_document(document: dict[str, Any], source: Source) -> Draft:
     """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
-    known = ("cluster", "nodes", "groups")
-    _report_unknown(document, known, (), source)
-    return Draft(
-        _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source),
-        _read_tables(NODE, document, "nodes", source),
-        _read_tables(GROUP, document, "groups", source),
-    )
+    _report_unknown(document, ["cluster", "nodes", "groups"], (), source)
+    cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
+    nodes = _read_tables(NODE, document, "nodes", source)
+    groups = _read_tables(GROUP, document, "groups", source)
+    seats = {name: _seats(group, nodes) for name, group in groups.items()}
+    return Draft(cluster, nodes, groups, seats)
 
 
 def _read_tables(
@@ -132,9 +133,7 @@ def _read_table(table: Table, raw: object, key: Key, source: Source) -> Values:
     return values
 
 
-def _report_unknown(
-    given: dict[str, Any], known: tuple[str, ...] | list[str], key: Key, source: Source
-) -> None:
+def _report_unknown(given: dict[str, Any], known: list[str], key: Key, source: Source) -> None:
     for name, value in given.items():
         if name not in known:
             what = "table" if isinstance(value, dict) else "key"

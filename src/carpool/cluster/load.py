@@ -135,7 +135,7 @@ def _build(draft: Draft, path: Path, directory: Path) -> Cluster:
             password_file=directory / values["password_file"],
             advbase=values["advbase"],
             members=tuple(
-                Member(*cast("tuple[str, str, int]", seat)) for seat in draft.seats(values)
+                Member(*cast("tuple[str, str, int]", seat)) for seat in draft.seats[name]
             ),
             preempt=values["preempt"],
             dead_ratio=values["dead_ratio"],

@@ -8,7 +8,6 @@ what is accepted, ``example`` is one such value as TOML; both are for findings a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_interface
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -75,18 +74,14 @@ def _clean(text: str) -> bool:
     return bool(text) and text.isprintable()
 
 
-@dataclass(frozen=True, slots=True)
 class Integer:
     """A whole number from ``low`` to ``high``."""
 
-    low: int
-    high: int
-    example: str
-
-    @property
-    def kind(self) -> str:
-        """What is accepted."""
-        return f"an integer from {self.low} to {self.high}"
+    def __init__(self, low: int, high: int, example: str) -> None:
+        self.low = low
+        self.high = high
+        self.kind = f"an integer from {low} to {high}"
+        self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the number."""
@@ -100,12 +95,11 @@ class Integer:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Seconds:
     """A time in seconds, with a fraction if wanted; read as nanoseconds."""
 
-    kind: str = f"a number of seconds, above 0 and up to {_LONGEST_S}"
-    example: str = "30"
+    kind = f"a number of seconds, above 0 and up to {_LONGEST_S}"
+    example = "30"
 
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the time in ns."""
@@ -119,24 +113,24 @@ class Seconds:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Boolean:
     """Yes or no."""
 
-    kind: str = "true or false"
-    example: str = "true"
+    kind = "true or false"
+    example = "true"
 
     def read(self, value: object, key: Key, source: Source) -> bool | None:
         """Return the boolean."""
         return typed(value, bool, self, key, source)
 
 
-@dataclass(frozen=True, slots=True)
 class Name:
     """The name of a cluster, node or group; see ``is_name``."""
 
-    example: str
-    kind: str = "a name"
+    kind = "a name"
+
+    def __init__(self, example: str) -> None:
+        self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> str | None:
         """Return the name."""
@@ -157,12 +151,11 @@ def report_name(text: str, key: Key, source: Source) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class InterfaceName:
     """The name of a network interface."""
 
-    kind: str = f"an interface name of up to {_INTERFACE_BYTES} bytes"
-    example: str = '"net0"'
+    kind = f"an interface name of up to {_INTERFACE_BYTES} bytes"
+    example = '"net0"'
 
     def read(self, value: object, key: Key, source: Source) -> str | None:
         """Return the name. Rules: dev_valid_name() in Linux, net/core/dev.c."""
@@ -183,12 +176,11 @@ class InterfaceName:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class FileName:
     """The name of a file."""
 
-    kind: str = "the name of a file"
-    example: str = '"www.key"'
+    kind = "the name of a file"
+    example = '"www.key"'
 
     def read(self, value: object, key: Key, source: Source) -> str | None:
         """Return the name."""
@@ -204,12 +196,11 @@ def _report_text(key: Key, source: Source) -> None:
     source.report(Rule.BAD_TEXT, key, message, "write it in printable characters, on one line")
 
 
-@dataclass(frozen=True, slots=True)
 class Command:
     """A program, or a program and its arguments; no shell reads them."""
 
-    kind: str = "a program, or a list of a program and its arguments"
-    example: str = '"/etc/carpool/up"'
+    kind = "a program, or a list of a program and its arguments"
+    example = '"/etc/carpool/up"'
 
     def read(self, value: object, key: Key, source: Source) -> tuple[str, ...] | None:
         """Return program and arguments; only arguments may be empty."""
@@ -227,21 +218,13 @@ class Command:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few words."""
 
-    words: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """What is accepted."""
-        return " or ".join(f'"{word}"' for word in self.words)
-
-    @property
-    def example(self) -> str:
-        """The first word."""
-        return f'"{self.words[0]}"'
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.kind = " or ".join(f'"{word}"' for word in words)
+        self.example = f'"{words[0]}"'
 
     def read(self, value: object, key: Key, source: Source) -> str | None:
         """Return the word."""
@@ -253,12 +236,11 @@ class Choice:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Multicast:
     """An IPv4 multicast group."""
 
-    kind: str = "an IPv4 multicast group"
-    example: str = '"224.0.0.18"'
+    kind = "an IPv4 multicast group"
+    example = '"224.0.0.18"'
 
     def read(self, value: object, key: Key, source: Source) -> IPv4Address | None:
         """Return the group's address."""
@@ -276,22 +258,23 @@ class Multicast:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Addresses:
     """One address or a list of them, of either family, each with its prefix length.
 
     Without a prefix length it is a single host: /32 or /128.
     """
 
-    kind: str = "an IP address or a list of them"
-    example: str = '"192.168.0.200/24"'
+    kind = "an IP address or a list of them"
+
+    def __init__(self, example: str) -> None:
+        self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> tuple[Interface | None, ...] | None:
         """Return the addresses in the order of the file."""
         if isinstance(value, list):
             if not value:
                 message = "has no address"
-                mend = f"write for example: {key[-1]} = [{self.example}]"
+                mend = f"write for example: {key[-1]} = {self.example}"
                 source.report(Rule.EMPTY, key, message, mend)
             return tuple(self._one(item, (*key, i), source) for i, item in enumerate(value))
         return (self._one(value, key, source),)
@@ -354,12 +337,11 @@ def network_edges(interface: Interface) -> tuple[object, ...]:
     return (network.network_address,)
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
     """A list of node names; whether there are such nodes is not asked here."""
 
-    kind: str = "a list of node names"
-    example: str = '["web1", "web2"]'
+    kind = "a list of node names"
+    example = '["web1", "web2"]'
 
     def read(self, value: object, key: Key, source: Source) -> tuple[str | None, ...] | None:
         """Return the names in the order of the file."""
@@ -370,21 +352,13 @@ class Names:
         return tuple(typed(name, str, one, (*key, i), source) for i, name in enumerate(names))
 
 
-@dataclass(frozen=True, slots=True)
 class PerNode:
     """One value for every node, or a table of a value per node."""
 
-    each: Reader
-
-    @property
-    def kind(self) -> str:
-        """What is accepted."""
-        return f"{self.each.kind}, or a table of one per node"
-
-    @property
-    def example(self) -> str:
-        """One value for all."""
-        return self.each.example
+    def __init__(self, each: Reader) -> None:
+        self.each = each
+        self.kind = f"{each.kind}, or a table of one per node"
+        self.example = each.example
 
     def read(self, value: object, key: Key, source: Source) -> Any:
         """Return the value, or a dict of node name to value (None if that one is wrong)."""

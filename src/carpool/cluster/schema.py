@@ -61,7 +61,7 @@ NODE = Table(
     (
         Field(
             "address",
-            readers.Addresses(example='"192.168.0.201/24"'),
+            readers.Addresses('"192.168.0.201/24"'),
             "The node's own, permanent address; a list if it has IPv4 and IPv6. "
             "By it a host finds out which node it is.",
             required=True,
@@ -93,7 +93,7 @@ GROUP = Table(
         ),
         Field(
             "addresses",
-            readers.Addresses(example='["192.168.0.200/24"]'),
+            readers.Addresses('["192.168.0.200/24"]'),
             "The virtual addresses, IPv4 and IPv6; without a prefix length, /32 or /128.",
             required=True,
         ),
@@ -161,7 +161,7 @@ GROUP = Table(
         ),
         Field(
             "source_mac",
-            readers.Choice(("real", "virtual")),
+            readers.Choice("real", "virtual"),
             "Source of the advertisements: the interface's own MAC address, "
             "or 00:00:5e:00:01:VHID.",
             "real",

@@ -1,0 +1,230 @@
+"""What a good cluster file becomes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_interface
+from pathlib import Path
+
+import pytest
+
+from carpool.cluster.load import load
+from carpool.cluster.model import Cluster, Group, Member, Node
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        path = tmp_path / "cluster.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def cluster_of(path: Path) -> Cluster:
+    loaded = load(path, secrets=False)
+    assert loaded.findings == ()
+    assert loaded.cluster is not None
+    return loaded.cluster
+
+
+def nodes(**weights: int) -> str:
+    return "".join(
+        f'[nodes.{name}]\naddress = "10.0.0.{i}"\ninterface = "net0"\nweight = {weight}\n'
+        for i, (name, weight) in enumerate(weights.items(), 1)
+    )
+
+
+GROUP = '[groups.www]\nvhid = 1\naddresses = ["10.0.0.200/24"]\npassword_file = "www.key"\n'
+
+
+def skews(cluster: Cluster) -> dict[str, int]:
+    return {member.node: member.advskew for member in cluster.groups[0].members}
+
+
+def test_the_smallest_file_has_every_default(write: Write, tmp_path: Path) -> None:
+    path = write(nodes(a=100) + GROUP)
+    assert cluster_of(path) == Cluster(
+        path,
+        "carpool",
+        (Node("a", (ip_interface("10.0.0.1/32"),), "net0", 100),),
+        (
+            Group(
+                name="www",
+                vhid=1,
+                addresses=(ip_interface("10.0.0.200/24"),),
+                password_file=tmp_path / "www.key",
+                advbase=1,
+                members=(Member("a", "net0", 0),),
+                preempt=False,
+                dead_ratio=3,
+                up=None,
+                down=None,
+                script_timeout=30_000_000_000,
+                source_mac="real",
+                multicast=IPv4Address("224.0.0.18"),
+                ignore_link=False,
+            ),
+        ),
+    )
+
+
+def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
+    text = (
+        nodes(a=1, b=2, c=3)
+        + GROUP
+        + (
+            'nodes = ["a", "b"]\nadvbase = 2\nadvskew = { b = 7 }\npreempt = true\ndead_ratio = 4\n'
+            'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
+            'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
+            "ignore_link = true\n[cluster]\nname = 'web'\n"
+        )
+    )
+    cluster = cluster_of(write(text))
+    assert cluster.name == "web"
+    assert cluster.groups[0] == Group(
+        name="www",
+        vhid=1,
+        addresses=(ip_interface("10.0.0.200/24"),),
+        password_file=tmp_path / "www.key",
+        advbase=2,
+        members=(Member("b", "net9", 7), Member("a", "net0", 20)),
+        preempt=True,
+        dead_ratio=4,
+        up=("/up",),
+        down=("/down", "", "now"),
+        script_timeout=250_000_000,
+        source_mac="virtual",
+        multicast=IPv4Address("224.0.0.19"),
+        ignore_link=True,
+    )
+
+
+def test_lookups(write: Write) -> None:
+    cluster = cluster_of(write(nodes(a=1, b=1) + GROUP + 'nodes = ["b"]\n'))
+    group = cluster.group("www")
+    assert group is not None
+    assert group.member("b") == Member("b", "net0", 0)
+    assert group.member("a") is None
+    assert cluster.node("a") == cluster.nodes[0]
+    assert cluster.node("x") is None
+    assert cluster.group("x") is None
+    assert cluster.groups_of("b") == (group,)
+    assert cluster.groups_of("a") == ()
+
+
+def test_advskew_goes_by_weight_and_then_by_the_file(write: Write) -> None:
+    text = nodes(a=10, b=200, c=10) + GROUP
+    assert skews(cluster_of(write(text))) == {"b": 0, "a": 20, "c": 40}
+    text += 'nodes = ["c", "b", "a"]\n'
+    assert skews(cluster_of(write(text))) == {"b": 0, "c": 20, "a": 40}
+
+
+def test_advskew_of_one_for_all(write: Write) -> None:
+    assert skews(cluster_of(write(nodes(a=1, b=2) + GROUP + "advskew = 9"))) == {"a": 9, "b": 9}
+
+
+@pytest.mark.parametrize(("count", "last"), [(1, 0), (2, 20), (13, 240), (14, 234), (300, 240)])
+def test_default_advskews_stay_within_240(write: Write, count: int, last: int) -> None:
+    text = "".join(
+        f'[nodes.n{i}]\naddress = "10.0.{i // 250}.{i % 250 + 1}"\ninterface = "net0"\n'
+        for i in range(count)
+    )
+    group = GROUP.replace("10.0.0.200", "10.9.0.200")
+    found = list(skews(cluster_of(write(text + group))).values())
+    assert found[0] == 0
+    assert found[-1] == last
+    assert len(set(found)) == min(count, 241)
+
+
+def test_both_families_and_bare_addresses(write: Write) -> None:
+    text = (nodes(a=1) + GROUP).replace(
+        '"10.0.0.200/24"', '"10.0.0.200", "2001:db8::1", "fe80::1/64"'
+    )
+    found = [str(address) for address in cluster_of(write(text)).groups[0].addresses]
+    assert found == ["10.0.0.200/32", "2001:db8::1/128", "fe80::1/64"]
+
+
+@pytest.mark.parametrize(
+    "address", ["10.1.0.0/31", "10.1.0.1/31", "2001:db8::/127", "2001:db8::ff/64"]
+)
+def test_addresses_that_only_look_like_edges(write: Write, address: str) -> None:
+    cluster_of(write(nodes(a=1) + GROUP.replace("10.0.0.200/24", address)))
+
+
+def test_one_vhid_on_separate_segments(write: Write) -> None:
+    second = GROUP.replace("www", "two").replace("10.0.0.200", "10.0.0.201")
+    for apart in (
+        'interface = "net1"',
+        'multicast = "224.0.0.19"',
+    ):
+        cluster_of(write(nodes(a=1) + GROUP + second + apart))
+    # One group speaks IPv4 only, the other IPv6 only.
+    cluster_of(write(nodes(a=1) + GROUP + second.replace("10.0.0.201/24", "fd00::1")))
+
+
+def test_a_byte_order_mark_is_no_mistake(write: Write) -> None:
+    cluster_of(write("\ufeff" + nodes(a=1) + GROUP))
+
+
+def test_password_files_are_tried_if_asked(write: Write, tmp_path: Path) -> None:
+    path = write(nodes(a=1) + GROUP)
+    assert load(path, secrets=False).cluster is not None
+    assert load(path).cluster is None
+    key = tmp_path / "www.key"
+    key.write_text("secret\n")
+    key.chmod(0o600)
+    assert load(path).cluster is not None
+    assert load(path).findings == ()
+
+
+def test_a_long_password_is_a_warning(write: Write, tmp_path: Path) -> None:
+    key = tmp_path / "www.key"
+    key.write_text("x" * 20)
+    key.chmod(0o600)
+    loaded = load(write(nodes(a=1) + GROUP))
+    assert loaded.cluster is not None
+    assert [finding.code for finding in loaded.findings] == ["CP304"]
+    assert "xx" not in str(loaded.findings[0])
+
+
+def test_a_password_in_a_pipe_is_left_there(write: Write, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "www.key")
+    assert load(write(nodes(a=1) + GROUP)).cluster is not None
+
+
+def test_two_zones() -> None:
+    """The cluster that ``make demo`` runs."""
+    cluster = cluster_of(EXAMPLES / "two-zones.toml")
+    group = cluster.groups[0]
+    real = [str(address) for node in cluster.nodes for address in node.addresses]
+    assert real == ["192.168.0.201/24", "192.168.0.202/24"]
+    assert [str(address) for address in group.addresses] == ["192.168.0.200/24"]
+    assert group.vhid == 42
+    assert group.password_file.name == "two-zones.key"
+    assert group.members == (Member("web1", "net0", 0), Member("web2", "net0", 100))
+
+
+def test_many() -> None:
+    cluster = cluster_of(EXAMPLES / "many.toml")
+    preferred = [
+        min(group.members, key=lambda member: member.advskew).node for group in cluster.groups
+    ]
+    assert preferred == ["left", "right"]
+    assert all({a.version for a in group.addresses} == {4, 6} for group in cluster.groups)
+
+
+def test_import_is_light() -> None:
+    code = "import sys, carpool.cluster.load, carpool.cluster.identify; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"difflib", "asyncio", "socket", "carpool.cluster.toml_lines"}.isdisjoint(modules)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+
+import pytest
+
+from carpool.cluster import schema
+from carpool.cluster.model import Group, Node
+from carpool.cluster.schema import Field
+from carpool.cluster.source import Source
+
+FIELDS = [
+    pytest.param(field, id=f"{table.header}{field.name}")
+    for table in schema.TABLES
+    for field in table.fields
+]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_manual_page_can_be_written(field: Field) -> None:
+    assert field.doc.endswith(".")
+    assert "\n" not in field.doc
+    assert field.default_doc not in {"", "None"}
+    assert field.reader.kind
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_defaults_and_examples_are_readable(field: Field) -> None:
+    source = Source(None)
+    example = tomllib.loads(f"x = {field.reader.example}")["x"]
+    assert field.reader.read(example, (field.name,), source) is not None
+    if field.default is not None:
+        assert field.reader.read(field.default, (field.name,), source) is not None
+        assert tomllib.loads(f"x = {field.default_doc}")["x"] == field.default
+    assert source.findings() == ()
+
+
+def test_model_and_schema_have_the_same_fields() -> None:
+    group = {field.name for field in dataclasses.fields(Group)}
+    assert group == {"name", "members"} | {field.name for field in schema.GROUP.fields} - {
+        "advskew",
+        "interface",
+        "nodes",
+    }
+    node = {field.name for field in dataclasses.fields(Node)}
+    assert node == {"name", "addresses"} | {field.name for field in schema.NODE.fields} - {
+        "address"
+    }
