@@ -94,7 +94,7 @@ class Bench:
         self.collect()
         return self
 
-    def wait(self, nanoseconds: int) -> None:
+    def wait(self, nanoseconds: int) -> "Bench":
         """Let time pass, the timer called exactly when it wants to be."""
         end = self.now + nanoseconds
         while (due := self.host.timer()) is not None and due <= end:
@@ -102,6 +102,7 @@ class Bench:
             self.host.handle_timer(self.now)
             self.collect()
         self.now = end
+        return self
 
     def pause(self, nanoseconds: int) -> "Bench":
         """Let time pass while the process stands still: no timer runs."""
