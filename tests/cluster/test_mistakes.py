@@ -77,6 +77,7 @@ MISTAKES = [
     ("CP104", 18, "groups.db.dead_ratio", "advbase = 1", "dead_ratio = 0"),
     ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = 0"),
     ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = nan"),
+    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", f"script_timeout = 0x{'f' * 9000}"),
     ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = inf"),
     ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = 86401"),
     ("CP105", 14, "groups.-db", "[groups.db]", '[groups."-db"]'),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import is_name, report_name
 from carpool.cluster.schema import CLUSTER, GROUP, NODE, Table
-from carpool.cluster.wording import choose_from, toml_type
+from carpool.cluster.wording import choose_from, dotted, toml_type
 
 if TYPE_CHECKING:
     from carpool.cluster.source import Source
@@ -109,7 +109,7 @@ def _read_tables(
 def _read_table(table: Table, raw: object, key: Key, source: Source) -> Values:
     """Read one table by its schema."""
     if not isinstance(raw, dict):
-        mend = f"write its keys under {table.header}"
+        mend = f"write its keys under [{dotted(key)}]"
         source.report(Rule.WRONG_TYPE, key, f"must be a table, not {toml_type(raw)}", mend)
         return {}
     given = cast("dict[str, Any]", raw)

@@ -80,7 +80,9 @@ def _parse(source: Source, path: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:  # most are TOMLDecodeError; a number of 5,000 digits is not
         message, place = _syntax_error(str(error), text)
-        source.report(Rule.SYNTAX, (), message, "see https://toml.io for the syntax", line=place)
+        unquoted = "Invalid value" in message
+        mend = "put text in quotes" if unquoted else "see https://toml.io for the syntax"
+        source.report(Rule.SYNTAX, (), message, mend, line=place)
         return None
     source.text = text
     return document

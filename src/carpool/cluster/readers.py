@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"[^/%]+(/[0-9]{1,3})?")
 _INTERFACE_BYTES = 15  # IFNAMSIZ of Linux and the BSDs, less its NUL
-_LONGEST_S = 86_400
+_SHORTEST_S, _LONGEST_S = 0.001, 86_400
 
 
 class Reader(Protocol):
@@ -69,9 +69,11 @@ def _report_type(value: object, reader: Reader, key: Key, source: Source) -> Non
     )
 
 
-def _clean(text: str) -> bool:
-    """Return whether ``text`` is something, and free of NUL and other control characters."""
-    return bool(text) and text.isprintable()
+def _report_range(number: float, low: float, high: int, key: Key, source: Source) -> None:
+    # A hexadecimal integer may be longer than Python is willing to print.
+    shown = "the number" if isinstance(number, int) and number.bit_length() > 64 else number
+    message, mend = f"{shown} is out of range", f"use {low} to {high}"
+    source.report(Rule.OUT_OF_RANGE, key, message, mend)
 
 
 class Integer:
@@ -88,28 +90,24 @@ class Integer:
         number = typed(value, int, self, key, source)
         if number is None or self.low <= number <= self.high:
             return number
-        # A hexadecimal number may be longer than Python is willing to print.
-        shown = str(number) if number.bit_length() <= 64 else "the number"
-        mend = f"use {self.low} to {self.high}"
-        source.report(Rule.OUT_OF_RANGE, key, f"{shown} is out of range", mend)
+        _report_range(number, self.low, self.high, key, source)
         return None
 
 
 class Seconds:
     """A time in seconds, with a fraction if wanted; read as nanoseconds."""
 
-    kind = f"a number of seconds, above 0 and up to {_LONGEST_S}"
+    kind = f"a number of seconds from {_SHORTEST_S} to {_LONGEST_S}"
     example = "30"
 
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the time in ns."""
         if type(value) is not int and type(value) is not float:
             _report_type(value, self, key, source)
-        elif 0 < value <= _LONGEST_S:
+        elif _SHORTEST_S <= value <= _LONGEST_S:
             return round(value * 1_000_000_000)
         else:
-            message = "a time must be above 0 s"
-            source.report(Rule.OUT_OF_RANGE, key, message, f"use up to {_LONGEST_S}, such as 0.5")
+            _report_range(value, _SHORTEST_S, _LONGEST_S, key, source)
         return None
 
 
@@ -163,12 +161,14 @@ class InterfaceName:
         if text is None:
             return None
         wrong = ""
-        if not _clean(text) or any(char.isspace() or char in "/:" for char in text):
-            wrong = "is empty, or has blanks, '/', ':' or control characters"
+        if not text:
+            wrong = "is empty"
+        elif not text.isprintable() or any(char.isspace() or char in "/:" for char in text):
+            wrong = "has a blank, '/', ':' or a control character"
         elif len(text.encode()) > _INTERFACE_BYTES:
             wrong = f"is longer than {_INTERFACE_BYTES} bytes"
         elif text in {".", ".."}:
-            wrong = "is a directory"
+            wrong = "cannot be one"
         if not wrong:
             return text
         mend = "use a name that 'ip link' shows"
@@ -185,7 +185,7 @@ class FileName:
     def read(self, value: object, key: Key, source: Source) -> str | None:
         """Return the name."""
         text = typed(value, str, self, key, source)
-        if text is None or _clean(text):
+        if text is None or (text and text.isprintable()):
             return text
         _report_text(key, source)
         return None
