@@ -1,0 +1,1 @@
+"""Measurements beside real peers, in the same run, as ratios of medians."""
