@@ -1,0 +1,130 @@
+"""The house keeps its shape: imports go one way, modules fit in a head, nothing is installed."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "carpool"
+SOURCE = Path(__file__).parent.parent / "src" / PACKAGE
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+TIERS = ({""}, {"carp", "netlink"}, {"cluster"}, {"node"}, {"lab", "sim"}, {"cli"}, {"__main__"})
+"""From the bottom up. A package imports itself and what is below; "" is carpool/__init__.py."""
+TIER = {name: level for level, names in enumerate(TIERS) for name in names}
+
+IMPURE = {
+    "asyncio",
+    "os",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+    "socket",
+    "threading",
+    "time",
+}
+"""What the protocol core must not know: it is given bytes and a clock reading."""
+
+CEILING = 600
+"""Lines of a module."""
+
+
+def room(parts: tuple[str, ...]) -> str:
+    """Return the package of ours that a dotted module name belongs to."""
+    return parts[1] if len(parts) > 1 else ""
+
+
+def is_module(name: str) -> bool:
+    return (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").is_file()
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, absolute module name) for every import, wherever in the module it stands.
+
+    `from carpool import cli` imports a module, `from carpool import __version__` does not.
+    """
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                assert level == 0, f"{path}:{node.lineno}: write the import in full"
+                assert module is not None
+                if module == PACKAGE:
+                    modules = (a.name for a in names if is_module(a.name))
+                    yield from ((node.lineno, f"{PACKAGE}.{name}") for name in modules)
+                yield node.lineno, module
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+def parts_of(path: Path) -> tuple[str, ...]:
+    inside = path.relative_to(SOURCE).with_suffix("").parts
+    return (PACKAGE, *(part for part in inside if part != "__init__"))
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request: pytest.FixtureRequest) -> Path:
+    path = request.param
+    assert isinstance(path, Path)
+    return path
+
+
+def test_there_are_modules() -> None:
+    assert {room(parts_of(path)) for path in MODULES} >= {"carp", "netlink", "cluster", "node"}
+
+
+def test_imports_go_one_way(module: Path) -> None:
+    own = room(parts_of(module))
+    assert own in TIER, f"give {own} a tier in {Path(__file__).name}"
+    for line, name in imports(module):
+        parts = tuple(name.split("."))
+        if parts[0] != PACKAGE:
+            continue
+        other = room(parts)
+        assert other == own or TIER[other] < TIER[own], (
+            f"{module}:{line}: {own} must not import {name}"
+        )
+
+
+def test_the_bottom_imports_nothing_of_ours(module: Path) -> None:
+    own = room(parts_of(module))
+    if TIER[own] > 1:
+        return
+    foreign = [name for _, name in imports(module) if name.split(".")[0] == PACKAGE]
+    assert all(room(tuple(name.split("."))) == own for name in foreign)
+
+
+def test_run_time_imports_are_the_standard_library(module: Path) -> None:
+    known = sys.stdlib_module_names | {PACKAGE}
+    for line, name in imports(module):
+        assert name.split(".")[0] in known, f"{module}:{line}: {name} would have to be installed"
+
+
+def test_the_core_touches_no_socket_clock_thread_or_chance(module: Path) -> None:
+    if room(parts_of(module)) != "carp":
+        return
+    for line, name in imports(module):
+        assert name.split(".")[0] not in IMPURE, f"{module}:{line}: carp must not import {name}"
+
+
+def test_modules_fit_in_a_head(module: Path) -> None:
+    lines = len(module.read_text().splitlines())
+    assert lines <= CEILING, f"{module} has {lines} lines"
+
+
+def test_the_checks_see_every_form_of_import(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import a.b, c\nfrom d.e import f\n"
+        "def g():\n    import h\n"
+        "if x:\n    from carpool import cli\n"
+    )
+    assert {name for _, name in imports(path)} == {
+        *("a.b", "c", "d.e", "h", "carpool", "carpool.cli")
+    }
