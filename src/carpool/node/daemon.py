@@ -242,3 +242,15 @@ def _may_change_addresses() -> bool:
         if name == "CapEff":
             return bool(int(value, 16) & 1 << 12)
     return True
+
+
+def default_interface() -> str:
+    """Return the first interface that is up and no loopback. Raises CannotRunError for none."""
+    try:
+        with Route() as route:
+            usable = [link for link in route.links() if link.up and link.name != "lo"]
+    except NetlinkError as error:
+        raise CannotRunError(str(error)) from error
+    if not usable:
+        raise CannotRunError("this host has no network interface that is up; name one")
+    return min(usable, key=lambda link: (not link.carrier, link.index)).name

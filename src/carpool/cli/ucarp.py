@@ -1,0 +1,99 @@
+"""``carpool ucarp``: ucarp's command line in front of the same daemon."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from carpool.cli.ucarp_secret import hide_password
+
+if TYPE_CHECKING:
+    from carpool.cli.ucarp_options import UcarpOptions
+    from carpool.node.settings import GroupSettings
+
+
+def main(arguments: list[str]) -> int:
+    """Run as ucarp would. Return its exit code: 0 stopped, 1 wrong options, 2 cannot run."""
+    hide_password(arguments, sys.orig_argv)
+    # Only now what takes time to import: until here a password given with -p shows in ps.
+    from carpool.cli.ucarp_options import USAGE, parse
+
+    parsed = parse(arguments)
+    for warning in parsed.warnings:
+        print(f"carpool ucarp: warning: {warning}", file=sys.stderr)
+    for error in parsed.errors:
+        print(f"carpool ucarp: {error}", file=sys.stderr)
+    if parsed.usage:
+        print(USAGE, file=sys.stderr if parsed.errors else sys.stdout, end="")
+    return parsed.exit_code if parsed.options is None else _run(parsed.options)
+
+
+def _run(options: "UcarpOptions") -> int:
+    from carpool.node.daemon import CannotRunError, Daemon, default_interface
+    from carpool.node.detach import detach
+    from carpool.node.log import Level, Log, SyslogSink, ucarp_sink
+    from carpool.node.loop import Loop
+
+    log = Log(ucarp_sink(), level=Level.DEBUG if options.debug else Level.INFO)
+    if options.facility is not None:
+        log.sinks += (SyslogSink("ucarp", options.facility),)
+    loop = Loop()
+    daemon: Daemon | None = None
+    try:
+        interface = options.interface
+        if interface is None:
+            interface = default_interface()
+            log.info(f"using {interface} as the network interface")
+        daemon = Daemon([_settings(options, interface)], loop, log)
+        daemon.handle_signals(stop_on=_stopping_signals(options))
+        daemon.open()
+        if options.daemonize:
+            detach()
+            log.sinks = log.sinks[1:]
+        daemon.run()
+    except CannotRunError as error:
+        log.error(str(error))
+        return 2
+    finally:
+        if daemon is not None:
+            daemon.close()
+        loop.close()
+    return 0
+
+
+def _stopping_signals(options: "UcarpOptions") -> tuple[signal.Signals, ...]:
+    """Return the signals that stop it cleanly: with -z; without, they kill it, as they do ucarp."""
+    if options.shutdown:
+        return (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # and not Python's KeyboardInterrupt
+    return ()
+
+
+def _settings(options: "UcarpOptions", interface: str) -> "GroupSettings":
+    from ipaddress import IPv4Interface
+
+    from carpool.carp.virtualhost import Settings
+    from carpool.node.settings import Advertise, GroupSettings
+
+    return GroupSettings(
+        name="",
+        carp=Settings(
+            vhid=options.vhid,
+            addresses=(options.address,),
+            password=options.password,
+            advbase=options.advbase,
+            advskew=options.advskew,
+            preempt=options.preempt,
+            dead_ratio=options.dead_ratio,
+        ),
+        interface=interface,
+        addresses=(IPv4Interface(options.address),),
+        sources=(options.source,),
+        manage_addresses=False,
+        up=(options.upscript,) if options.upscript else (),
+        down=(options.downscript,) if options.downscript else (),
+        down_at_start=not options.neutral,
+        xparam=options.xparam,
+        advertise=Advertise.BROADCAST if options.broadcast else Advertise.REAL_MAC,
+        multicast=options.multicast,
+        ignore_link=options.ignore_link,
+    )
