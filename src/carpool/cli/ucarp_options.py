@@ -135,7 +135,7 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
         number = _strtoul(text)
         if number is None:
-            octal = " (a leading 0 means octal)" if text.strip().isdigit() else ""
+            octal = " (a leading 0 means octal)" if text.isascii() and text.isdigit() else ""
             raise _BadValueError(f"{text[:40]!r} is not a number{octal}; use {low} to {high}")
         if not low <= number <= high:
             raise _BadValueError(f"{text[:40]} is out of range; use {low} to {high}")
