@@ -1,0 +1,46 @@
+"""What tests may need of the machine, by marker.
+
+`namespaces`: the test runs inside namespaces of its own, which go with all their processes when
+it ends. `peer(name)`: it needs a program. Where something is missing the test is skipped with the
+reason; with CARPOOL_REQUIRE_PEERS in the environment it fails, so that CI cannot pass on skips.
+"""
+
+import os
+import shutil
+import warnings
+
+import pytest
+
+from carpool.lab.namespaces import inside, why_unsupported
+
+_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("peer"):
+        for name in marker.args:
+            if shutil.which(name, path=_PATH) is None:
+                _lacking(f"there is no {name} on this machine")
+    if item.get_closest_marker("namespaces") and (reason := why_unsupported()):
+        _lacking(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if pyfuncitem.get_closest_marker("namespaces") is None:
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    with warnings.catch_warnings():
+        # From 3.12 on: a worker of pytest-xdist has a thread, which does not matter to the child.
+        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+        status = inside(lambda: pyfuncitem.obj(**arguments) or 0)
+    if status != 0:
+        pytest.fail("it failed inside its namespaces: see the captured stderr", pytrace=False)
+    return True
+
+
+def _lacking(reason: str) -> None:
+    if os.environ.get("CARPOOL_REQUIRE_PEERS"):
+        pytest.fail(f"{reason}, and CARPOOL_REQUIRE_PEERS forbids to skip", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,147 @@
+"""Side by side with Debian's ucarp, each as master and as backup."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.interop.nodes import (
+    CARPOOL,
+    DEAFNESS,
+    DOWN_TIME,
+    LEFT,
+    PAIRS,
+    RIGHT,
+    UCARP,
+    pair,
+    start,
+)
+from tests.support.lan import MS, SECOND, Lan
+
+from carpool.lab.faults import crash, heal, partition, unplug
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.peer("ucarp"), pytest.mark.peer("ip")]
+
+AT_ONCE = 1.3
+"""Seconds: an advertisement comes every one, and then some for a busy machine."""
+MARGIN = 0.8
+
+
+@pytest.mark.parametrize(("master", "backup"), PAIRS)
+def test_each_accepts_the_others_advertisements(tmp_path: Path, master: str, backup: str) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        start(lan, left, master)
+        lan.until_holders("left")
+        second = start(lan, right, backup, advskew=1)
+        lan.during(DOWN_TIME + MARGIN, lambda: lan.holders() == ["left"])
+        assert "MASTER" not in second.text()
+
+
+@pytest.mark.parametrize(("master", "backup"), PAIRS)
+def test_a_dead_zone_is_replaced(tmp_path: Path, master: str, backup: str) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        start(lan, left, master)
+        lan.until_holders("left")
+        start(lan, right, backup, advskew=20)
+        crash(lan.lab, left)
+        lan.until_holders("right", seconds=DOWN_TIME + 20 / 256 + DEAFNESS[backup] + MARGIN)
+        lan.during(0.5, lambda: lan.holders() == ["right"])
+
+
+@pytest.mark.parametrize(("master", "backup"), PAIRS)
+def test_a_killed_daemon_whose_cable_is_pulled_is_replaced(
+    tmp_path: Path, master: str, backup: str
+) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        first = start(lan, left, master)
+        lan.until_holders("left")
+        start(lan, right, backup, advskew=20)
+        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+        unplug(lan.lab, left)
+        # Nobody took the address off the dead node, which nobody can reach.
+        lan.until_holders("left", "right", seconds=DOWN_TIME + 20 / 256 + DEAFNESS[backup] + MARGIN)
+        assert not left.carrier("net0")
+        assert right.carrier("net0")
+
+
+def test_ucarp_takes_over_after_a_clean_stop_as_soon_as_it_hears_of_it(tmp_path: Path) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        client = lan.zone("client", "10.0.9.9/16")
+        master = start(lan, left, CARPOOL)
+        lan.until_holders("left")
+        start(lan, right, UCARP, advskew=20)
+        capture = lan.capture(client)
+        stopped = time.monotonic_ns()
+        assert master.stop() == 0
+        lan.until_holders("right", seconds=DEAFNESS[UCARP] + 0.3)
+        bow_out = next(sent for sent in capture.adverts() if sent.strength == (255, 255))
+        assert bow_out.when - stopped < 50 * MS
+        assert lan.shared(stopped) == 0
+
+
+@pytest.mark.parametrize("preempt", [True, False])
+@pytest.mark.parametrize(("fast", "slow"), PAIRS)
+def test_the_faster_takes_over_only_if_it_preempts(
+    tmp_path: Path, fast: str, slow: str, preempt: bool
+) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        start(lan, right, slow, advskew=50)
+        lan.until_holders("right")
+        start(lan, left, fast, preempt=preempt)
+        if preempt:
+            lan.until_holders("left", seconds=50 / 256 + AT_ONCE + DEAFNESS[fast])
+            lan.during(AT_ONCE + DEAFNESS[slow], lambda: lan.holders() == ["left"])
+        else:
+            lan.during(DOWN_TIME + MARGIN, lambda: lan.holders() == ["right"])
+
+
+@pytest.mark.parametrize(("at_left", "at_right"), PAIRS)
+def test_equal_intervals_settle_on_the_address_that_ucarp_counts_as_lower(
+    tmp_path: Path, at_left: str, at_right: str
+) -> None:
+    assert LEFT < RIGHT, "as text and as numbers; not as ucarp reads them"
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        partition(lan.lab, left)
+        start(lan, left, at_left)
+        start(lan, right, at_right)
+        lan.until_holders("left", "right")
+        healed = time.monotonic_ns()
+        heal(lan.lab, left)
+        lan.until_holders("right", seconds=AT_ONCE + DEAFNESS[at_left])
+        lan.during(DOWN_TIME + MARGIN, lambda: lan.holders() == ["right"])
+        assert lan.dark(healed) == 0
+
+
+@pytest.mark.parametrize(("told", "other"), PAIRS)
+def test_sigusr2_hands_over_and_stands_back_for_3_s(tmp_path: Path, told: str, other: str) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        first = start(lan, left, told, preempt=True)
+        lan.until_holders("left")
+        start(lan, right, other, advskew=50)
+        given_up = time.monotonic_ns()
+        first.send(signal.SIGUSR2)
+        # ucarp says nothing when it gives up, and only its silence tells.
+        heard = 0.0 if told == CARPOOL else DOWN_TIME + 50 / 256
+        lan.until_holders("right", seconds=heard + DEAFNESS[other] + MARGIN)
+        lan.until_holders("left", seconds=8)
+        assert time.monotonic_ns() - given_up >= 3 * SECOND
+
+
+@pytest.mark.parametrize(("master", "backup"), PAIRS)
+def test_sigusr1_logs_the_state(tmp_path: Path, master: str, backup: str) -> None:
+    with Lan(tmp_path) as lan:
+        left, right = pair(lan)
+        first = start(lan, left, master)
+        lan.until_holders("left")
+        second = start(lan, right, backup, advskew=50)
+        for daemon in (first, second):
+            daemon.send(signal.SIGUSR1)
+        lan.until_logged(first, "MASTER on net0 id 42\n")
+        lan.until_logged(second, "BACKUP on net0 id 42\n")
