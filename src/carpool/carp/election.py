@@ -40,8 +40,8 @@ class Event(Enum):
     LAPSED = "was paused for so long that a backup has taken over"
 
     FASTER = "a faster advertisement"
-    TIE_LOST = "an equally fast advertisement from a lower address"
-    TIE_WON = "an equally fast advertisement from a higher address"
+    TIE_LOST = "an equally fast advertisement of a lower address"
+    TIE_WON = "an equally fast advertisement of a higher address"
     SLOWER = "a slower advertisement"
     PREEMPTIBLE = "a slower advertisement, and we preempt"
     TOO_SLOW = "an advertisement slower than our own patience"

@@ -10,8 +10,10 @@ from carpool.cluster.identify import identify
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
-from carpool.netlink.route import NetlinkError, Route
 from carpool.node.daemon import CannotRunError, Daemon
+from carpool.node.detach import open_standard_descriptors
+from carpool.node.host import Host, HostError
+from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.plan import plan
@@ -47,36 +49,32 @@ def main(arguments: list[str]) -> int:
     if loaded.cluster is None:
         errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
         return _refuse(f"{options.file}: {errors} error{'s' * (errors != 1)}; nothing was touched")
+    open_standard_descriptors()
+    loop = Loop()
+    log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
     try:
-        node = _identify(loaded.cluster, options.node)
+        host = this_host(loop)
+        node = _identify(loaded.cluster, options.node, host)
         if isinstance(node, Finding):
             return _refuse(str(node))
         groups = plan(loaded.cluster, node)
-    except (PasswordError, NetlinkError) as error:
-        return _refuse(str(error))
-    if not groups:
-        return _refuse(f"{options.file}: node {node.name} is in no group; there is nothing to run")
-
-    loop = Loop()
-    log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
-    daemon = Daemon(groups, loop, log)
-    daemon.handle_signals(stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
-    try:
+        if not groups:
+            return _refuse(f"{options.file}: node {node.name} is in no group: nothing to run")
+        daemon = Daemon(groups, host, loop, log)
+        daemon.handle_signals(
+            stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+        )
         daemon.open()
         log.notice(f"node {node.name}: {len(groups)} group{'s' * (len(groups) != 1)}, starting")
         daemon.run()
         log.notice(f"node {node.name}: stopped")
-    except CannotRunError as error:
+    except (CannotRunError, HostError, PasswordError) as error:
         return _refuse(str(error))
-    finally:
-        daemon.close()
-        loop.close()
     return 0
 
 
-def _identify(cluster: Cluster, name: str | None) -> Node | Finding:
-    with Route() as route:
-        return identify(cluster, [info.interface.ip for info in route.addresses()], name)
+def _identify(cluster: Cluster, name: str | None, host: Host) -> Node | Finding:
+    return identify(cluster, [one.interface.ip for one in host.addresses()], name)
 
 
 def _refuse(text: str) -> int:

@@ -29,34 +29,33 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: "UcarpOptions") -> int:
     from carpool.node.daemon import CannotRunError, Daemon, default_interface
-    from carpool.node.detach import detach
+    from carpool.node.detach import detach, open_standard_descriptors
+    from carpool.node.host import HostError
+    from carpool.node.hosts import this_host
     from carpool.node.log import Level, Log, SyslogSink, ucarp_sink
     from carpool.node.loop import Loop
 
+    open_standard_descriptors()
     log = Log(ucarp_sink(), level=Level.DEBUG if options.debug else Level.INFO)
     if options.facility is not None:
         log.sinks += (SyslogSink("ucarp", options.facility),)
     loop = Loop()
-    daemon: Daemon | None = None
     try:
+        host = this_host(loop)
         interface = options.interface
         if interface is None:
-            interface = default_interface()
+            interface = default_interface(host)
             log.info(f"using {interface} as the network interface")
-        daemon = Daemon([_settings(options, interface)], loop, log)
+        daemon = Daemon([_settings(options, interface)], host, loop, log)
         daemon.handle_signals(stop_on=_stopping_signals(options))
         daemon.open()
         if options.daemonize:
             detach()
             log.sinks = log.sinks[1:]
         daemon.run()
-    except CannotRunError as error:
+    except (CannotRunError, HostError) as error:
         log.error(str(error))
         return 2
-    finally:
-        if daemon is not None:
-            daemon.close()
-        loop.close()
     return 0
 
 

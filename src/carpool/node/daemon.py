@@ -1,27 +1,19 @@
-"""The daemon on one Linux host: any number of VIP groups in one process and one thread."""
+"""The daemon on one host: any number of VIP groups in one process and one thread."""
 
 import secrets
 import signal
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
-from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
-from carpool.netlink.monitor import Overrun, RouteMonitor
-from carpool.netlink.route import NetlinkError, Route
-from carpool.node.addresses.kernel import KernelAddresses
 from carpool.node.group import Group
+from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
 
 _FLUSH_LOG_EVERY = 60 * SECOND
-_PRIVILEGES = (
-    "carpool needs the capabilities CAP_NET_RAW (advertisements) and CAP_NET_ADMIN (addresses), "
-    "and has not got them; start it as root, or give it these two"
-)
 
 
 class CannotRunError(Exception):
@@ -29,53 +21,47 @@ class CannotRunError(Exception):
 
 
 class Daemon:
-    """Opens everything a node needs, runs it, and takes it down again.
+    """Opens everything a node needs and runs it, until told to stop.
 
     ``open`` raises CannotRunError and leaves the host as it was; ``run`` returns when the daemon
-    was told to stop; ``close`` must follow in any case.
+    was told to stop and has left. Its sockets close with the process.
     """
 
-    def __init__(self, settings: Sequence[GroupSettings], loop: Loop, log: Log) -> None:
+    def __init__(self, settings: Sequence[GroupSettings], host: Host, loop: Loop, log: Log) -> None:
         self._settings = settings
+        self._host = host
         self._loop = loop
         self._log = log
         self._groups: list[Group] = []
         self._segments: dict[tuple[str, bytes], Segment] = {}
-        self._carrier: dict[str, bool] = {}
+        self._interfaces: dict[str, Interface] = {}
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
         self._stopping = False
-        self._resources: list[Callable[[], None]] = []
 
     def open(self) -> None:
         """Open sockets on every interface. Raises CannotRunError; nothing on the host changes."""
+        managed = any(group.manage_addresses for group in self._settings)
+        missing = self._host.missing_privileges(change_addresses=managed)
+        if missing:
+            raise CannotRunError(missing)
         try:
-            self._route = Route()
-            self._resources.append(self._route.close)
-            self._monitor = RouteMonitor()
-            self._resources.append(self._monitor.close)
-            self._open_segments()
-        except PermissionError as error:
-            raise CannotRunError(_PRIVILEGES) from error
-        except OSError as error:
+            self._interfaces = {one.name: one for one in self._host.interfaces()}
+            for settings in self._settings:
+                self._add_group(settings)
+            for segment in self._segments.values():
+                segment.open(self._interfaces[segment.interface])
+            self._refresh_sources()
+            self._host.watch(self._on_events)
+        except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
-        if any(group.manage_addresses for group in self._settings) and not _may_change_addresses():
-            raise CannotRunError(_PRIVILEGES)
-        self._loop.watch(self._monitor, self._on_route_events)
 
     def run(self) -> None:
         """Serve until told to stop, then give up the addresses, bow out and wait for scripts."""
         self._sweep()
         for group in self._groups:
-            group.start(carrier=self._carrier[group.settings.interface])
+            group.start(carrier=self._interfaces[group.settings.interface].carrier)
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
         self._loop.run()
-
-    def close(self) -> None:
-        """Close every socket."""
-        for segment in self._segments.values():
-            segment.close()
-        while self._resources:
-            self._resources.pop()()
 
     # Commands, from signals or (some day) a control socket.
 
@@ -91,9 +77,9 @@ class Daemon:
         if self._stopping:
             self._loop.stop()
             return
-        self._stopping = True
         for group in self._groups:
             group.stop()
+        self._stopping = True
         self._leave_if_settled()
 
     def yield_mastership(self) -> None:
@@ -112,35 +98,26 @@ class Daemon:
 
     # Opening.
 
-    def _open_segments(self) -> None:
-        addresses = KernelAddresses(self._route)
-        links = {link.name: link for link in self._route.links()}
-        for settings in self._settings:
-            info = links.get(settings.interface)
-            if info is None:
-                there = ", ".join(sorted(links))
-                raise CannotRunError(
-                    f"there is no interface {settings.interface} on this host; it has: {there}"
-                )
-            self._carrier[info.name] = info.carrier
-            self._add_group(settings, addresses)
-        for segment in self._segments.values():
-            segment.open(links[segment.interface])
-        self._refresh_sources()
-
-    def _add_group(self, settings: GroupSettings, addresses: KernelAddresses) -> None:
+    def _add_group(self, settings: GroupSettings) -> None:
+        if settings.interface not in self._interfaces:
+            there = ", ".join(sorted(self._interfaces))
+            raise CannotRunError(
+                f"there is no interface {settings.interface} on this host; it has: {there}"
+            )
         group = Group(
             settings,
+            host=self._host,
             loop=self._loop,
             log=self._log,
-            addresses=addresses,
             counter=secrets.randbits(64),
             settled=self._leave_if_settled,
         )
         key = (settings.interface, settings.multicast.packed)
         segment = self._segments.get(key)
         if segment is None:
-            segment = self._segments[key] = Segment(*key, loop=self._loop, log=self._log)
+            segment = self._segments[key] = Segment(
+                *key, host=self._host, loop=self._loop, log=self._log
+            )
         segment.add(group)
         self._groups.append(group)
 
@@ -155,62 +132,58 @@ class Daemon:
         if not managed:
             return
         try:
-            for stale in KernelAddresses(self._route).sweep(managed):
+            for stale in self._host.sweep(managed):
                 self._log.warning(f"removed {stale}, left behind by an earlier run")
-        except NetlinkError as error:
+        except HostError as error:
             self._log.error(f"{error}; two nodes may hold it now")
 
     # The host changes under us.
 
-    def _on_route_events(self) -> None:
+    def _on_events(self, events: list[HostEvent]) -> None:
         stale_sources = False
-        for event in self._monitor.read():
+        for event in events:
             match event:
-                case LinkInfo():
-                    self._on_link(event)
-                case LinkGone():
-                    self._on_link_gone(event)
-                case AddressInfo() | AddressGone():
-                    info = event.address if isinstance(event, AddressGone) else event
-                    stale_sources |= info.interface.ip not in self._vips
-                case Overrun():
-                    for link in self._route.links():
-                        self._on_link(link)
-                    stale_sources = True
+                case Interface():
+                    self._on_interface(event)
+                case InterfaceGone():
+                    self._on_interface_gone(event)
+                case AddressChanged():
+                    stale_sources |= event.address not in self._vips
         if stale_sources:
             self._refresh_sources()
 
-    def _on_link(self, info: LinkInfo) -> None:
-        changed = self._carrier.get(info.name) != info.carrier
-        self._carrier[info.name] = info.carrier
+    def _on_interface(self, interface: Interface) -> None:
+        before = self._interfaces.get(interface.name)
+        self._interfaces[interface.name] = interface
+        changed = before is None or before.carrier != interface.carrier
         for segment in self._segments.values():
-            if segment.interface != info.name:
+            if segment.interface != interface.name:
                 continue
-            reopened = segment.link is None and self._reopen(segment, info)
+            reopened = segment.link is None and self._reopen(segment, interface)
             if segment.link is None:
                 continue
-            segment.link.mac = info.mac
+            segment.link.mac = interface.mac
             if changed or reopened:
-                self._log.notice(f"{info.name}: link {'up' if info.carrier else 'down'}")
+                self._log.notice(f"{interface.name}: link {'up' if interface.carrier else 'down'}")
                 for group in segment.groups:
-                    group.link_changed(carrier=info.carrier)
+                    group.link_changed(carrier=interface.carrier)
 
-    def _on_link_gone(self, event: LinkGone) -> None:
+    def _on_interface_gone(self, event: InterfaceGone) -> None:
         for segment in self._segments.values():
             if segment.link is not None and segment.link.index == event.index:
                 self._log.error(f"{segment.interface}: the interface has gone")
-                self._carrier.pop(segment.interface, None)
+                self._interfaces.pop(segment.interface, None)
                 segment.close()
                 for group in segment.groups:
                     group.link_gone()
 
-    def _reopen(self, segment: Segment, info: LinkInfo) -> bool:
+    def _reopen(self, segment: Segment, interface: Interface) -> bool:
         """Open a segment on an interface that has come back. Tell whether that worked."""
         try:
-            segment.open(info)
+            segment.open(interface)
         except OSError as error:
             # An interface that is still being set up says so again when it is.
-            self._log.error(f"{info.name}: {error}", key=f"reopen {info.name}")
+            self._log.error(f"{interface.name}: {error}", key=f"reopen {interface.name}")
             return False
         self._refresh_sources()
         return True
@@ -218,39 +191,28 @@ class Daemon:
     def _refresh_sources(self) -> None:
         """Find the addresses to advertise from; they may come, go and change at any time."""
         try:
-            found = self._route.addresses()
-        except NetlinkError as error:
+            found = self._host.addresses()
+        except HostError as error:
             self._log.error(str(error), key="addresses")
             return
         for segment in self._segments.values():
             if segment.link is None:
                 continue
-            here = [info for info in found if info.index == segment.link.index]
+            here = [one for one in found if one.index == segment.link.index]
             for group in segment.groups:
-                sources = own_sources(here, group.settings.sources, self._vips)
-                group.use_sources(sources)
+                group.use_sources(own_sources(here, group.settings.sources, self._vips))
 
     def _flush_log(self) -> None:
         self._log.flush()
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
 
 
-def _may_change_addresses() -> bool:
-    """Tell whether CAP_NET_ADMIN (bit 12, linux/capability.h) is in effect for this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "CapEff":
-            return bool(int(value, 16) & 1 << 12)
-    return True
-
-
-def default_interface() -> str:
-    """Return the first interface that is up and no loopback. Raises CannotRunError for none."""
+def default_interface(host: Host) -> str:
+    """Return the best interface that is no loopback. Raises CannotRunError for none."""
     try:
-        with Route() as route:
-            usable = [link for link in route.links() if link.up and link.name != "lo"]
-    except NetlinkError as error:
+        usable = [one for one in host.interfaces() if any(one.mac)]
+    except HostError as error:
         raise CannotRunError(str(error)) from error
     if not usable:
-        raise CannotRunError("this host has no network interface that is up; name one")
-    return min(usable, key=lambda link: (not link.carrier, link.index)).name
+        raise CannotRunError("this host has no network interface; add one")
+    return min(usable, key=lambda one: (not one.carrier, one.index)).name

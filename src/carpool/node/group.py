@@ -14,10 +14,8 @@ from carpool.carp.effects import (
 from carpool.carp.election import Event, State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
-from carpool.netlink.route import NetlinkError
-from carpool.node.addresses.kernel import KernelAddresses
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
-from carpool.node.links.link import Link
+from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
@@ -35,19 +33,20 @@ class Group:
         self,
         settings: GroupSettings,
         *,
+        host: Host,
         loop: Loop,
         log: Log,
-        addresses: KernelAddresses,
         counter: int,
         settled: Callable[[], None],
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
         self.settings = settings
-        self.host = VirtualHost(settings.carp, sources={}, counter=counter)
-        self.link: Link | None = None
+        self.virtual_host = VirtualHost(settings.carp, sources={}, counter=counter)
+        self._link: Link | None = None
+        self._interface: Interface | None = None
+        self._host = host
         self._loop = loop
         self._log = log
-        self._addresses = addresses
         self._settled = settled
         self._hooks = HookQueue(loop, log, settings.script_timeout)
         self._timer = loop.call_at(loop.now(), self._on_timer)
@@ -57,6 +56,7 @@ class Group:
         self._send_errors = 0
         self._send_successes = 0
         self._starting = False
+        self._pumping = False
 
     @property
     def label(self) -> str:
@@ -65,13 +65,13 @@ class Group:
 
     @property
     def is_settled(self) -> bool:
-        """Whether no script runs, and so no farewell waits for one."""
-        return self._hooks.idle
+        """Whether no script runs and no address is being taken off."""
+        return self._hooks.idle and not self._removing
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
         self._starting = True
-        self.host.start(self._loop.now())
+        self.virtual_host.start(self._loop.now())
         self.pump()
         self._starting = False
         if not carrier:
@@ -79,26 +79,29 @@ class Group:
 
     def stop(self) -> None:
         """Give up the addresses and say so. Wait for `is_settled` before leaving."""
-        self.host.stop(self._loop.now())
+        self.virtual_host.stop(self._loop.now())
         self.pump()
 
     def link_changed(self, *, carrier: bool) -> None:
         """Take notice of the carrier, unless told to ignore it."""
         if carrier or self.settings.ignore_link:
-            self.host.link_back(self._loop.now())
+            self.virtual_host.link_back(self._loop.now())
         else:
-            self.host.link_lost(self._loop.now())
+            self.virtual_host.link_lost(self._loop.now())
         self.pump()
 
     def link_gone(self) -> None:
         """Take notice that the interface itself has been deleted."""
-        self.link = None
-        self.host.link_lost(self._loop.now())
+        self.virtual_host.link_lost(self._loop.now())
         self.pump()
+
+    def use_link(self, link: Link | None, interface: Interface | None) -> None:
+        """Speak through `link` on `interface` from now on; None while there is no interface."""
+        self._link, self._interface = link, interface
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""
-        before, self.host.sources = self.host.sources, sources
+        before, self.virtual_host.sources = self.virtual_host.sources, sources
         for family in sorted({address.version for address in self.settings.addresses}):
             if family not in sources and (family in before or not before):
                 self._log.warning(
@@ -108,27 +111,29 @@ class Group:
 
     def yield_mastership(self) -> None:
         """Let another node take over."""
-        self.host.yield_mastership(self._loop.now())
+        self.virtual_host.yield_mastership(self._loop.now())
         self.pump()
 
     def status_line(self) -> str:
         """Return what SIGUSR1 logs, in ucarp's words."""
-        state = self.host.state
+        state = self.virtual_host.state
         shown = State.BACKUP if state is State.INIT and not self.settings.name else state
         return f"{self.label}{shown} on {self.settings.interface} id {self.settings.carp.vhid}"
 
     def pump(self) -> None:
         """Carry out every effect that waits, and set the timer. Call after anything happened."""
-        while effect := self.host.next_effect():
+        self._pumping = True
+        while effect := self.virtual_host.next_effect():
             self._perform(effect)
-        due = self.host.timer()
+        self._pumping = False
+        due = self.virtual_host.timer()
         if due is None:
             self._timer.cancel()
         elif due != self._timer.when:
             self._timer.reschedule(due)
 
     def _on_timer(self) -> None:
-        self.host.handle_timer(self._loop.now())
+        self.virtual_host.handle_timer(self._loop.now())
         self.pump()
 
     def _perform(self, effect: Effect) -> None:
@@ -149,52 +154,71 @@ class Group:
     def _tell(self, change: Transition) -> None:
         why = change.event.value
         if change.event is Event.MASTER_DOWN:
-            why += f" for {self.host.master_down_time / SECOND:.3f} s"
+            why += f" for {self.virtual_host.master_down_time / SECOND:.3f} s"
         if change.heard is not None:
-            sender, interval = ip_address(change.heard.source), change.heard.interval / SECOND
-            why = f"{sender}: {why} ({interval:.3f} s, ours is {self.host.interval / SECOND:.3f} s)"
+            sender = ip_address(change.heard.source)
+            theirs, ours = change.heard.interval / SECOND, self.virtual_host.interval / SECOND
+            why = f"{why} from {sender} ({theirs:.3f} s, ours is {ours:.3f} s)"
         self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
 
     # Addresses and scripts.
 
     def _add_addresses(self) -> None:
-        self._removing = False
         self._farewells.clear()
-        if self.settings.manage_addresses and self.link is not None:
-            try:
-                self._addresses.add(self.link.index, self.settings.addresses)
-            except NetlinkError as error:
-                self._give_up(error)
-                return
-        self._run_script("up", self.settings.up, self._announce)
+        self._removing = False
+        if self.settings.manage_addresses and self._interface is not None:
+            self._host.add_addresses(self._interface, self.settings.addresses, self._added)
+        else:
+            self._run_up_script()
 
-    def _give_up(self, error: NetlinkError) -> None:
-        """Hand over to a peer rather than advertise addresses that this host does not hold."""
-        self._log.error(f"{self.label}{error}; another node must take over, trying again later")
-        while self.host.next_effect():
+    def _added(self, problem: str | None) -> None:
+        if problem is None:
+            self._run_up_script()
+            if not self._pumping:  # It took its time: the first announcement came too early.
+                self._announce()
+            return
+        self._log.error(f"{self.label}{problem}; another node must take over, trying again later")
+        # Say nothing of an address that this host does not hold.
+        while self.virtual_host.next_effect():
             pass
-        self.host.yield_mastership(self._loop.now())
+        self.virtual_host.yield_mastership(self._loop.now())
+        self.pump()
+
+    def _run_up_script(self) -> None:
+        if self.settings.up:
+            self._run_script("up", self.settings.up, self._announce)
 
     def _remove_addresses(self) -> None:
-        if self.settings.manage_addresses and self.link is not None:
-            try:
-                self._addresses.remove(self.link.index, self.settings.addresses)
-            except NetlinkError as error:
-                self._log.error(f"{self.label}{error}; two nodes may hold it now")
-        if self._starting and not self.settings.down_at_start:
+        self._removing = True
+        if not self.settings.manage_addresses:
+            self._run_down_script(self._removed)  # which takes them off
             return
-        # Where the script takes the address off, a farewell waits for it.
-        self._removing = bool(self.settings.down) and not self.settings.manage_addresses
-        self._run_script("down", self.settings.down, self._removed)
+        if self._interface is not None:
+            self._host.remove_addresses(self._interface, self.settings.addresses, self._taken_off)
+        else:
+            self._removed()
+        self._run_down_script(lambda: None)
+
+    def _taken_off(self, problem: str | None) -> None:
+        if problem is not None:
+            self._log.error(f"{self.label}{problem}; two nodes may hold it now")
+        self._removed()
 
     def _removed(self) -> None:
+        """Say the farewells, now that the addresses are gone."""
         self._removing = False
         for farewell in self._farewells:
             self._advertise(farewell)
         self._farewells.clear()
+        self._settled()
+
+    def _run_down_script(self, done: Callable[[], None]) -> None:
+        wanted = self.settings.down_at_start or not self._starting
+        self._run_script("down", self.settings.down if wanted else (), done)
 
     def _run_script(self, kind: str, program: tuple[str, ...], done: Callable[[], None]) -> None:
         if not program:
+            done()
             return
 
         def ended(result: HookResult) -> None:
@@ -207,7 +231,7 @@ class Group:
         arguments = (settings.interface, vips[0], *filter(None, [settings.xparam]))
         environment = {
             "CARPOOL_GROUP": settings.name,
-            "CARPOOL_STATE": self.host.state.value,
+            "CARPOOL_STATE": self.virtual_host.state.value,
             "CARPOOL_VHID": str(settings.carp.vhid),
             "CARPOOL_INTERFACE": settings.interface,
             "CARPOOL_ADDRESSES": " ".join(map(str, settings.addresses)),
@@ -218,11 +242,11 @@ class Group:
     # Frames.
 
     def _announce(self) -> None:
-        if self.link is None or self.host.state is not State.MASTER:
+        if self._link is None or self.virtual_host.state is not State.MASTER:
             return
         try:
             for address in self.settings.addresses:
-                self.link.announce(address.ip.packed)
+                self._link.announce(address.ip.packed)
         except OSError as error:
             self._log.warning(
                 f"{self.label}cannot announce on {self.settings.interface}: {error.strerror}",
@@ -230,11 +254,11 @@ class Group:
             )
 
     def _advertise(self, effect: Advertise) -> None:
-        source = self.host.sources.get(effect.family)
-        if self.link is None or source is None:
+        source = self.virtual_host.sources.get(effect.family)
+        if self._link is None or source is None:
             return
         try:
-            self.link.advertise(
+            self._link.advertise(
                 self.settings.carp.vhid, source, effect.payload, self.settings.advertise
             )
         except OSError as error:
@@ -251,7 +275,7 @@ class Group:
         )
         if self._send_errors == DEMOTING_ERRORS:
             self._log.error(f"{self.label}demoted: {DEMOTING_ERRORS} advertisements were not sent")
-            self.host.set_demoted(True, self._loop.now())
+            self.virtual_host.set_demoted(True, self._loop.now())
 
     def _sending_worked(self) -> None:
         if self._send_errors < DEMOTING_ERRORS:
@@ -261,4 +285,4 @@ class Group:
         if self._send_successes == RECOVERING_SUCCESSES:
             self._send_errors = self._send_successes = 0
             self._log.notice(f"{self.label}no longer demoted: advertisements are sent again")
-            self.host.set_demoted(False, self._loop.now())
+            self.virtual_host.set_demoted(False, self._loop.now())

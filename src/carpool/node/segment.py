@@ -1,20 +1,16 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
 from collections.abc import Iterable
-from ipaddress import IPv6Interface, ip_address
+from ipaddress import ip_address
 
 from carpool.carp.auth import Address
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
-from carpool.netlink.messages import AddressInfo, LinkInfo
 from carpool.node.group import Group
-from carpool.node.links.link import Link
+from carpool.node.host import Host, HostAddress, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
-
-_TENTATIVE = 0x40
-"""IFA_F_TENTATIVE: an IPv6 address that may not be used yet."""
 
 _EXPLAINED = {
     Rejection.TTL: "came through a router (TTL below 255); CARP must not be forwarded",
@@ -32,7 +28,8 @@ _EXPLAINED = {
 class Segment:
     """One interface and IPv4 multicast group, with its sockets while the interface exists."""
 
-    def __init__(self, interface: str, group: bytes, *, loop: Loop, log: Log) -> None:
+    def __init__(self, interface: str, group: bytes, *, host: Host, loop: Loop, log: Log) -> None:
+        self._host = host
         self.interface = interface
         self.link: Link | None = None
         self._group = group
@@ -43,7 +40,7 @@ class Segment:
 
     def add(self, group: Group) -> None:
         """Let `group` hear this segment. A vhid can be there once: `ValueError`."""
-        self._receiver.add(group.host)
+        self._receiver.add(group.virtual_host)
         self._groups[group.settings.carp.vhid] = group
 
     @property
@@ -51,15 +48,15 @@ class Segment:
         """The groups, in the order in which they were added."""
         return self._groups.values()
 
-    def open(self, info: LinkInfo) -> None:
+    def open(self, interface: Interface) -> None:
         """Open the sockets on an interface that is there now. Raises OSError."""
         families = {
             address.version for group in self.groups for address in group.settings.addresses
         }
-        link = Link(info.name, info.index, info.mac, self._group, sorted(families))
+        link = self._host.open_link(interface, self._group, sorted(families))
         for socket in link.sockets():
             self._loop.watch(socket, self._on_readable)
-        self._use(link)
+        self._use(link, interface)
 
     def close(self) -> None:
         """Close the sockets; the groups go on without."""
@@ -68,12 +65,12 @@ class Segment:
         for socket in self.link.sockets():
             self._loop.unwatch(socket)
         self.link.close()
-        self._use(None)
+        self._use(None, None)
 
-    def _use(self, link: Link | None) -> None:
+    def _use(self, link: Link | None, interface: Interface | None) -> None:
         self.link = link
         for group in self.groups:
-            group.link = link
+            group.use_link(link, interface)
 
     def _on_readable(self) -> None:
         if self.link is None:
@@ -99,7 +96,7 @@ class Segment:
 
 
 def own_sources(
-    found: Iterable[AddressInfo], configured: Iterable[Address], vips: set[Address]
+    found: Iterable[HostAddress], configured: Iterable[Address], vips: set[Address]
 ) -> dict[int, bytes]:
     """Choose the address of each family to advertise from, packed, out of an interface's own.
 
@@ -107,11 +104,11 @@ def own_sources(
     A virtual address is never one's own.
     """
     sources: dict[int, bytes] = {}
-    for info in found:
-        address = info.interface.ip
-        if address in vips or info.flags & _TENTATIVE:
+    for one in found:
+        address = one.interface.ip
+        if address in vips or not one.usable:
             continue
-        better = isinstance(info.interface, IPv6Interface) and address.is_link_local
+        better = address.version == 6 and address.is_link_local
         if address.version not in sources or better:
             sources[address.version] = address.packed
     for address in configured:

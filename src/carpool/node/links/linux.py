@@ -1,4 +1,4 @@
-"""One interface and multicast group, as the daemon sees it: datagrams in, advertisements out."""
+"""Frames in and out on Linux: raw IP sockets, and a packet socket for what needs a frame."""
 
 import socket
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ RECEIVE_BUDGET = 64
 """Datagrams taken from a socket per wake-up: a flood must not starve the timers."""
 
 
-class Link:
+class LinuxLink:
     """The sockets of one interface. Made anew when the interface is deleted and comes back.
 
     Raises OSError where the host refuses; the caller knows what it was doing.

@@ -1,1 +1,0 @@
-"""The virtual addresses on the interface, one module for each way to put them there."""

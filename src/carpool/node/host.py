@@ -1,0 +1,136 @@
+"""What the daemon needs of an operating system; one module in `carpool.node.hosts` for each.
+
+The daemon knows interfaces, addresses and links by these names only. Everything here is quick or
+calls back: nothing waits.
+"""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Protocol
+
+from carpool.carp.auth import Address
+from carpool.carp.packet import Datagram
+from carpool.carp.wire import Rejection
+from carpool.node.settings import Advertise
+
+AnyInterface = IPv4Interface | IPv6Interface
+Done = Callable[[str | None], None]
+"""Called when a change of addresses has ended: with None, or with what went wrong."""
+
+
+class HostError(Exception):
+    """The host refused something; the text says what, why and the mend if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface as it is now; `mac` has 6 bytes, or none where there is none."""
+
+    name: str
+    index: int
+    mac: bytes
+    carrier: bool
+    """Whether it can pass traffic: up, and a live cable in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """An address on interface number `index`."""
+
+    index: int
+    interface: AnyInterface
+    usable: bool
+    """False while it may not be used yet (IPv6 duplicate detection)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceGone:
+    """Event: interface number `index` is no more."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """Event: an address was put on an interface, taken off or changed; None: any may have been."""
+
+    address: Address | None
+
+
+HostEvent = Interface | InterfaceGone | AddressChanged
+
+
+class Link(Protocol):
+    """The sockets of one interface and multicast group."""
+
+    interface: str
+    index: int
+    mac: bytes
+
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets to watch for reading."""
+        ...
+
+    def receive(self) -> Iterator[Datagram | Rejection]:
+        """Yield what has arrived, within a budget."""
+        ...
+
+    def advertise(self, vhid: int, source: bytes, payload: bytes, how: Advertise) -> None:
+        """Send an advertisement from our address `source`, over its family. Raises OSError."""
+        ...
+
+    def announce(self, address: bytes) -> None:
+        """Tell the network that `address` (4 or 16 bytes) lives here now. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close the sockets."""
+        ...
+
+
+class Host(Protocol):
+    """One operating system's way to do it all."""
+
+    def interfaces(self) -> list[Interface]:
+        """Return every interface. Raises HostError."""
+        ...
+
+    def addresses(self) -> list[HostAddress]:
+        """Return every address of every interface. Raises HostError."""
+        ...
+
+    def missing_privileges(self, *, change_addresses: bool) -> str | None:
+        """Return what this process may not do and how to mend it, or None."""
+        ...
+
+    def watch(self, callback: Callable[[list[HostEvent]], None]) -> None:
+        """Tell `callback` of every change to interfaces and addresses. Raises HostError."""
+        ...
+
+    def open_link(self, interface: Interface, group: bytes, families: Sequence[int]) -> Link:
+        """Open the sockets for an IPv4 multicast group and `families`, of 4 and 6.
+
+        Raises OSError.
+        """
+        ...
+
+    def add_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+    ) -> None:
+        """Put `addresses` on; also what is there already. Then call `done`."""
+        ...
+
+    def remove_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+    ) -> None:
+        """Take `addresses` off; also what is not there. Then call `done`."""
+        ...
+
+    def sweep(self, addresses: Iterable[Address]) -> list[AnyInterface]:
+        """Take `addresses` off whatever interface has them: what a killed daemon left.
+
+        Return what was there. Raises HostError.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""Linux: addresses and events over netlink, frames through raw IP and packet sockets."""
+
+from collections.abc import Callable, Iterable, Sequence
+from errno import EADDRNOTAVAIL, ENODEV
+from pathlib import Path
+
+from carpool.carp.auth import Address
+from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
+from carpool.netlink.monitor import Overrun, RouteMonitor
+from carpool.netlink.route import AddressChange, NetlinkError, Route
+from carpool.node.host import (
+    AddressChanged,
+    AnyInterface,
+    Done,
+    HostAddress,
+    HostError,
+    HostEvent,
+    Interface,
+    InterfaceGone,
+)
+from carpool.node.links.linux import LinuxLink
+from carpool.node.loop import Loop
+
+_TENTATIVE = 0x40
+"""IFA_F_TENTATIVE (linux/if_addr.h): an IPv6 address that may not be used yet."""
+_CAP_NET_ADMIN = 12
+_CAP_NET_RAW = 13
+"""Bits of CapEff (linux/capability.h)."""
+_ALREADY_GONE = (0, EADDRNOTAVAIL, ENODEV)
+
+
+class LinuxHost:
+    """The network namespace in which it is made. Needs CAP_NET_RAW, and CAP_NET_ADMIN to change."""
+
+    def __init__(self, loop: Loop) -> None:
+        """Open netlink. Raises HostError."""
+        self._loop = loop
+        try:
+            self._route = Route()
+        except NetlinkError as error:
+            raise HostError(str(error)) from error
+
+    def interfaces(self) -> list[Interface]:
+        """Return every interface. Raises HostError."""
+        try:
+            return [_interface(link) for link in self._route.links()]
+        except NetlinkError as error:
+            raise HostError(str(error)) from error
+
+    def addresses(self) -> list[HostAddress]:
+        """Return every address of every interface. Raises HostError."""
+        try:
+            found = self._route.addresses()
+        except NetlinkError as error:
+            raise HostError(str(error)) from error
+        return [
+            HostAddress(info.index, info.interface, not info.flags & _TENTATIVE) for info in found
+        ]
+
+    def missing_privileges(self, *, change_addresses: bool) -> str | None:
+        """Return what this process may not do and how to mend it, or None."""
+        effective = _effective_capabilities()
+        wanted = {"CAP_NET_RAW (to advertise)": _CAP_NET_RAW}
+        if change_addresses:
+            wanted["CAP_NET_ADMIN (to hold addresses)"] = _CAP_NET_ADMIN
+        missing = [name for name, bit in wanted.items() if not effective >> bit & 1]
+        if not missing:
+            return None
+        return f"this process lacks {' and '.join(missing)}; start it as root, or give it these"
+
+    def watch(self, callback: Callable[[list[HostEvent]], None]) -> None:
+        """Tell `callback` of every change to interfaces and addresses. Raises HostError."""
+        try:
+            monitor = RouteMonitor()
+        except OSError as error:
+            raise HostError(str(error)) from error
+        self._loop.watch(monitor, lambda: callback(self._events(monitor)))
+
+    def open_link(self, interface: Interface, group: bytes, families: Sequence[int]) -> LinuxLink:
+        """Open the sockets for an IPv4 multicast group and `families`. Raises OSError."""
+        return LinuxLink(interface.name, interface.index, interface.mac, group, families)
+
+    def add_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+    ) -> None:
+        """Put `addresses` on; also what is there already. Then call `done`, at once."""
+        changes = [AddressChange(interface.index, address) for address in addresses]
+        done(self._change("add", changes, accepted=(0,)))
+
+    def remove_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+    ) -> None:
+        """Take `addresses` off; also what is not there. Then call `done`, at once."""
+        changes = [AddressChange(interface.index, address, delete=True) for address in addresses]
+        done(self._change("remove", changes, accepted=_ALREADY_GONE))
+
+    def sweep(self, addresses: Iterable[Address]) -> list[AnyInterface]:
+        """Take `addresses` off every interface, whatever their prefix. Raises HostError."""
+        unwanted = set(addresses)
+        try:
+            found = [info for info in self._route.addresses() if info.interface.ip in unwanted]
+        except NetlinkError as error:
+            raise HostError(str(error)) from error
+        changes = [AddressChange(info.index, info.interface, delete=True) for info in found]
+        problem = self._change("remove", changes, accepted=_ALREADY_GONE)
+        if problem:
+            raise HostError(problem)
+        return [info.interface for info in found]
+
+    def _change(
+        self, verb: str, changes: Sequence[AddressChange], accepted: tuple[int, ...]
+    ) -> str | None:
+        """Make all changes; return what went wrong with the first that did, or None."""
+        try:
+            errnos = self._route.change_addresses(changes)
+        except NetlinkError as error:
+            return str(error)
+        for change, errno in zip(changes, errnos, strict=True):
+            if errno not in accepted:
+                return str(NetlinkError(f"{verb} address {change.interface}", errno))
+        return None
+
+    def _events(self, monitor: RouteMonitor) -> list[HostEvent]:
+        events: list[HostEvent] = []
+        for event in monitor.read():
+            match event:
+                case LinkInfo():
+                    events.append(_interface(event))
+                case LinkGone():
+                    events.append(InterfaceGone(event.index))
+                case AddressInfo():
+                    events.append(AddressChanged(event.interface.ip))
+                case AddressGone():
+                    events.append(AddressChanged(event.address.interface.ip))
+                case Overrun():
+                    events += [*self.interfaces(), AddressChanged(None)]
+        return events
+
+
+def _interface(link: LinkInfo) -> Interface:
+    return Interface(link.name, link.index, link.mac, link.carrier)
+
+
+def _effective_capabilities() -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return int(value, 16)
+    return 0
