@@ -1,0 +1,262 @@
+"""Zones, cables, faults and the measuring client, each test in namespaces of its own."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address, ip_interface
+from pathlib import Path
+
+import pytest
+
+from carpool.lab import faults
+from carpool.lab.namespaces import LabError
+from carpool.lab.network import Lab
+from carpool.lab.probe import INTERVAL, Probe, longest, outages, start_echo, tenures
+from carpool.lab.zone import Zone
+from carpool.netlink.messages import IFA_F_TENTATIVE
+
+pytestmark = pytest.mark.namespaces
+
+VIP = IPv4Interface("192.0.2.100/32")
+MS = 1_000_000
+DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); input()"
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"not within 10 s: {what}"
+        time.sleep(0.002)
+
+
+@contextmanager
+def two_zones() -> Iterator[tuple[Lab, Zone, Zone, Zone]]:
+    """Zones a and b, each with an echo, and a client; a has the VIP."""
+    with Lab() as lab:
+        a, b, client = (
+            lab.add_zone(name, "net0", [ip_interface(f"192.0.2.{number}/24")])
+            for number, name in enumerate(["a", "b", "client"], 1)
+        )
+        start_echo(a)
+        start_echo(b)
+        a.route.add_address(a.ports["net0"].index, VIP)
+        yield lab, a, b, client
+
+
+def go_on(probe: Probe) -> None:
+    """Return once there are answers to questions put from now on."""
+    now = time.monotonic_ns()
+    until(lambda: probe.answers() and probe.answers()[-1].sent > now, "an answer to the client")
+
+
+def announce(zone: Zone) -> None:
+    """Send a gratuitous ARP request for the VIP: RFC 5227, section 3."""
+    link = zone.route.link("net0")
+    assert link is not None
+    with (
+        zone.namespace.entered(),
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire,
+    ):
+        wire.bind(("net0", 0x0806))
+        arp = bytes.fromhex("0001080006040001") + link.mac + VIP.packed + bytes(6) + VIP.packed
+        wire.send(b"\xff" * 6 + link.mac + b"\x08\x06" + arp)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "fd00::1"])
+def test_zones_reach_each_other_at_once(address: str) -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a", "net0", [ip_interface("192.0.2.1/24"), ip_interface("fd00::1/64")])
+        b = lab.add_zone("b", "lan9", [ip_interface("192.0.2.2/24"), ip_interface("fd00::2/64")])
+        assert not [it for it in a.route.addresses() if it.flags & IFA_F_TENTATIVE]
+        start_echo(a)
+        with Probe(lab, b, ip_address(address)) as probe:
+            go_on(probe)
+            assert probe.answers()[-1].zone == "a"
+
+
+def test_segments_are_apart() -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a", "net0", [ip_interface("192.0.2.1/24")], segment="front")
+        b = lab.add_zone("b", "net0", [ip_interface("192.0.2.2/24")], segment="back")
+        start_echo(a)
+        with Probe(lab, b, IPv4Address("192.0.2.1")) as apart:
+            lab.connect(a, "net1", [ip_interface("198.51.100.1/24")], segment="third")
+            lab.connect(b, "net1", [ip_interface("198.51.100.2/24")], segment="third")
+            with Probe(lab, b, IPv4Address("198.51.100.1")) as together:
+                go_on(together)
+            assert not apart.answers()
+
+
+def test_a_zone_knows_what_it_holds() -> None:
+    with two_zones() as (_, a, b, _):
+        assert a.holds(VIP.ip)
+        assert not b.holds(VIP.ip)
+        assert VIP in a.addresses()
+        assert a.route.delete_address(a.ports["net0"].index, VIP)
+        assert not a.holds(VIP.ip)
+        assert not a.holds(IPv6Address("2001:db8::1"))
+
+
+def test_two_zones_of_one_name() -> None:
+    with Lab() as lab:
+        lab.add_zone("a")
+        with pytest.raises(LabError, match="zone a: there is one of that name already"):
+            lab.add_zone("a")
+
+
+def test_a_fault_on_an_interface_that_is_not_there() -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a", "net0")
+        with pytest.raises(LabError, match=r"zone a: no interface net7; there is: net0"):
+            faults.unplug(lab, a, "net7")
+
+
+def test_a_pulled_cable_takes_the_carrier() -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a", "net0")
+        lab.connect(a, "net1")
+        faults.unplug(lab, a, "net0")
+        until(lambda: not a.carrier("net0"), "carrier gone")
+        assert a.carrier("net1")
+        link = a.route.link("net0")
+        assert link is not None
+        assert link.up
+        faults.plug(lab, a, "net0")
+        until(lambda: a.carrier("net0"), "carrier back")
+
+
+def test_a_partition_leaves_the_carrier() -> None:
+    with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        faults.partition(lab, a)
+        count = len(probe.answers())
+        time.sleep(0.1)  # 50 questions
+        assert a.carrier("net0")
+        assert len(probe.answers()) <= count + 1  # one may have been on its way
+        faults.heal(lab, a)
+        go_on(probe)
+
+
+def test_a_known_pause_is_measured() -> None:
+    with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        before = time.monotonic_ns()
+        faults.freeze(a)
+        frozen = time.monotonic_ns()
+        time.sleep(0.2)  # the pause to be measured
+        thawing = time.monotonic_ns()
+        faults.thaw(a)
+        go_on(probe)
+        gap = longest(probe.answers(), since=before)
+        assert gap is not None
+        assert gap.duration >= thawing - frozen - 20 * MS
+        assert gap.duration <= time.monotonic_ns() - before
+        assert frozen - 20 * MS <= gap.start <= frozen + 20 * MS
+        assert (gap.before, gap.after) == ("a", "a")
+
+
+def test_answers_later_than_a_second_do_not_count() -> None:
+    with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        faults.freeze(a)
+        time.sleep(1.2)
+        faults.thaw(a)
+        go_on(probe)
+        assert max(answer.received - answer.sent for answer in probe.answers()) < 1000 * MS
+        gap = longest(probe.answers(), since=0)
+        assert gap is not None
+        assert gap.duration > 1100 * MS
+
+
+def test_the_client_follows_the_vip_when_told_and_no_sooner() -> None:
+    with two_zones() as (lab, a, b, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        a.route.delete_address(a.ports["net0"].index, VIP)
+        b.route.add_address(b.ports["net0"].index, VIP)
+        time.sleep(0.1)
+        assert [tenure.zone for tenure in tenures(probe.answers())] == ["a"]
+        announce(b)
+        go_on(probe)
+        assert [tenure.zone for tenure in tenures(probe.answers())] == ["a", "b"]
+        (switch,) = (it for it in outages(probe.answers(), at_least=0) if it.before != it.after)
+        assert switch.duration > 90 * MS
+
+
+def test_a_crash_takes_everything_and_the_zone_can_boot_again() -> None:
+    with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        addresses = a.ports["net0"].addresses
+        faults.crash(lab, a)
+        assert a.processes() == []
+        assert a.addresses() == []
+        assert [link.name for link in a.route.links()] == ["lo"]
+        lab.connect(a, "net0", [*addresses, VIP])
+        start_echo(a)
+        announce(a)
+        go_on(probe)
+
+
+def test_a_zone_sees_its_daemons_too_and_leaves_none() -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a")
+        b = lab.add_zone("b")
+        feeder = a.namespace.popen([sys.executable, "-c", DAEMON], stdin=subprocess.PIPE)
+        feeder.wait(10)
+        bystander = b.start(["sleep", "1000"])
+        until(lambda: len(a.processes()) == 1, "the daemon alone")
+        assert b.processes() == [bystander.pid]
+        a.signal(signal.SIGKILL)
+        assert a.processes() == []
+        assert bystander.poll() is None
+        assert feeder.stdin is not None
+        feeder.stdin.close()
+    assert bystander.poll() == -signal.SIGKILL
+
+
+def test_what_a_program_prints_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    with Lab() as lab:
+        a = lab.add_zone("a")
+        program = "import os; os.write(1, b'out\\n'); os.write(2, os.environb[b'WORD'])"
+        for word in ("first\n", "second\n"):
+            child = a.start([sys.executable, "-c", program], log=log, environment={"WORD": word})
+            assert child.wait(10) == 0
+    assert log.read_text() == "out\nfirst\nout\nsecond\n"
+
+
+def test_zones_do_not_forward() -> None:
+    with Lab() as lab:
+        a = lab.add_zone("a")
+        with a.namespace.entered():
+            assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "0\n"
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="no nft: install nftables")
+def test_loss_is_in_proportion() -> None:
+    with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
+        go_on(probe)
+        faults.lose(a, 100)
+        count = len(probe.answers())
+        time.sleep(0.05)
+        assert len(probe.answers()) <= count + 1
+        faults.lose(a, 50)
+        go_on(probe)
+        until(lambda: len(probe.answers()) >= count + 100, "100 answers")
+        kept = probe.answers()[count + 1 :][:99]
+        asked = (kept[-1].sent - kept[0].sent) / INTERVAL
+        assert 0.25 < len(kept) / asked < 0.75
+        faults.lose(a, 0)
+        go_on(probe)
+
+
+def test_loss_without_nft(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with Lab() as lab:
+        a = lab.add_zone("a")
+        with pytest.raises(LabError, match="install nftables"):
+            faults.lose(a, 10)
