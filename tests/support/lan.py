@@ -127,7 +127,7 @@ class Lan:
     def run(self, zone: Zone, file: Path, *more: str, node: str | None = None) -> Daemon:
         """Run `carpool run` in a zone until it is BACKUP."""
         daemon = self.start(zone, carpool("run", str(file), "--node", node or zone.name, *more))
-        self.until(lambda: "to state: BACKUP" in daemon.text(), what=f"{zone.name} is BACKUP")
+        self.until_logged(daemon, "to state: BACKUP")
         return daemon
 
     # Watching.
@@ -154,15 +154,15 @@ class Lan:
             self.look()
         return time.monotonic() - start
 
-    def during(self, seconds: float, condition: Callable[[], bool], *, what: str = "") -> None:
-        """Fail as soon as `condition` does not hold within the next `seconds`."""
+    def during(self, seconds: float, *zones: str, vip: Address = VIP) -> None:
+        """Fail as soon as any but these zones hold the address within the next `seconds`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.look()
-            assert condition(), f"no longer so: {what or self._held}"
+            assert self.holders(vip) == sorted(zones), f"no longer at {zones} alone"
 
     def holders(self, vip: Address = VIP) -> list[str]:
-        """The zones that hold the address now, in order of their names."""
+        """Return the names of the zones that hold the address now, sorted."""
         self.look(0)
         return sorted(self._held[vip])
 
@@ -171,9 +171,28 @@ class Lan:
         wanted = sorted(zones)
         return self.until(lambda: self.holders(vip) == wanted, seconds, what=f"{vip} at {wanted}")
 
+    def until_settled(self, zone: str, *, quiet: float, seconds: float, vip: Address = VIP) -> None:
+        """Wait until `zone` alone has held the address for `quiet` seconds on end."""
+        since = time.monotonic()
+
+        def settled() -> bool:
+            nonlocal since
+            if self.holders(vip) != [zone]:
+                since = time.monotonic()
+            return time.monotonic() - since >= quiet
+
+        self.until(settled, seconds, what=f"{vip} at {zone} for {quiet} s")
+
     def until_logged(self, daemon: Daemon, text: str, *, times: int = 1) -> None:
         """Wait until a daemon has logged `text` that often."""
-        self.until(lambda: daemon.text().count(text) >= times, what=f"{text!r} in the log")
+
+        def logged() -> bool:
+            ended = daemon.process.poll() is not None
+            found = daemon.text().count(text) >= times
+            assert found or not ended, f"it ended before it logged {text!r}"
+            return found
+
+        self.until(logged, what=f"{text!r} in the log")
 
     def shared(self, since: int, vip: Address = VIP) -> int:
         """How long (ns) after `since` more than one zone held the address."""

@@ -47,7 +47,7 @@ class Advert:
 
     @property
     def strength(self) -> tuple[int, int]:
-        """advbase and advskew: by them one tells a farewell from a claim."""
+        """Its advbase and advskew: by them one tells a farewell from a claim."""
         return self.advertisement.advbase, self.advertisement.advskew
 
 
@@ -80,7 +80,7 @@ class Capture:
         self._socket.close()
 
     def frames(self) -> list[Frame]:
-        """Everything that has arrived so far."""
+        """Return everything that has arrived so far."""
         to_monotonic = time.monotonic_ns() - time.time_ns()
         while True:
             try:
@@ -92,12 +92,12 @@ class Capture:
             self._frames.append(Frame(when, data))
 
     def adverts(self, mac: bytes | None = None) -> list[Advert]:
-        """The advertisements so far: all, or those that came from `mac`."""
+        """Return the advertisements so far: all, or those that came from `mac`."""
         found = (_advert(frame) for frame in self.frames() if mac in (None, frame.mac))
         return [advert for advert in found if advert is not None]
 
     def announcements(self, address: bytes) -> list[Announcement]:
-        """The gratuitous ARPs or neighbour advertisements for `address` (4 or 16 bytes) so far."""
+        """Return the gratuitous ARPs or neighbour advertisements for `address` (packed) so far."""
         told = _gratuitous_arp if len(address) == 4 else _neighbour_advertisement
         return [
             Announcement(frame.when, frame.mac, address)
