@@ -24,6 +24,7 @@ PASSWORD = b"love"
 VIP = ip_address("192.0.2.100")
 VIP6 = ip_address("2001:db8::100")
 FIRST_COUNTER = 1000
+MS = SECOND // 1000
 
 
 def packed(address: str) -> bytes:

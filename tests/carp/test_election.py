@@ -7,7 +7,7 @@ Second part: every row of `carpool.carp.election.ROWS`, brought about and its ef
 from collections.abc import Callable
 
 import pytest
-from tests.carp.support import VIP, VIP6, Bench, Peer, packed, seconds, word
+from tests.carp.support import MS, VIP, VIP6, Bench, Peer, packed, seconds, word
 
 from carpool.carp import timing, virtualhost
 from carpool.carp.effects import Advertise
@@ -209,11 +209,24 @@ def test_master__slower_adverts__answers_are_bounded_between_two_adverts() -> No
     for _ in range(20):
         bench.hears(1, 1)
     assert bench.did() == ["advertise 1/0", "announce"] * virtualhost.REASSERTIONS
+
+
+def test_master__many_slower_adverts__answered_once_more_when_they_have_settled() -> None:
+    """The last rival to leave must not have the last word."""
+    bench = Bench.of().as_master()
+    for _ in range(virtualhost.REASSERTIONS + 1):
+        bench.wait(MS)
+        bench.hears(1, 1)
+    last_rival = bench.now
     bench.forget()
     bench.wait(SECOND)
-    assert bench.did() == ["advertise 1/0"]
+    assert bench.did() == ["advertise 1/0", "announce"]
+    assert bench.announced_at() == [last_rival + SECOND // 8]
+    assert bench.host.timer() == bench.announced_at()[0] + SECOND
+    # And the answers are there again for the next rivals.
+    bench.forget()
     bench.hears(1, 1)
-    assert bench.did()[1:] == ["advertise 1/0", "announce"]
+    assert bench.did() == ["advertise 1/0", "announce"]
 
 
 # master, equal interval: as ucarp, the higher address yields, compared from the last byte

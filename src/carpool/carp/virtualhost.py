@@ -35,8 +35,9 @@ STAND_BACK_TIME = 3 * timing.SECOND
 """How long a node that was told to yield does not preempt (ucarp sleeps 3 s on SIGUSR2)."""
 
 REASSERTIONS = 3
-"""Answers to rivals between two regular advertisements. Two masters settle within one; the limit
-keeps a forger from making us shout."""
+"""Answers to rivals between two advertisements. Two masters settle within one; the limit keeps a
+forger from making us shout. Where there are more, the next advertisement comes after an eighth of
+the interval, and announces: the last of many rivals to leave must not have the last word."""
 
 ANNOUNCE_AGAIN_AFTER = 2
 """Advertisements until the second announcement, for switches that missed the first (ucarp)."""
@@ -294,6 +295,9 @@ class VirtualHost:
             self._reassertions_left -= 1
             self._speak(now)
             self._announce(now)
+        elif self._advertise_at is not None:
+            self._advertise_at = min(self._advertise_at, now + self.interval // 8)
+            self._announce_after = 1
 
     def _concede(self, _now: int) -> None:
         """Say one last word that no winner can take for a stronger or equal rival's."""
