@@ -9,8 +9,10 @@ from carpool.cluster.findings import Finding
 from carpool.cluster.identify import identify
 from carpool.cluster.model import Cluster, Node
 
-ONE = Node("web1", (ip_interface("192.168.0.201/24"), ip_interface("fe80::201/64")), "net0", 100)
-TWO = Node("web2", (ip_interface("192.168.0.202/24"),), "net0", 100)
+ONE = Node(
+    "web1", (ip_interface("192.168.0.201/24"), ip_interface("fe80::201/64")), "net0", 100, "web1"
+)
+TWO = Node("web2", (ip_interface("192.168.0.202/24"),), "net0", 100, "web2")
 CLUSTER = Cluster(Path("c.toml"), "c", (ONE, TWO), ())
 
 

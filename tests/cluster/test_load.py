@@ -55,7 +55,7 @@ def test_the_smallest_file_has_every_default(write: Write, tmp_path: Path) -> No
     assert cluster_of(path) == Cluster(
         path,
         "carpool",
-        (Node("a", (ip_interface("10.0.0.1/32"),), "net0", 100),),
+        (Node("a", (ip_interface("10.0.0.1/32"),), "net0", 100, "a"),),
         (
             Group(
                 name="www",

@@ -143,6 +143,67 @@ MISTAKES = [
     ("CP210", 19, "groups.db.advskew", "advbase = 1\n", "preempt = true\nadvskew = 0\n"),
 ]  # fmt: skip
 
+GOOD_ZONES = """\
+[zone]
+image = "62f148f8-6e84-11e4-82c5-efca60348b9f"
+nic_tag = "external"
+gateways = ["192.168.0.1"]
+resolvers = ["192.168.0.53", "2001:db8::53"]
+dns_domain = "example.com"
+services = ["svc:/network/nginx:default"]
+[nodes.web1]
+address = "192.168.0.201/24"
+interface = "net0"
+hypervisor = "root@gz1.example.com:2222"
+uuid = "b6a3d1c8-3c2f-4a77-9a3e-6f1f0c7d2e11"
+alias = "web_1"
+[nodes.web2]
+address = "192.168.0.202/24"
+interface = "net0"
+hypervisor = "[2001:db8::2]"
+hostname = "web2.example.com"
+[nodes.web2.zone]
+memory = 512
+packages = ["python313", "nginx"]
+[groups.www]
+vhid = 42
+addresses = ["192.168.0.200/24"]
+password_file = "www.key"
+"""
+
+ZONE_MISTAKES = [
+    ("CP101", 20, "nodes.web2.zone.memmory", "memory", "memmory"),
+    ("CP102", 1, "zone.image", 'image = "62f148f8-6e84-11e4-82c5-efca60348b9f"\n', ""),
+    ("CP102", 1, "zone.nic_tag", 'nic_tag = "external"\n', ""),
+    ("CP103", 2, "zone.image", '"62f148f8-6e84-11e4-82c5-efca60348b9f"', "62"),
+    ("CP103", 4, "zone.gateways", '["192.168.0.1"]', '"192.168.0.1"'),
+    ("CP103", 7, "zone.services[0]", '"svc:/network/nginx:default"', "true"),
+    ("CP103", 7, "zone.services", '["svc:/network/nginx:default"]', '"svc:/network/nginx:default"'),
+    ("CP103", 5, "zone.resolvers[0]", '"192.168.0.53"', "1"),
+    ("CP103", 19, "nodes.web2.zone", "[nodes.web2.zone]", "[[nodes.web2.zone]]"),
+    ("CP103", 11, "nodes.web1.hypervisor", '"root@gz1.example.com:2222"', "1"),
+    ("CP104", 20, "nodes.web2.zone.memory", "512", "63"),
+    ("CP104", 20, "nodes.web2.zone.vlan", "memory = 512", "vlan = 4096"),
+    ("CP104", 20, "nodes.web2.zone.mtu", "memory = 512", "mtu = 575"),
+    ("CP104", 20, "nodes.web2.zone.quota", "memory = 512", "quota = 0"),
+    ("CP106", 4, "zone.gateways[0]", "192.168.0.1", "2001:db8::1"),
+    ("CP106", 5, "zone.resolvers[0]", "192.168.0.53", "192.168.0.53/24"),
+    ("CP107", 5, "zone.resolvers[0]", "192.168.0.53", "0.0.0.0"),
+    ("CP107", 5, "zone.resolvers[1]", "2001:db8::53", "ff02::fb"),
+    ("CP111", 20, "nodes.web2.zone.brand", "memory = 512", "brand = 'kvm'"),
+    ("CP113", 2, "zone.image", "62f148f8-6e84", "62F148F8-6e84"),
+    ("CP113", 12, "nodes.web1.uuid", "b6a3d1c8-", "b6a3d1c8"),
+    ("CP114", 3, "zone.nic_tag", "external", "my-tag"),
+    ("CP115", 6, "zone.dns_domain", "example.com", "example..com"),
+    ("CP115", 13, "nodes.web1.alias", "web_1", "web 1"),
+    ("CP115", 18, "nodes.web2.hostname", "web2.example.com", "web_2"),
+    ("CP116", 11, "nodes.web1.hypervisor", "root@gz1", "-oProxyCommand=x"),
+    ("CP116", 17, "nodes.web2.hypervisor", "[2001:db8::2]", "2001:db8::2"),
+    ("CP117", 20, "nodes.web2.zone.kernel_version", "memory = 512", "kernel_version = 'new'"),
+    ("CP118", 21, "nodes.web2.zone.packages[1]", "nginx\"]", "-nginx\"]"),
+    ("CP119", 7, "zone.services[0]", "svc:/network/nginx:default", "a b"),
+]  # fmt: skip
+
 WARNINGS = {rule.code for rule in Rule if rule.severity is Severity.WARNING}
 
 
@@ -169,9 +230,31 @@ def test_one_mistake(tmp_path: Path, code: str, line: int, key: str, old: str, n
     assert (loaded.cluster is None) == (code not in WARNINGS)
 
 
+def test_the_good_zones_are_good(tmp_path: Path) -> None:
+    assert load_text(tmp_path, GOOD_ZONES).findings == ()
+
+
+@pytest.mark.parametrize(("code", "line", "key", "old", "new"), ZONE_MISTAKES)
+def test_one_mistake_in_a_zone(
+    tmp_path: Path, code: str, line: int, key: str, old: str, new: str
+) -> None:
+    assert GOOD_ZONES.count(old) >= 1
+    loaded = load_text(tmp_path, GOOD_ZONES.replace(old, new, 1))
+    assert [(found.code, found.line, found.key) for found in loaded.findings] == [(code, line, key)]
+    assert loaded.findings[0].mend
+    assert str(loaded.findings[0]).isprintable()
+    assert (loaded.cluster is None) == (code not in WARNINGS)
+
+
+def test_a_hypervisor_without_a_zone(tmp_path: Path) -> None:
+    text = GOOD.replace("weight = 50", 'hypervisor = "gz"')
+    found = [(f.code, f.line, f.key) for f in load_text(tmp_path, text).findings]
+    assert found == [("CP102", 7, "nodes.web2.hypervisor")]
+
+
 def test_every_rule_of_the_file_is_tried() -> None:
     """Rules of the whole file, of passwords and of the host have tests of their own."""
-    tried = {code for code, *_ in MISTAKES}
+    tried = {code for code, *_ in MISTAKES + ZONE_MISTAKES}
     assert {rule.code for rule in Rule if rule.code[2] in "12"} <= tried
 
 

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from carpool.cluster import schema
-from carpool.cluster.model import Group, Node
+from carpool.cluster.model import Group, Node, Zone
 from carpool.cluster.schema import Field
 from carpool.cluster.source import Source
 
@@ -44,6 +44,7 @@ def test_model_and_schema_have_the_same_fields() -> None:
         "nodes",
     }
     node = {field.name for field in dataclasses.fields(Node)}
-    assert node == {"name", "addresses"} | {field.name for field in schema.NODE.fields} - {
-        "address"
-    }
+    fields = {field.name for field in schema.NODE.fields} | set(schema.NODE.tables)
+    assert node == {"name", "addresses"} | fields - {"address"}
+    zone = {field.name for field in dataclasses.fields(Zone)}
+    assert zone == {field.name for field in schema.ZONE.fields}

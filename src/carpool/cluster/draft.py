@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import is_name, report_name
-from carpool.cluster.schema import CLUSTER, GROUP, NODE, Table
+from carpool.cluster.schema import CLUSTER, GROUP, NODE, ZONE, Field, Table
 from carpool.cluster.wording import choose_from, dotted, toml_type
 
 if TYPE_CHECKING:
@@ -33,12 +33,25 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a file says, as far as it could be read; ``seats`` has the nodes of each group."""
+    """What a file says, as far as it could be read; ``seats`` has the nodes of each group.
+
+    ``zones`` has the nodes that are zones, each with what holds for it. ``own_zones``
+    are the tables ``[nodes.NAME.zone]`` as parsed.
+    """
 
     cluster: Values
     nodes: dict[str, Values]
     groups: dict[str, Values]
     seats: dict[str, tuple[Seat, ...]]
+    zones: dict[str, Values]
+    own_zones: dict[str, object]
+
+    def zone_key(self, node: str, name: str) -> Key:
+        """Return where it is written what key ``name`` of the node's zone is."""
+        own = self.own_zones.get(node)
+        if isinstance(own, dict) and name in own:
+            return ("nodes", node, "zone", name)
+        return ("zone", name)
 
 
 def _seats(group: Values, nodes: dict[str, Values]) -> tuple[Seat, ...]:
@@ -77,12 +90,52 @@ def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
 
 def read_document(document: dict[str, Any], source: Source) -> Draft:
     """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
-    _report_unknown(document, ["cluster", "nodes", "groups"], (), source)
+    _report_unknown(document, ["cluster", "zone", "nodes", "groups"], (), source)
     cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
     seats = {name: _seats(group, nodes) for name, group in groups.items()}
-    return Draft(cluster, nodes, groups, seats)
+    own = {
+        name: table["zone"]
+        for name, table in (document["nodes"].items() if nodes else ())
+        if isinstance(table, dict) and "zone" in table
+    }
+    zones = _read_zones(document.get("zone"), own, nodes, source)
+    return Draft(cluster, nodes, groups, seats, zones, own)
+
+
+def _read_zones(
+    shared: object, own: dict[str, object], nodes: dict[str, Values], source: Source
+) -> dict[str, Values]:
+    """Read what the zone of each node is: the node's own table, else that of all, else defaults."""
+    of_all = None if shared is None else _read_given(ZONE, shared, ("zone",), source)
+    zones: dict[str, Values] = {}
+    lacking: dict[Key, Field] = {}
+    for node, values in nodes.items():
+        at: Key = ("nodes", node, "zone") if node in own else ("zone",)
+        of_node = _read_given(ZONE, own[node], at, source) if node in own else {}
+        if shared is None and node not in own:
+            if values.get("hypervisor") is not None:
+                key: Key = ("nodes", node, "hypervisor")
+                message = "nothing says what the zone on this hypervisor is like"
+                source.report(Rule.MISSING_KEY, key, message, f"add a table {ZONE.header}")
+        elif of_node is not None and (shared is None or of_all is not None):
+            zones[node], missing = _complete({**(of_all or {}), **of_node})
+            where = at if shared is None else ("zone",)
+            lacking |= {(*where, field.name): field for field in missing}
+    for key, field in lacking.items():
+        _report_missing(field, key, source)
+    return zones
+
+
+def _complete(given: Values) -> tuple[Values, list[Field]]:
+    """Return the zone with its defaults and without what is wrong, and the fields it lacks."""
+    zone = {name: value for name, value in given.items() if value is not None}
+    absent = [field for field in ZONE.fields if field.name not in given]
+    for field in absent:
+        if not field.required:
+            zone[field.name] = field.default
+    return zone, [field for field in absent if field.required]
 
 
 def _read_tables(
@@ -107,21 +160,17 @@ def _read_tables(
 
 
 def _read_table(table: Table, raw: object, key: Key, source: Source) -> Values:
-    """Read one table by its schema."""
-    if not isinstance(raw, dict):
-        mend = f"write its keys under [{dotted(key)}]"
-        source.report(Rule.WRONG_TYPE, key, f"must be a table, not {toml_type(raw)}", mend)
+    """Read one table by its schema, and fill in its defaults."""
+    given = _read_given(table, raw, key, source)
+    if given is None:
         return {}
-    given = cast("dict[str, Any]", raw)
-    _report_unknown(given, [field.name for field in table.fields], key, source)
     values: Values = {}
     for field in table.fields:
         at = (*key, field.name)
         if field.name in given:
-            value = field.reader.read(given[field.name], at, source)
+            value = given[field.name]
         elif field.required:
-            mend = f"add for example: {field.name} = {field.reader.example}"
-            source.report(Rule.MISSING_KEY, at, "is missing", mend)
+            _report_missing(field, at, source)
             continue
         elif field.default is None:
             values[field.name] = None
@@ -131,6 +180,27 @@ def _read_table(table: Table, raw: object, key: Key, source: Source) -> Values:
         if value is not None:
             values[field.name] = value
     return values
+
+
+def _read_given(table: Table, raw: object, key: Key, source: Source) -> Values | None:
+    """Read the keys that a table has, None for each wrong one; None if it is no table."""
+    if not isinstance(raw, dict):
+        mend = f"write its keys under [{dotted(key)}]"
+        source.report(Rule.WRONG_TYPE, key, f"must be a table, not {toml_type(raw)}", mend)
+        return None
+    given = cast("dict[str, Any]", raw)
+    known = [*(field.name for field in table.fields), *table.tables]
+    _report_unknown(given, known, key, source)
+    return {
+        field.name: field.reader.read(given[field.name], (*key, field.name), source)
+        for field in table.fields
+        if field.name in given
+    }
+
+
+def _report_missing(field: Field, key: Key, source: Source) -> None:
+    mend = f"add for example: {field.name} = {field.reader.example}"
+    source.report(Rule.MISSING_KEY, key, "is missing", mend)
 
 
 def _report_unknown(given: dict[str, Any], known: list[str], key: Key, source: Source) -> None:

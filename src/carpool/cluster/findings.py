@@ -48,6 +48,13 @@ class Rule(Enum):
     BAD_TEXT = ("CP110", _ERROR, "empty text, or text with control characters")
     BAD_CHOICE = ("CP111", _ERROR, "not one of the possible values")
     EMPTY = ("CP112", _ERROR, "an empty list or table")
+    BAD_UUID = ("CP113", _ERROR, "not a UUID in lower case")
+    BAD_NIC_TAG = ("CP114", _ERROR, "unusable nic tag")
+    BAD_HOST_NAME = ("CP115", _ERROR, "unusable host name, alias or domain")
+    BAD_HYPERVISOR = ("CP116", _ERROR, "not the address of a hypervisor")
+    BAD_KERNEL_VERSION = ("CP117", _ERROR, "not a Linux version")
+    BAD_PACKAGE = ("CP118", _ERROR, "not the name of a package")
+    BAD_FMRI = ("CP119", _ERROR, "not the name of an SMF service")
 
     REPEATED = ("CP201", _ERROR, "the same thing listed twice")
     SHARED_VIP = ("CP202", _ERROR, "a virtual address in two groups")

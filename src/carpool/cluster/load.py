@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.findings import Finding, Rule
-from carpool.cluster.model import Cluster, Group, Member, Node
+from carpool.cluster.model import Cluster, Group, Member, Node, Zone
 from carpool.cluster.password import LONGEST_OF_UCARP, PasswordError, is_stream, read_password
 from carpool.cluster.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from carpool.cluster.draft import Draft
+    from carpool.cluster.draft import Draft, Values
 
 _LARGEST = 8 << 20
+_NAMESPACE = "77a26f74-7821-4040-bb18-356f430f5abb"  # of the UUIDs of zones; never to change
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -125,10 +126,7 @@ def _check_passwords(draft: Draft, directory: Path, source: Source) -> None:
 
 def _build(draft: Draft, path: Path, directory: Path) -> Cluster:
     """Return the model of a draft that has no error."""
-    nodes = tuple(
-        Node(name, values["address"], values["interface"], values["weight"])
-        for name, values in draft.nodes.items()
-    )
+    nodes = tuple(_build_node(draft, name) for name in draft.nodes)
     groups = tuple(
         Group(
             name=name,
@@ -151,3 +149,38 @@ def _build(draft: Draft, path: Path, directory: Path) -> Cluster:
         for name, values in draft.groups.items()
     )
     return Cluster(path, draft.cluster["name"], nodes, groups)
+
+
+def _build_node(draft: Draft, name: str) -> Node:
+    values, zone = draft.nodes[name], draft.zones.get(name)
+    return Node(
+        name=name,
+        addresses=values["address"],
+        interface=values["interface"],
+        weight=values["weight"],
+        hostname=values["hostname"] or name,
+        alias=values["alias"],
+        hypervisor=values["hypervisor"],
+        uuid=None if zone is None else values["uuid"] or zone_uuid(draft.cluster["name"], name),
+        zone=None if zone is None else _build_zone(zone),
+    )
+
+
+def _build_zone(values: Values) -> Zone:
+    python = "python3" if values["brand"] == "lx" else "python312"
+    return Zone(
+        **values
+        | {
+            "gateways": values["gateways"] or (),
+            "resolvers": values["resolvers"] or (),
+            "packages": (python,) if values["packages"] is None else values["packages"],
+            "services": values["services"] or (),
+        }
+    )
+
+
+def zone_uuid(cluster: str, node: str) -> str:
+    """Return the UUID of the zone of ``node``: the same at every call (RFC 9562 section 5.5)."""
+    from uuid import UUID, uuid5  # noqa: PLC0415 - a node that is no zone need not load it
+
+    return str(uuid5(UUID(_NAMESPACE), f"{cluster}/{node}"))

@@ -6,10 +6,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+    from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
     from pathlib import Path
 
     Interface: TypeAlias = IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """What the SmartOS zone of a node is like: what the file says of all, and of this node.
+
+    ``image`` is a UUID in lower case, ``memory`` is in MiB, ``quota`` in GiB, ``mtu`` in bytes.
+    ``vlan`` is 0 for none. ``packages`` are installed at the first boot, and ``services`` enabled
+    after carpool's own.
+    """
+
+    brand: Literal["joyent", "joyent-minimal", "lx"]
+    image: str
+    kernel_version: str | None
+    memory: int
+    quota: int
+    nic_tag: str
+    vlan: int
+    mtu: int | None
+    gateways: tuple[IPv4Address, ...]
+    resolvers: tuple[IPv4Address | IPv6Address, ...]
+    dns_domain: str | None
+    packages: tuple[str, ...]
+    services: tuple[str, ...]
+    autoboot: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +42,19 @@ class Node:
     """One machine of the cluster, with its real addresses and the interface that has them.
 
     ``weight``, 0 to 255, ranks the nodes where a group says nothing: the heaviest is preferred.
+    ``zone`` is None for a machine that is no SmartOS zone, and so is ``uuid``, the zone's own.
+    ``hypervisor`` is ``[user@]host[:port]`` of the global zone that it runs in.
     """
 
     name: str
     addresses: tuple[Interface, ...]
     interface: str
     weight: int
+    hostname: str
+    alias: str | None = None
+    hypervisor: str | None = None
+    uuid: str | None = None
+    zone: Zone | None = None
 
 
 @dataclass(frozen=True, slots=True)

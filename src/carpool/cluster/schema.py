@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from carpool.cluster import readers
+from carpool.cluster import readers, zone_readers
 
 if TYPE_CHECKING:
     from carpool.cluster.readers import Reader
@@ -42,11 +42,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One kind of table; ``header`` is how its header is written."""
+    """One kind of table; ``header`` is how its header is written, ``tables`` what is inside it."""
 
     header: str
     doc: str
     fields: tuple[Field, ...]
+    tables: tuple[str, ...] = ()
 
 
 CLUSTER = Table(
@@ -77,6 +78,109 @@ NODE = Table(
             readers.Integer(0, 255, "100"),
             "How much the node is preferred, 0 to 255: the heaviest is to be master.",
             100,
+        ),
+        Field(
+            "hostname",
+            zone_readers.HOSTNAME,
+            "Host name of the node.",
+            absent="the node's name",
+        ),
+        Field(
+            "hypervisor",
+            zone_readers.HYPERVISOR,
+            "Where the node's zone is: the SmartOS global zone, as ssh is to reach it, "
+            "[user@]host[:port].",
+            absent="none: the node is no zone that carpool makes",
+        ),
+        Field(
+            "alias",
+            zone_readers.ALIAS,
+            "Alias of the zone, which vmadm lists.",
+            absent="the host name",
+        ),
+        Field(
+            "uuid",
+            zone_readers.UUID,
+            "UUID of the zone.",
+            absent="made from the names of the cluster and the node, always the same",
+        ),
+    ),
+    tables=("zone",),
+)
+
+ZONE = Table(
+    "[zone]",
+    "What the SmartOS zone of every node is like; a file without it is of other machines. "
+    "A table [nodes.NAME.zone] with the same keys overrides it for one node.",
+    (
+        Field(
+            "brand",
+            readers.Choice("joyent", "joyent-minimal", "lx"),
+            "Brand of the zone.",
+            "joyent",
+        ),
+        Field(
+            "image",
+            zone_readers.UUID,
+            "UUID of the image that the zone is made from.",
+            required=True,
+        ),
+        Field(
+            "kernel_version",
+            zone_readers.KERNEL_VERSION,
+            "Linux version that the zone reports; brand lx needs it, the others have none.",
+            absent="none",
+        ),
+        Field(
+            "memory",
+            readers.Integer(64, 4_194_304, "256"),
+            "Memory of the zone in MiB.",
+            256,
+        ),
+        Field("quota", readers.Integer(1, 1_048_576, "10"), "Disk space of the zone in GiB.", 10),
+        Field(
+            "nic_tag",
+            zone_readers.NIC_TAG,
+            "Tag of the physical network that the zone's nic is on.",
+            required=True,
+        ),
+        Field("vlan", readers.Integer(0, 4095, "0"), "VLAN of the nic; 0 for none.", 0),
+        Field(
+            "mtu",
+            readers.Integer(576, 9000, "1500"),
+            "Largest packet of the nic in bytes.",
+            absent="that of the nic tag",
+        ),
+        Field(
+            "gateways",
+            zone_readers.Hosts('["192.168.0.1"]', only_ipv4=True),
+            "IPv4 addresses of the default routers.",
+            absent="none",
+        ),
+        Field(
+            "resolvers",
+            zone_readers.Hosts('["192.168.0.53"]'),
+            "Addresses of the DNS servers.",
+            absent="none",
+        ),
+        Field("dns_domain", zone_readers.DOMAIN, "Domain of the zone.", absent="none"),
+        Field(
+            "packages",
+            zone_readers.Words(zone_readers.PACKAGE),
+            "Packages to install at the first boot.",
+            absent="python312; for brand lx python3",
+        ),
+        Field(
+            "services",
+            zone_readers.Words(zone_readers.FMRI),
+            "Services to enable in the zone after carpool.",
+            absent="none",
+        ),
+        Field(
+            "autoboot",
+            readers.Boolean(),
+            "Whether the zone boots with its hypervisor.",
+            default=True,
         ),
     ),
 )
@@ -181,4 +285,4 @@ GROUP = Table(
     ),
 )
 
-TABLES = (CLUSTER, NODE, GROUP)
+TABLES = (CLUSTER, ZONE, NODE, GROUP)
