@@ -1,6 +1,7 @@
 """That nothing is left behind, however the lab ends, and that it needs no privilege."""
 
 import os
+import pty
 import select
 import shutil
 import signal
@@ -23,7 +24,7 @@ from carpool.netlink import LinkGone, Route, RouteMonitor
 # A lab with a program in a zone. The witness is the far end of a cable out of the zone: it goes
 # when the zone's namespace goes, and not before.
 LAB = """
-import signal, sys
+import fcntl, signal, sys, termios, time
 from carpool.lab.namespaces import inside
 from carpool.lab.network import Lab
 
@@ -43,12 +44,16 @@ def main():
         raise
     return 3
 
+if sys.stdin.isatty():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 sys.exit(inside(main))
 """
 
 
 @contextmanager
-def running_lab(end: str) -> Iterator[tuple[subprocess.Popen[str], RouteMonitor, int, int]]:
+def running_lab(
+    end: str, terminal: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], RouteMonitor, int, int]]:
     """Yield the lab, a monitor and the index of its witness, and a pipe its program holds."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     reader, writer = os.pipe()
@@ -56,7 +61,7 @@ def running_lab(end: str) -> Iterator[tuple[subprocess.Popen[str], RouteMonitor,
         with RouteMonitor() as monitor, Route() as route:
             process = subprocess.Popen(
                 [sys.executable, "-c", LAB.format(end=end), str(home), str(writer)],
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE if terminal is None else terminal,
                 stdout=subprocess.PIPE,
                 text=True,
                 pass_fds=[home, writer],
@@ -68,7 +73,10 @@ def running_lab(end: str) -> Iterator[tuple[subprocess.Popen[str], RouteMonitor,
                 assert process.stdout.readline() == "ready\n"
                 witness = route.link("witness")
                 assert witness is not None
-                yield process, monitor, witness.index, reader
+                try:
+                    yield process, monitor, witness.index, reader
+                finally:
+                    process.kill()
     finally:
         os.close(reader)
         os.close(home)
@@ -85,7 +93,7 @@ def all_gone(monitor: RouteMonitor, witness: int, reader: int) -> None:
 
 @pytest.mark.namespaces
 def test_all_is_gone_when_the_lab_is_killed() -> None:
-    with running_lab("signal.pause()") as (process, monitor, witness, reader):
+    with running_lab("while True: time.sleep(0.01)") as (process, monitor, witness, reader):
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
         all_gone(monitor, witness, reader)
@@ -111,7 +119,7 @@ def test_all_is_gone_when_the_lab_ends() -> None:
     ],
 )
 def test_signals_reach_the_lab(number: signal.Signals, status: int, word: str) -> None:
-    with running_lab("signal.pause()") as (process, monitor, witness, reader):
+    with running_lab("while True: time.sleep(0.01)") as (process, monitor, witness, reader):
         process.send_signal(number)
         assert process.wait(10) == status
         assert process.stdout is not None
@@ -121,10 +129,23 @@ def test_signals_reach_the_lab(number: signal.Signals, status: int, word: str) -
 
 @pytest.mark.namespaces
 def test_an_interrupt_from_the_terminal_comes_once() -> None:
-    with running_lab("signal.pause()") as (process, monitor, witness, reader):
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(10) == 5
+    ours, terminal = pty.openpty()
+    count_for_a_while = """
+        heard = []
+        signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+        print("listening", flush=True)
+        while not heard: time.sleep(0.01)
+        time.sleep(0.2)
+        sys.exit(40 + len(heard))
+    """
+    with running_lab(count_for_a_while.strip(), terminal) as (process, monitor, witness, reader):
+        os.close(terminal)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        os.write(ours, b"\x03")
+        assert process.wait(10) == 41
         all_gone(monitor, witness, reader)
+    os.close(ours)
 
 
 @pytest.mark.namespaces

@@ -192,6 +192,8 @@ def _as_first_process(main: Callable[[], int], mask: set[int | signal.Signals]) 
 
 
 def _exit_on_signal(number: int, _: object) -> None:
+    for again in _FORWARDED:  # nothing interrupts the cleaning up; SIGKILL remains
+        signal.signal(again, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
