@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EOPNOTSUPP
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ import pytest
 import carpool
 from carpool.lab import namespaces
 from carpool.lab.namespaces import LabError, inside, why_unsupported
-from carpool.netlink import LinkGone, Route, RouteMonitor
+from carpool.netlink import LinkGone, NetlinkError, Route, RouteMonitor
 
 # A lab with a program in a zone. The witness is the far end of a cable out of the zone: it goes
 # when the zone's namespace goes, and not before.
@@ -176,6 +177,21 @@ def test_a_machine_without_namespaces_says_what_to_do(monkeypatch: pytest.Monkey
     why_unsupported.cache_clear()
     try:
         assert "Operation not permitted; run as root" in (why_unsupported() or "")
+    finally:
+        why_unsupported.cache_clear()
+
+
+def test_namespaces_without_bridges_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    if reason := why_unsupported():
+        pytest.skip(reason)
+
+    def refuse(_: Route, name: str) -> NoReturn:
+        raise NetlinkError(f"add bridge {name}", EOPNOTSUPP)
+
+    monkeypatch.setattr(Route, "add_bridge", refuse)
+    why_unsupported.cache_clear()
+    try:
+        assert "add bridge bridge0: Operation not supported" in (why_unsupported() or "")
     finally:
         why_unsupported.cache_clear()
 

@@ -53,28 +53,23 @@ def why_unsupported() -> str | None:
     """
     if not sys.platform.startswith("linux"):
         return f"the lab is made of Linux network namespaces; this is {sys.platform}"
-    reader, writer = os.pipe()
+    with os.fdopen(os.memfd_create("reason"), "w+b", buffering=0) as reason:
 
-    def attempt() -> int:
+        def attempt() -> int:
+            try:
+                with Route() as route:
+                    route.add_bridge("bridge0")
+                    route.add_veth("port0", "port1")
+            except OSError as error:
+                reason.write(f"{error.strerror}; {_mend()}".encode())
+            return 0
+
         try:
-            with Route() as route:
-                route.add_bridge("bridge0")
-                route.add_veth("port0", "port1")
-        except OSError as error:
-            os.write(writer, f"{error.strerror}; {_mend()}".encode())
-        return 0
-
-    try:
-        inside(attempt)
-        os.close(writer)
-        writer = -1
-        return os.read(reader, 4096).decode() or None
-    except LabError as error:
-        return str(error)
-    finally:
-        os.close(reader)
-        if writer >= 0:
-            os.close(writer)
+            inside(attempt)
+        except LabError as error:
+            return str(error)
+        reason.seek(0)
+        return reason.read().decode() or None
 
 
 def inside(main: Callable[[], int]) -> int:
