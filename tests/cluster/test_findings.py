@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def test_one_line() -> None:
     )
     text = "web.toml:7: error: groups.www: unknown key; did you mean x? [CP101]"
     assert str(finding) == text
+    placed = dataclasses.replace(finding, column=3)
+    assert str(placed).startswith("web.toml:7:3: error: groups.www: ")
 
 
 def test_one_line_without_a_place() -> None:

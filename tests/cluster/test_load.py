@@ -227,4 +227,4 @@ def test_import_is_light() -> None:
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert {"difflib", "asyncio", "socket", "carpool.cluster.toml_lines"}.isdisjoint(modules)
+    assert {"difflib", "asyncio", "socket", "carpool.cluster.toml_places"}.isdisjoint(modules)

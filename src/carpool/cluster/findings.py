@@ -32,8 +32,8 @@ class Rule(Enum):
     CP3xx: password files; CP4xx: finding out which node this host is.
     """
 
-    UNREADABLE = ("CP001", _ERROR, "the cluster file cannot be read")
-    NOT_UTF8 = ("CP002", _ERROR, "the cluster file is not UTF-8")
+    UNREADABLE = ("CP001", _ERROR, "the file cannot be read")
+    NOT_UTF8 = ("CP002", _ERROR, "the file is not UTF-8")
     SYNTAX = ("CP003", _ERROR, "the cluster file is not TOML")
 
     UNKNOWN_KEY = ("CP101", _ERROR, "unknown key or table")
@@ -86,8 +86,8 @@ class Rule(Enum):
 class Finding:
     """One thing wrong: where it is, what it is, and how to mend it; ``str`` is one line of text.
 
-    ``line`` is 1-based, None where no line can be named; ``key`` is dotted, empty for the file
-    as a whole; ``file`` is None for a cluster that never was a file.
+    ``line`` and ``column`` are 1-based, None where none can be named; ``key`` is dotted, empty
+    for the file as a whole; ``file`` is None for a cluster that never was a file.
     """
 
     code: str
@@ -97,8 +97,10 @@ class Finding:
     key: str
     message: str
     mend: str
+    column: int | None = None
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        parts = (self.file, self.line, self.column)
+        place = ":".join(str(part) for part in parts if part is not None)
         head = ": ".join(part for part in (place, self.severity.value, self.key) if part)
         return f"{head}: {self.message}; {self.mend} [{self.code}]"

@@ -13,16 +13,17 @@ from carpool.cluster.draft import read_document
 from carpool.cluster.findings import Finding, Rule
 from carpool.cluster.model import Cluster, Group, Member, Node, Zone
 from carpool.cluster.password import LONGEST_OF_UCARP, PasswordError, is_stream, read_password
+from carpool.cluster.reading import read_text
 from carpool.cluster.source import Source
+from carpool.cluster.wording import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from carpool.cluster.draft import Draft, Values
 
-_LARGEST = 8 << 20
 _NAMESPACE = "77a26f74-7821-4040-bb18-356f430f5abb"  # of the UUIDs of zones; never to change
-_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +41,27 @@ def load(path: Path, *, secrets: bool = True) -> Loaded:
     be read only once. Raises nothing for what a user can cause.
     """
     source = Source(path)
-    document = _parse(source, path)
-    if document is None:
+    text = read_text(path, source)
+    draft = None if text is None else read_cluster(text, source, path, secrets=secrets)
+    if draft is None or source.failed:
         return Loaded(None, source.findings())
+    return Loaded(_build(draft, path), source.findings())
+
+
+def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Draft | None:
+    """Read ``text``, the content of ``path``, reporting its mistakes; None if it is not TOML."""
+    document = _parse(text, source)
+    if document is None:
+        return None
     draft = read_document(document, source)
     check(draft, source)
-    directory = path.absolute().parent
     if secrets:
-        _check_passwords(draft, directory, source)
-    cluster = None if source.failed else _build(draft, path, directory)
-    return Loaded(cluster, source.findings())
+        _check_passwords(draft, path.absolute().parent, source)
+    return draft
 
 
-def _parse(source: Source, path: Path) -> dict[str, Any] | None:
-    """Return the file's TOML document, None after reporting that there is none."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        mend = "name a cluster file that this user may read"
-        source.report(Rule.UNREADABLE, (), f"cannot be read: {reason}", mend)
-        return None
-    if len(data) > _LARGEST:
-        message, mend = f"is larger than {_LARGEST} bytes", "name a cluster file"
-        source.report(Rule.UNREADABLE, (), message, mend)
-        return None
-    try:
-        text = data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
-        source.report(Rule.NOT_UTF8, (), message, "save the file as UTF-8", line=line)
-        return None
+def _parse(text: str, source: Source) -> dict[str, Any] | None:
+    """Return the TOML document, None after reporting that there is none."""
     try:
         document = tomllib.loads(text)
     except RecursionError:
@@ -83,19 +72,21 @@ def _parse(source: Source, path: Path) -> dict[str, Any] | None:
         message, place = _syntax_error(str(error), text)
         unquoted = "Invalid value" in message
         mend = "put text in quotes" if unquoted else "see https://toml.io for the syntax"
-        source.report(Rule.SYNTAX, (), message, mend, line=place)
+        source.report(Rule.SYNTAX, (), message, mend, place=place)
         return None
     source.text = text
     return document
 
 
-def _syntax_error(message: str, text: str) -> tuple[str, int | None]:
-    """Split what tomllib says into the message and the line."""
-    place = _TOML_PLACE.search(message)
-    if place is None:
+def _syntax_error(message: str, text: str) -> tuple[str, Place | None]:
+    """Split what tomllib says into the message and the place."""
+    found = _TOML_PLACE.search(message)
+    if found is None:
         return message, None
-    at_end = text.rstrip("\n").count("\n") + 1
-    return f"TOML: {message[: place.start()]}", int(place[1]) if place[1] else at_end
+    place = Place(text.rstrip("\n").count("\n") + 1, 1)
+    if found[1]:
+        place = Place(int(found[1]), int(found[2]))
+    return f"TOML: {message[: found.start()]}", place
 
 
 def _check_passwords(draft: Draft, directory: Path, source: Source) -> None:
@@ -124,8 +115,9 @@ def _check_passwords(draft: Draft, directory: Path, source: Source) -> None:
             source.report(rule, ("groups", name, "password_file"), message, mend)
 
 
-def _build(draft: Draft, path: Path, directory: Path) -> Cluster:
+def _build(draft: Draft, path: Path) -> Cluster:
     """Return the model of a draft that has no error."""
+    directory = path.absolute().parent
     nodes = tuple(_build_node(draft, name) for name in draft.nodes)
     groups = tuple(
         Group(

@@ -1,4 +1,4 @@
-"""A cluster file while it is being read: its text, and what was found wrong with it so far."""
+"""A file while it is being read: its text, and what was found wrong with it so far."""
 
 from __future__ import annotations
 
@@ -9,44 +9,60 @@ from carpool.cluster.findings import Finding, Rule, Severity
 from carpool.cluster.wording import dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from carpool.cluster.wording import Key
+    from carpool.cluster.wording import Key, Place
+
+
+def _toml_places(text: str) -> Mapping[Key, Place]:
+    # Only here: a file without mistakes need not be scanned a second time.
+    from carpool.cluster.toml_places import key_places  # noqa: PLC0415
+
+    return key_places(text)
 
 
 class Source:
-    """Collects findings and puts file and line to them.
+    """Collects findings and puts file, line and column to them.
 
-    ``text`` is the file's text once it is known to be TOML, and empty until then.
+    ``text`` is the file's text once it is known to be well-formed, and empty until then;
+    ``locate`` finds the places of keys in it.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(
+        self, file: Path | None, locate: Callable[[str], Mapping[Key, Place]] = _toml_places
+    ) -> None:
         self.file = file
         self.text = ""
+        self._locate = locate
         self._findings: list[Finding] = []
 
     @cached_property
-    def _lines(self) -> Mapping[Key, int]:
-        # Only here: a file without mistakes need not be scanned a second time.
-        from carpool.cluster.toml_lines import key_lines  # noqa: PLC0415
-
-        return key_lines(self.text)
+    def _places(self) -> Mapping[Key, Place]:
+        return self._locate(self.text)
 
     def report(
-        self, rule: Rule, key: Key, message: str, mend: str, *, line: int | None = None
+        self, rule: Rule, key: Key, message: str, mend: str, *, place: Place | None = None
     ) -> None:
-        """Add a finding at ``key``, on its own line or that of the nearest table around it."""
-        if self.text and line is None:
-            if key not in self._lines and key and isinstance(key[-1], int):
+        """Add a finding at ``key``, where it stands or the nearest table around it.
+
+        ``place`` is for what has no key.
+        """
+        if self.text and place is None:
+            if key not in self._places and key and isinstance(key[-1], int):
                 key = key[:-1]  # one address that is written without a list
-            line = next(
-                (self._lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self._lines),
-                None,
-            )
+            place = self.place(key)
+        line, column = place or (None, None)
         self._findings.append(
-            Finding(rule.code, rule.severity, self.file, line, dotted(key), message, mend)
+            Finding(rule.code, rule.severity, self.file, line, dotted(key), message, mend, column)
         )
+
+    def place(self, key: Key) -> Place | None:
+        """Return where ``key`` stands, or the nearest table around it; None if that is nowhere."""
+        if not self.text:
+            return None
+        around = (key[:n] for n in range(len(key), 0, -1))
+        return next((self._places[part] for part in around if part in self._places), None)
 
     @property
     def failed(self) -> bool:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 Key: TypeAlias = tuple[str | int, ...]
-"""Path of a key in a TOML document: table names and keys as str, array indexes as int."""
+"""Path of a key in a TOML or JSON document: names as str, array indexes as int."""
+
+
+class Place(NamedTuple):
+    """Where something stands in a text; both count from 1, columns in characters."""
+
+    line: int
+    column: int
+
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 8

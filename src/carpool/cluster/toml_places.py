@@ -1,4 +1,4 @@
-"""Which line of a TOML text a key stands on, which tomllib does not tell.
+"""Where in a TOML text a key stands, which tomllib does not tell.
 
 The scanner reads text that tomllib has accepted, so it only has to find its way: it checks
 nothing and understands no value but arrays and inline tables. Grammar: TOML v1.0.0, and the
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import tomllib
 from typing import TYPE_CHECKING
+
+from carpool.cluster.wording import Place
 
 if TYPE_CHECKING:
     from carpool.cluster.wording import Key
@@ -25,26 +27,27 @@ _SCALAR = re.compile(
 )
 
 
-def key_lines(text: str) -> dict[Key, int]:
-    """Return the 1-based line of every table, key and array element of ``text``.
+def key_places(text: str) -> dict[Key, Place]:
+    """Return the place of every table, key and array element of ``text``.
 
-    ``text`` must be valid TOML. A table that is written in several places has the line of the
+    ``text`` must be valid TOML. A table that is written in several places has the place of the
     first. Tables of an array have their index in the path: ``("a", 0, "b")``.
     """
     return _Scanner(text).scan()
 
 
 class _Scanner:
-    """Walks once through the text; ``at`` and ``line`` are where it stands."""
+    """Walks once through the text; ``at`` is where it stands, in a line begun at ``start``."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.line = 1
-        self.lines: dict[Key, int] = {}
+        self.start = 0
+        self.places: dict[Key, Place] = {}
         self.table_arrays: dict[Key, int] = {}
 
-    def scan(self) -> dict[Key, int]:
+    def scan(self) -> dict[Key, Place]:
         table: Key = ()
         self._skip(_SPACE)
         while self.at < len(self.text):
@@ -53,10 +56,11 @@ class _Scanner:
             else:
                 self._pair(table)
             self._skip(_SPACE)
-        return self.lines
+        return self.places
 
     def _header(self) -> Key:
         """Read ``[a.b]`` or ``[[a.b]]`` and return the path of the table it opens."""
+        place = self._place()
         is_array = self.text.startswith("[[", self.at)
         self.at += 1 + is_array
         *parents, last = self._key()
@@ -68,7 +72,7 @@ class _Scanner:
         if is_array:
             self.table_arrays[table] = self.table_arrays.get(table, -1) + 1
         table = self._newest(table)
-        self._mark(table)
+        self._mark(table, place)
         return table
 
     def _newest(self, table: Key) -> Key:
@@ -78,8 +82,9 @@ class _Scanner:
 
     def _pair(self, table: Key) -> None:
         """Read ``a.b = value``."""
+        place = self._place()
         key = (*table, *self._key())
-        self._mark(key)
+        self._mark(key, place)
         self.at += 1
         self._value(key)
 
@@ -108,7 +113,7 @@ class _Scanner:
         self._skip(_SPACE)
         while self.text[self.at] != closing:
             if opening == "[":
-                self._mark((*key, index))
+                self._mark((*key, index), self._place())
                 self._value((*key, index))
                 index += 1
             else:
@@ -119,10 +124,13 @@ class _Scanner:
                 self._skip(_SPACE)
         self.at += 1
 
-    def _mark(self, key: Key) -> None:
-        """Note the line for ``key`` and for those tables on the way to it not yet noted."""
-        while key and key not in self.lines:
-            self.lines[key] = self.line
+    def _place(self) -> Place:
+        return Place(self.line, self.at - self.start + 1)
+
+    def _mark(self, key: Key, place: Place) -> None:
+        """Note the place for ``key`` and for those tables on the way to it not yet noted."""
+        while key and key not in self.places:
+            self.places[key] = place
             key = key[:-1]
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
@@ -130,7 +138,9 @@ class _Scanner:
         match = pattern.match(self.text, self.at)
         assert match is not None, f"line {self.line}"
         self.at = match.end()
-        self.line += match[0].count("\n")
+        if newlines := match[0].count("\n"):
+            self.line += newlines
+            self.start = match.start() + match[0].rindex("\n") + 1
         return match[0]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carpool.cluster.toml_lines import key_lines
+from carpool.cluster.toml_places import key_places
 
 
 def leaves(value: Any, key: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], Any]:
@@ -62,8 +62,30 @@ def leaves(value: Any, key: tuple[str | int, ...] = ()) -> dict[tuple[str | int,
 )
 def test_lines(text: str, lines: dict[tuple[str | int, ...], int]) -> None:
     tomllib.loads(text)  # the scanner's side of the bargain
-    found = key_lines(text)
+    found = {key: place.line for key, place in key_places(text).items()}
     assert {key: found.get(key) for key in lines} == lines
+
+
+def test_columns() -> None:
+    text = "a.b = [1, [22, 'x'],\n  3]\n [ t ]\r\n\tk = {x = 1, 'y' = 2}\n[[u]]\n\n é = 1"
+    text = text.replace("é", '"é"')
+    places = key_places(text)
+    assert places == {
+        ("a",): (1, 1),
+        ("a", "b"): (1, 1),
+        ("a", "b", 0): (1, 8),
+        ("a", "b", 1): (1, 11),
+        ("a", "b", 1, 0): (1, 12),
+        ("a", "b", 1, 1): (1, 16),
+        ("a", "b", 2): (2, 3),
+        ("t",): (3, 2),
+        ("t", "k"): (4, 2),
+        ("t", "k", "x"): (4, 7),
+        ("t", "k", "y"): (4, 14),
+        ("u",): (5, 1),
+        ("u", 0): (5, 1),
+        ("u", 0, "é"): (7, 2),
+    }
 
 
 NAMES = st.one_of(st.sampled_from(["a", "b-1", "9"]), st.text(max_size=4))
@@ -154,7 +176,7 @@ def escaped(name: str) -> str:
 @given(st.data(), st.dictionaries(NAMES, TREES, max_size=4))
 def test_every_leaf_has_its_own_line(data: st.DataObject, tree: dict[str, Any]) -> None:
     text = Writer(data.draw).table(tree, ())
-    lines = key_lines(text)
+    lines = {key: place.line for key, place in key_places(text).items()}
     rows = text.split("\n")
     for path, leaf in leaves(tomllib.loads(text)).items():
         if isinstance(leaf, str):
@@ -177,6 +199,6 @@ def test_whatever_tomllib_takes_is_scanned(text: str) -> None:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    lines = key_lines(text)
+    lines = {key: place.line for key, place in key_places(text).items()}
     rows = text.count("\n") + 1
     assert all(1 <= lines[path] <= rows for path in leaves(document))
