@@ -34,7 +34,8 @@ def pair(lan: Lan) -> tuple[Zone, Zone]:
 def start(lan: Lan, zone: Zone, kind: str, *, advskew: int = 0, preempt: bool = False) -> Daemon:
     """Start a node, and return when it is BACKUP."""
     if kind == CARPOOL:
-        file = cluster_file(lan, name=zone.name, advskew=advskew, preempt=preempt)
+        keys = {"advskew": advskew, "preempt": preempt}
+        file = cluster_file(lan, {"www": keys}, name=zone.name)
         return lan.run(zone, file)
     # ucarp would keep its lines back until its output buffer is full.
     program = ["stdbuf", "-oL", "ucarp"] if kind == UCARP else carpool("ucarp")

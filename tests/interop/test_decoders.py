@@ -32,14 +32,14 @@ def record(folder: Path, source_mac: str) -> Taken:
         node = lan.zone("node", f"{SOURCE}/16", f"{SOURCE6}/64")
         client = lan.zone("client", "10.0.9.9/16", "fd00::99/64")
         capture = lan.capture(client)
-        file = cluster_file(
-            lan,
-            vhid=VHID,
-            advbase=0,
-            advskew=ADVSKEW,
-            addresses=[f"{VIP}/16", f"{VIP6}/64"],
-            source_mac=source_mac,
-        )
+        keys = {
+            "vhid": VHID,
+            "advbase": 0,
+            "advskew": ADVSKEW,
+            "addresses": [f"{VIP}/16", f"{VIP6}/64"],
+            "source_mac": source_mac,
+        }
+        file = cluster_file(lan, {"www": keys})
         daemon = lan.run(node, file)
         vips = [packed(VIP), packed(VIP6)]
         lan.until(lambda: all(len(capture.announcements(vip)) >= 2 for vip in vips))

@@ -239,15 +239,11 @@ def carpool(*arguments: str) -> list[str]:
 
 
 def cluster_file(
-    lan: Lan,
-    *,
-    name: str = "cluster",
-    groups: Mapping[str, Mapping[str, object]] | None = None,
-    **keys: object,
+    lan: Lan, groups: Mapping[str, Mapping[str, object]], *, name: str = "cluster"
 ) -> Path:
     """Write a cluster file of all zones that `lan` has by now, and its password file.
 
-    `groups` has the keys of each group; without, there is one, www, with `keys`.
+    A group has the vhid, the address and the password that stand above, unless its keys differ.
     """
     key_file = lan.folder / "cluster.key"
     key_file.touch(mode=0o600)
@@ -257,7 +253,7 @@ def cluster_file(
         addresses = [str(address) for address in zone.ports["net0"].addresses]
         lines += [f"[nodes.{zone.name}]", _line("address", addresses), _line("interface", "net0")]
     defaults = {"vhid": VHID, "addresses": [f"{VIP}/16"], "password_file": "cluster.key"}
-    for group, own in (groups or {"www": keys}).items():
+    for group, own in groups.items():
         lines.append(f"[groups.{group}]")
         lines += [_line(key, value) for key, value in {**defaults, **own}.items()]
     path = lan.folder / f"{name}.toml"

@@ -1,0 +1,201 @@
+"""Two daemons share an address: it moves when it must, is told to all, and has one holder."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.support.lan import MS, VIP, Daemon
+from tests.support.pair import (
+    BOW_OUT,
+    DOWN_TIME,
+    INTERVAL,
+    MARGIN,
+    RIGHT_SKEW,
+    VIP6,
+    Pair,
+)
+
+from carpool.lab.faults import crash, freeze, plug, thaw, unplug
+
+pytestmark = pytest.mark.namespaces
+
+TAKEN_OVER = DOWN_TIME + MARGIN
+
+
+def test_both_families_move_together_and_are_announced_twice(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.run_both(addresses=[f"{VIP}/16", f"{VIP6}/64"])
+        assert lan.holders(VIP) == lan.holders(VIP6) == ["left"]
+        mac, died = lan.mac(lan.right), time.monotonic_ns()
+        crash(lan.lab, lan.left)
+        for vip in (VIP, VIP6):
+            lan.until_holders("right", vip=vip, seconds=TAKEN_OVER)
+
+        lan.until(lambda: len(lan.adverts_of(lan.right)) >= 5)
+        adverts = lan.adverts_of(lan.right, since=died)
+        for vip in (VIP, VIP6):
+            now, again = [told for told in lan.heard.announcements(vip.packed) if told.mac == mac]
+            assert adverts[0].when <= now.when < adverts[1].when
+            assert adverts[2].when <= again.when < adverts[3].when
+            assert now.when - adverts[0].when < 50 * MS
+
+
+def test_a_clean_stop_hands_over_within_50_ms(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        stopped = time.monotonic_ns()
+        assert left.stop() == 0
+        lan.until_holders("right")
+        lan.until(lambda: bool(lan.adverts_of(lan.right)))
+        (bow_out,) = lan.adverts_of(lan.left, since=stopped)
+        assert bow_out.strength == BOW_OUT
+        first = lan.adverts_of(lan.right)[0]
+        assert first.strength == (0, RIGHT_SKEW)
+        assert first.when - stopped < 50 * MS
+        assert lan.shared(stopped) == 0
+
+
+# Runs carpool, and writes for each datagram to the CARP group whether we hold the VIP just then.
+SPY = f"""
+import sys
+from pathlib import Path
+
+spied = open(sys.argv.pop(1), "a", buffering=1)
+
+def spy(event, arguments):
+    if event == "socket.sendto" and "224.0.0.18" in str(arguments[1]):
+        held = "{VIP}" in Path("/proc/self/net/fib_trie").read_text()
+        print("held" if held else "free", file=spied)
+
+sys.addaudithook(spy)
+from carpool.cli import main
+sys.exit(main())
+"""
+
+
+def test_the_address_is_off_before_the_bow_out_leaves(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        spied = tmp_path / "spied"
+        run = ["run", str(lan.file()), "--node", "left"]
+        daemon = lan.start(lan.left, [sys.executable, "-P", "-c", SPY, str(spied), *run])
+        lan.until_holders("left")
+        lan.until(lambda: len(lan.adverts_of(lan.left)) >= 2)
+        assert daemon.stop() == 0
+        *regular, bow_out = spied.read_text().split()
+        assert len(regular) >= 2
+        assert set(regular) == {"held"}
+        assert bow_out == "free"
+
+
+@pytest.mark.parametrize("peer_takes_over", [True, False])
+def test_what_a_killed_daemon_leaves_behind_is_gone_within_a_second_of_its_restart(
+    tmp_path: Path, peer_takes_over: bool
+) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        assert left.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert lan.left.holds(VIP)
+        if peer_takes_over:
+            lan.until_holders("left", "right", seconds=TAKEN_OVER)
+        restarted = time.monotonic_ns()
+        lan.run(lan.left, lan.file())
+        lan.until(lambda: len(lan.holders()) < 2, 1.0)
+        since = time.monotonic_ns()
+        assert since - restarted < 1000 * MS
+        lan.until(lambda: len(lan.holders()) == 1, TAKEN_OVER)
+        lan.during(2 * DOWN_TIME, *lan.holders())
+        if peer_takes_over:
+            assert lan.holders() == ["right"]
+        assert lan.shared(since) == 0
+
+
+def test_a_master_that_was_frozen_says_nothing_stale_and_yields(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.run_both()
+        freeze(lan.left)
+        lan.until_holders("left", "right", seconds=TAKEN_OVER)
+        thawed = time.monotonic_ns()
+        thaw(lan.left)
+        lan.until_holders("right", seconds=MARGIN)
+        lan.during(2 * DOWN_TIME, "right")
+        mac = lan.mac(lan.left)
+        assert lan.adverts_of(lan.left, since=thawed) == []
+        assert not [
+            told
+            for told in lan.heard.announcements(VIP.packed)
+            if told.mac == mac and told.when > thawed
+        ]
+
+
+def test_a_master_that_was_frozen_comes_back_if_it_preempts(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.run_both(preempt=True)
+        freeze(lan.left)
+        lan.until_holders("left", "right", seconds=TAKEN_OVER)
+        thawed = time.monotonic_ns()
+        thaw(lan.left)
+        lan.until_settled("left", quiet=2 * DOWN_TIME, seconds=2 * DOWN_TIME + MARGIN)
+        # It let go first, and told everyone when it took the address again.
+        assert any(
+            change.zone == "left" and not change.here and change.when > thawed
+            for change in lan.changes
+        )
+        mac = lan.mac(lan.left)
+        told = [told for told in lan.heard.announcements(VIP.packed) if told.when > thawed]
+        assert told
+        assert told[-1].mac == mac
+
+
+def test_a_master_without_a_cable_is_in_init_and_later_a_backup(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        unplug(lan.lab, lan.left)
+        lan.until_logged(left, "to state: INIT")
+        lan.until(lambda: "left" not in lan.holders(), MARGIN)
+        assert says(lan, left) == "www: INIT on net0 id 42"
+        lan.until_holders("right", seconds=TAKEN_OVER)
+        assert lan.shared(0) == 0
+        plug(lan.lab, lan.left)
+        lan.until_logged(left, "to state: BACKUP", times=2)
+        assert says(lan, left) == "www: BACKUP on net0 id 42"
+        lan.during(2 * DOWN_TIME, "right")
+
+
+def test_an_interface_that_is_deleted_and_made_again_serves_again(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        port = lan.left.ports["net0"]
+        lan.left.route.delete_link(port.index)
+        lan.until_holders("right", seconds=TAKEN_OVER)
+        assert says(lan, left) == "www: INIT on net0 id 42"
+        lan.lab.connect(lan.left, "net0", port.addresses)
+        lan.until_logged(left, "to state: BACKUP", times=2)
+        lan.during(2 * DOWN_TIME, "right")
+        crash(lan.lab, lan.right)
+        lan.until_holders("left", seconds=TAKEN_OVER)
+        back = time.monotonic_ns()
+        lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 2)
+        assert left.stop() == 0
+
+
+def test_sigusr2_gives_way_for_3_s_even_to_a_slower_node(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both(preempt=True)
+        told = time.monotonic_ns()
+        left.send(signal.SIGUSR2)
+        lan.until_holders("right", seconds=MARGIN)
+        assert BOW_OUT in [sent.strength for sent in lan.adverts_of(lan.left, since=told)]
+        lan.until_holders("left", seconds=4 + MARGIN)
+        assert time.monotonic_ns() - told >= 3000 * MS
+        assert lan.shared(told) < INTERVAL
+
+
+def says(lan: Pair, daemon: Daemon) -> str:
+    """Return what it answers to SIGUSR1."""
+    before = daemon.text().count(" on net0 id ")
+    daemon.send(signal.SIGUSR1)
+    lan.until_logged(daemon, " on net0 id ", times=before + 1)
+    last = [line for line in daemon.text().splitlines() if " on net0 id " in line][-1]
+    return last.split(maxsplit=2)[2]

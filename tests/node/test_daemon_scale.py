@@ -1,0 +1,47 @@
+"""Every vhid there is, in one process."""
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from tests.support.lan import Lan, cluster_file
+from tests.support.pair import MARGIN, Pair
+
+from carpool.carp.timing import master_down_time
+from carpool.lab.faults import crash
+
+pytestmark = pytest.mark.namespaces
+
+VHIDS = range(1, 256)
+VIPS = [IPv4Address("10.0.200.0") + vhid for vhid in VHIDS]
+LEFT_SKEW, RIGHT_SKEW = 128, 192
+
+
+def all_at(lan: Lan, zone: str) -> bool:
+    return all(lan.holders(vip) == [zone] for vip in VIPS)
+
+
+def test_255_vhids_converge_to_one_master_and_all_fail_over(tmp_path: Path) -> None:
+    groups = {
+        f"group{vhid}": {
+            "vhid": vhid,
+            "addresses": [f"{vip}/16"],
+            "advbase": 0,
+            "advskew": {"left": LEFT_SKEW, "right": RIGHT_SKEW},
+            "nodes": ["left", "right"],
+        }
+        for vhid, vip in zip(VHIDS, VIPS, strict=True)
+    }
+    down_time = master_down_time(0, RIGHT_SKEW, 3) / 1e9
+    with Pair(tmp_path) as lan:
+        file = cluster_file(lan, groups)
+        left, right = lan.run(lan.left, file), lan.run(lan.right, file)
+        lan.until(lambda: all_at(lan, "left"), 2 * down_time + MARGIN)
+        assert all(lan.shared(0, vip) == 0 for vip in VIPS)
+        assert "MASTER" not in right.text()
+
+        lan.until(lambda: len({sent.advertisement.vhid for sent in lan.heard.adverts()}) == 255)
+        crash(lan.lab, lan.left)
+        lan.until(lambda: all_at(lan, "right"), down_time + MARGIN)
+        assert right.text().count("to state: MASTER") == 255
+        assert left.process.poll() is not None

@@ -1,0 +1,90 @@
+"""Scripts run beside the advertisements: told all they need, in order, and in nobody's way."""
+
+import json
+import signal
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.support.lan import MS, SECOND, VHID, VIP
+from tests.support.pair import BOW_OUT, INTERVAL, VIP6, Pair
+
+pytestmark = pytest.mark.namespaces
+
+
+def script(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_up_script_that_sleeps_delays_no_advertisement_and_makes_no_second_master(
+    tmp_path: Path,
+) -> None:
+    with Pair(tmp_path) as lan:
+        begun = tmp_path / "begun"
+        up = script(tmp_path / "up", f": > {begun}", "exec sleep 30")
+        left, right = lan.run_both(up=up)
+        lan.until(begun.exists)
+        since = time.monotonic_ns()
+        lan.during(3.0, "left")
+        adverts = lan.adverts_of(lan.left, since=since)
+        assert len(adverts) >= 3 * SECOND // INTERVAL - 1
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.3
+        assert "MASTER" not in right.text()
+
+        stopped = time.monotonic_ns()
+        left.send(signal.SIGTERM)
+        lan.until_holders("right")
+        lan.until(lambda: lan.adverts_of(lan.left)[-1].strength == BOW_OUT)
+        assert lan.adverts_of(lan.left)[-1].when - stopped < 50 * MS
+        # It waits for its script, until it is told again.
+        assert left.process.poll() is None
+        assert left.stop() == 0
+
+
+def test_scripts_run_one_after_the_other(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        told = tmp_path / "told"
+        told.touch()
+        up = script(tmp_path / "up", f"echo up >> {told}", "sleep 0.5", f"echo is up >> {told}")
+        down = script(tmp_path / "down", f"echo down >> {told}")
+        left = lan.run(lan.left, lan.file(up=up, down=down))
+        lan.until(lambda: told.read_text().startswith("down\nup\n"))
+        assert left.stop() == 0
+        assert told.read_text() == "down\nup\nis up\ndown\n"
+
+
+def test_what_a_script_is_told(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        told = tmp_path / "told"
+        tell = tmp_path / "tell.py"
+        tell.write_text(
+            "import json, os, sys\n"
+            f"with open({str(told)!r}, 'a') as file:\n"
+            "    mine = {k: v for k, v in os.environ.items() if k.startswith('CARPOOL_')}\n"
+            "    print(json.dumps([sys.argv[1:], mine]), file=file)\n"
+        )
+        left = lan.run(
+            lan.left,
+            lan.file(
+                addresses=[f"{VIP}/16", f"{VIP6}/64"],
+                up=[sys.executable, str(tell), "up", "two words"],
+                down=[sys.executable, str(tell), "down"],
+            ),
+        )
+        lan.until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
+        assert left.stop() == 0
+        environment = {
+            "CARPOOL_GROUP": "www",
+            "CARPOOL_VHID": str(VHID),
+            "CARPOOL_INTERFACE": "net0",
+            "CARPOOL_ADDRESSES": f"{VIP}/16 {VIP6}/64",
+        }
+        assert [json.loads(line) for line in told.read_text().splitlines()] == [
+            [["down", "net0", str(VIP)], {**environment, "CARPOOL_STATE": "BACKUP"}],
+            [["up", "two words", "net0", str(VIP)], {**environment, "CARPOOL_STATE": "MASTER"}],
+            [["down", "net0", str(VIP)], {**environment, "CARPOOL_STATE": "INIT"}],
+        ]

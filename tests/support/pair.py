@@ -1,0 +1,72 @@
+"""Two nodes that share an address, at four advertisements a second, and a client that listens."""
+
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Self
+
+from tests.support.lan import VIP, Daemon, Lan, cluster_file
+from tests.support.wire import Advert, Capture
+
+from carpool.carp.timing import interval, master_down_time
+from carpool.lab.zone import Zone
+
+VIP6 = IPv6Address("fd00::100")
+BOW_OUT = (255, 255)
+
+LEFT_SKEW, RIGHT_SKEW = 48, 64
+INTERVAL = interval(0, LEFT_SKEW)
+"""Of left, which is faster (ns)."""
+DOWN_TIME = master_down_time(0, RIGHT_SKEW, 3) / 1e9
+"""Of right (seconds)."""
+MARGIN = 1.0
+"""Seconds that a busy machine may add to what ends by itself."""
+
+
+class Pair(Lan):
+    """Zones left, right and client. Where nothing else is said, left is the faster node."""
+
+    left: Zone
+    right: Zone
+    client: Zone
+    heard: Capture
+    """What the client hears."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.left = self.zone("left", "10.0.0.9/16", "fd00::9/64")
+        self.right = self.zone("right", "10.0.1.5/16", "fd00::105/64")
+        self.client = self.zone("client", "10.0.9.9/16", "fd00::909/64")
+        self.heard = self.capture(self.client)
+        return self
+
+    def file(self, **keys: object) -> Path:
+        """Write the cluster file; `keys` of its group www replace what stands here."""
+        standard = {
+            "addresses": [f"{VIP}/16"],
+            "advbase": 0,
+            "advskew": {"left": LEFT_SKEW, "right": RIGHT_SKEW},
+            "nodes": ["left", "right"],
+        }
+        return cluster_file(self, {"www": {**standard, **keys}})
+
+    def run_both(self, **keys: object) -> tuple[Daemon, Daemon]:
+        """Start left, and right once left is master."""
+        file = self.file(**keys)
+        left = self.run(self.left, file)
+        self.until_holders("left")
+        return left, self.run(self.right, file)
+
+    def adverts_of(self, zone: Zone, *, since: int = 0) -> list[Advert]:
+        """Return the advertisements of a node over IPv4 that came later than `since` (ns)."""
+        mac = self.mac(zone)
+        return [
+            advert
+            for advert in self.heard.adverts(mac)
+            if advert.when > since and len(advert.source) == 4
+        ]
+
+    def mac(self, zone: Zone) -> bytes:
+        """Return the hardware address of a zone."""
+        link = zone.route.link("net0")
+        assert link is not None
+        return link.mac
