@@ -650,6 +650,32 @@ def test_overruled__a_ruler_that_fell_silent_rules_no_longer() -> None:
     assert bench.transitions()[0].event is Event.PREEMPTIBLE
 
 
+@pytest.mark.parametrize("order", [(LOWER, HIGHER), (HIGHER, LOWER)], ids=["lower 1st", "2nd"])
+def test_overruled__of_two_equal_masters_the_one_that_will_win_rules(
+    order: tuple[Peer, Peer],
+) -> None:
+    """The loser's last word is slower than our own adverts: no reason to preempt it."""
+    bench = Bench.of(source="10.0.0.7", preempt=True).start()
+    for peer in order:
+        bench.hears(1, 0, peer=peer)
+    bench.hears(1, 1, peer=HIGHER)
+    assert bench.state() is State.BACKUP
+    assert bench.host.master == packed(LOWER.source)
+    bench.hears(1, 1, peer=LOWER)
+    assert bench.state() is State.MASTER
+
+
+def test_overruled__a_lesser_master_rules_when_the_greater_is_silent_for_too_long() -> None:
+    bench = Bench.of(source="10.0.0.7").start()
+    bench.hears(1, 0, peer=LOWER)
+    for _ in range(4):
+        bench.wait(SECOND)
+        bench.hears(1, 100, peer=HIGHER)
+    assert bench.host.master == packed(HIGHER.source)
+    bench.hears(255, 255, peer=HIGHER)
+    assert bench.state() is State.MASTER
+
+
 def test_overruled__after_the_rulers_bow_out_everyone_counts() -> None:
     bench = backup(preempt=True)
     bench.hears(255, 255)

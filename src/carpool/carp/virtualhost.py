@@ -65,6 +65,19 @@ class Settings:
         return f"Settings(vhid={self.vhid}, advbase={self.advbase}, advskew={self.advskew})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Ruler:
+    """The master that a backup obeys in one IP family, until it has been silent for too long."""
+
+    source: bytes
+    interval: int
+    until: int
+
+    def outranks(self, other: "_Ruler") -> bool:
+        """Tell whether the other, hearing this one, will yield."""
+        return (self.interval, self.source[::-1]) < (other.interval, other.source[::-1])
+
+
 class VirtualHost:
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
@@ -79,7 +92,7 @@ class VirtualHost:
         self.state = State.INIT
         self.rejections: Counter[Rejection] = Counter()
         self.master: bytes | None = None
-        """Source address of the last advertisement that kept us BACKUP."""
+        """Source address of the master that keeps us BACKUP, or last did."""
         self._demoted = False
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
         self._families = sorted({address.version for address in settings.addresses})
@@ -93,8 +106,7 @@ class VirtualHost:
         self._announce_after: int | None = None
         self._reassertions_left = REASSERTIONS
         self._stand_back_until = 0
-        self._ruler: dict[int, bytes] = {}
-        self._ruler_until = 0
+        self._rulers: dict[int, _Ruler] = {}
         self._ipv4_decides_until = 0
 
     # What the outside asks.
@@ -217,10 +229,14 @@ class VirtualHost:
 
     def _unless_overruled(self, event: Event, datagram: Datagram, now: int) -> Event:
         """Pass `event` on, unless it comes from a lesser master while we know a greater one."""
-        if self.state is not State.BACKUP or now >= self._ruler_until:
+        ruler = self._ruler(datagram.family, now)
+        if self.state is not State.BACKUP or ruler is None or ruler.source == datagram.source:
             return event
-        ruler = self._ruler.get(datagram.family)
-        return event if ruler in (None, datagram.source) else Event.OVERRULED
+        return Event.OVERRULED
+
+    def _ruler(self, family: int, now: int) -> _Ruler | None:
+        ruler = self._rulers.get(family)
+        return ruler if ruler is not None and now < ruler.until else None
 
     def _loses_tie(self, datagram: Datagram, now: int) -> bool:
         """Tell whether we yield to an equally fast advertisement: the higher address does.
@@ -316,14 +332,16 @@ class VirtualHost:
         self._timer_event = Event.MASTER_DOWN
         self._master_down_at = max(now, self._stand_back_until) + self.master_down_time
         if self._heard is not None:
-            _, datagram = self._heard
-            if now >= self._ruler_until:
-                self._ruler.clear()
-            self._ruler[datagram.family] = self.master = datagram.source
-            self._ruler_until = self._master_down_at
+            advertisement, datagram = self._heard
+            until = now + self.master_down_time
+            claim = _Ruler(datagram.source, advertisement.interval, until)
+            ruler = self._ruler(datagram.family, now)
+            if ruler is None or ruler.source == claim.source or claim.outranks(ruler):
+                self._rulers[datagram.family] = claim
+                self.master = claim.source
 
     def _cut_wait(self, now: int) -> None:
-        self._ruler_until = now
+        self._rulers.clear()
         self._timer_event = Event.MASTER_LEFT
         soon = now + timing.takeover_wait(self.advskew)
         self._master_down_at = min(soon, self._master_down_at or soon)
