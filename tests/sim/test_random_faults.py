@@ -1,0 +1,127 @@
+"""Whatever has gone wrong, once it stops going wrong there is one master, within a bound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from tests.sim.support import MS, VHID, VIP, VIP6, cluster, states
+
+from carpool.carp.auth import Address
+from carpool.carp.election import State
+from carpool.carp.timing import SECOND, TICK, interval
+from carpool.carp.virtualhost import STAND_BACK_TIME, VirtualHost
+from carpool.sim.lan import Lan
+
+NAMES = "abcde"
+
+SLACK = 10 * MS
+"""For delays on the way, and answers to answers."""
+
+
+def demote(host: VirtualHost, now: int) -> None:
+    host.set_demoted(True, now)
+
+
+def promote(host: VirtualHost, now: int) -> None:
+    host.set_demoted(False, now)
+
+
+FAULTS: dict[str, Callable[[Lan, str], object]] = {
+    "crash": Lan.crash,
+    "kill": Lan.kill,
+    "boot": Lan.boot,
+    "stop": Lan.stop,
+    "freeze": Lan.freeze,
+    "thaw": Lan.thaw,
+    "unplug": Lan.unplug,
+    "plug": Lan.plug,
+    "isolate": lambda lan, name: lan.partition([name]),
+    "part": lambda lan, name: lan.partition([n for n in lan.nodes if n <= name]),
+    "heal": lambda lan, _: lan.heal(),
+    "yield": lambda lan, name: lan.tell(name, VirtualHost.yield_mastership),
+    "demote": lambda lan, name: lan.tell(name, demote),
+    "promote": lambda lan, name: lan.tell(name, promote),
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    advskews: tuple[int, ...]
+    preempt: bool
+    addresses: tuple[Address, ...]
+    loss: float
+    seed: int
+    faults: tuple[tuple[int, str, int], ...]
+    """(milliseconds to wait, what happens, to the how-manieth node)."""
+
+
+SCENARIOS = st.builds(
+    Scenario,
+    advskews=st.lists(st.sampled_from([0, 0, 1, 50, 100, 240, 254]), min_size=2, max_size=5).map(
+        tuple
+    ),
+    preempt=st.booleans(),
+    addresses=st.sampled_from([(VIP,), (VIP6,), (VIP, VIP6)]),
+    loss=st.sampled_from([0.0, 0.0, 0.3]),
+    seed=st.integers(0, 1000),
+    faults=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 300, 1000, 2999, 3001, 5000, 20_000]),
+            st.sampled_from(sorted(FAULTS)),
+            st.integers(0, 4),
+        ),
+        min_size=1,
+        max_size=12,
+    ).map(tuple),
+)
+
+
+def lived_through(scenario: Scenario) -> Lan:
+    """Return the LAN after all faults, with everything mended at this very instant."""
+    advskews = dict(zip(NAMES, scenario.advskews, strict=False))
+    lan = cluster(
+        advskews,
+        preempt=scenario.preempt,
+        addresses=scenario.addresses,
+        loss=scenario.loss,
+        seed=scenario.seed,
+    )
+    for wait, fault, number in scenario.faults:
+        lan.run(wait * MS)
+        FAULTS[fault](lan, NAMES[number % len(advskews)])
+    lan.loss = 0.0
+    lan.heal()
+    for name in advskews:
+        lan.thaw(name)
+        lan.plug(name)
+        lan.boot(name)
+        lan.tell(name, promote)
+    return lan
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(SCENARIOS)
+def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> None:
+    lan = lived_through(scenario)
+    mended = lan.now
+    slowest = max(scenario.advskews)
+    patience = 3 * SECOND + slowest * TICK + SLACK
+    if any(fault == "yield" for _, fault, _ in scenario.faults):
+        patience += STAND_BACK_TIME
+    lan.run(60 * SECOND)
+    for change in lan.record.timeline:
+        note(f"{change.instant / SECOND:10.4f} {change.node} {change.state} {change.event}")
+
+    (master,) = lan.record.holders(VHID)
+    assert states(lan).pop(master) is State.MASTER
+    assert list(states(lan).values()).count(State.MASTER) == 1
+    dark = lan.record.dark(VHID, mended)
+    assert all(span.end <= mended + patience for span in dark)
+    # Two masters meet when the faster one next advertises.
+    doubled = lan.record.doubled(VHID, mended)
+    assert sum(span.length for span in doubled) <= interval(1, slowest) + SLACK
+    if scenario.preempt:
+        assert scenario.advskews[NAMES.index(master)] == min(scenario.advskews)
+    # And then nothing moves any more.
+    assert lan.record.timeline[-1].instant <= mended + patience + 4 * SECOND
