@@ -1,0 +1,96 @@
+"""Write the pages of this directory that are drawn from the code: ``docs/generate.py [--check]``.
+
+With ``--check`` nothing is written; the exit status is 1 if a page is not up to date.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from carpool.carp.election import ROWS, Action, Event, State
+
+HERE = Path(__file__).parent
+MARK = "<!-- Drawn from src/carpool/carp/election.py by docs/generate.py: change it there. -->"
+
+ACTIONS = {
+    Action.ADD_ADDRESSES: "addresses on",
+    Action.REMOVE_ADDRESSES: "addresses off",
+    Action.ADVERTISE: "advertise, now and every interval",
+    Action.ANNOUNCE: "gratuitous ARP / NA, now and two advertisements later",
+    Action.REASSERT: "advertise and announce at once, a bounded number of times",
+    Action.CONCEDE: "one last advertisement, slower than the winner's",
+    Action.SAY_BOW_OUT: "bow out (255/255)",
+    Action.AWAIT_MASTER: "start the master-down time afresh",
+    Action.CUT_WAIT: "wait 0 to 3.9 ms, in proportion to advskew",
+    Action.STAND_BACK: "do not preempt for 3 s",
+}
+
+LEGEND = """\
+An advertisement is *faster* or *slower* than our own by its interval, advbase + advskew/256 s. Of
+equally fast ones the sender with the lower address wins, compared from the last byte (ucarp's
+rule). A pair of state and event that is not listed changes nothing.
+"""
+
+
+def election() -> str:
+    """Return the page about the election: a state diagram and the table."""
+    return "\n".join(
+        (
+            "# The election",
+            "",
+            MARK,
+            "",
+            *_diagram(),
+            "",
+            LEGEND,
+            "| state | event | then | what is done, in order |",
+            "| --- | --- | --- | --- |",
+            *(
+                f"| {row.state} | {row.event.value} | {row.next} | "
+                f"{'; '.join(ACTIONS[action] for action in row.actions) or '-'} |"
+                for row in ROWS
+            ),
+            "",
+        )
+    )
+
+
+def _diagram() -> list[str]:
+    """Draw the rows that change the state; those between the same two states share an arrow."""
+    arrows: defaultdict[tuple[State, State], list[Event]] = defaultdict(list)
+    for row in ROWS:
+        if row.state is not row.next:
+            arrows[row.state, row.next].append(row.event)
+    return [
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {State.INIT}",
+        *(
+            f"    {before} --> {after}: {'<br>'.join(event.value for event in events)}"
+            for (before, after), events in arrows.items()
+        ),
+        "```",
+    ]
+
+
+PAGES: dict[str, Callable[[], str]] = {"election.md": election}
+
+
+def main(arguments: list[str]) -> int:
+    """Write every page, or say which are not up to date."""
+    stale = 0
+    for name, draw in PAGES.items():
+        page, path = draw(), HERE / name
+        if path.exists() and path.read_text() == page:
+            continue
+        if arguments == ["--check"]:
+            stale += 1
+            sys.stderr.write(f"docs/{name} is out of date: run python docs/generate.py\n")
+        else:
+            path.write_text(page)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
