@@ -33,6 +33,7 @@ class Daemon:
         self._loop = loop
         self._log = log
         self._groups: list[Group] = []
+        self._holders: dict[Address, Group] = {}
         self._segments: dict[tuple[str, bytes], Segment] = {}
         self._interfaces: dict[str, Interface] = {}
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
@@ -120,6 +121,7 @@ class Daemon:
             )
         segment.add(group)
         self._groups.append(group)
+        self._holders |= {address.ip: group for address in settings.addresses}
 
     def _sweep(self) -> None:
         """Take off what a killed daemon left: until the election says so, we hold nothing."""
@@ -148,7 +150,9 @@ class Daemon:
                 case InterfaceGone():
                     self._on_interface_gone(event)
                 case AddressChanged():
-                    stale_sources |= event.address not in self._vips
+                    stale_sources |= event.address not in self._holders
+                    if event.gone and event.address in self._holders:
+                        self._holders[event.address].address_gone()
         if stale_sources:
             self._refresh_sources()
 
@@ -200,7 +204,7 @@ class Daemon:
                 continue
             here = [one for one in found if one.index == segment.link.index]
             for group in segment.groups:
-                group.use_sources(own_sources(here, group.settings.sources, self._vips))
+                group.use_sources(own_sources(here, group.settings.sources, self._holders))
 
     def _flush_log(self) -> None:
         self._log.flush()

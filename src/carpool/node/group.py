@@ -15,7 +15,7 @@ from carpool.carp.election import Event, State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
-from carpool.node.host import Host, Interface, Link
+from carpool.node.host import Host, HostError, Interface, Link
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
@@ -51,6 +51,9 @@ class Group:
         self._hooks = HookQueue(loop, log, settings.script_timeout)
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
+        self._restore = loop.call_at(loop.now(), self._restore_addresses)
+        self._restore.cancel()
+        self._restored_at = 0
         self._farewells: list[Advertise] = []
         self._removing = False
         self._send_errors = 0
@@ -108,6 +111,15 @@ class Group:
                     f"{self.label}{self.settings.interface} has no IPv{family} address of its own: "
                     f"nothing is advertised over IPv{family} until it has one"
                 )
+
+    def address_gone(self) -> None:
+        """Put back what somebody else has taken off: at once, but only once per second.
+
+        An administrator, a network manager, or Linux itself, which removes with the first address
+        of a subnet all others of it.
+        """
+        if self.virtual_host.state is State.MASTER and self.settings.manage_addresses:
+            self._restore.reschedule(max(self._loop.now(), self._restored_at + SECOND))
 
     def yield_mastership(self) -> None:
         """Let another node take over."""
@@ -176,13 +188,41 @@ class Group:
             self._run_up_script()
             if not self._pumping:  # It took its time: the first announcement came too early.
                 self._announce()
-            return
+        else:
+            self._hand_over(problem)
+
+    def _hand_over(self, problem: str) -> None:
+        """Give up an address that this host cannot hold."""
         self._log.error(f"{self.label}{problem}; another node must take over, trying again later")
         # Say nothing of an address that this host does not hold.
         while self.virtual_host.next_effect():
             pass
         self.virtual_host.yield_mastership(self._loop.now())
         self.pump()
+
+    def _restore_addresses(self) -> None:
+        self._restored_at = self._loop.now()
+        if self.virtual_host.state is not State.MASTER or self._interface is None:
+            return
+        try:
+            present = {one.interface.ip for one in self._host.addresses()}
+        except HostError as error:
+            self._log.error(f"{self.label}{error}", key=f"restore {self.settings.name}")
+            return
+        missing = [address for address in self.settings.addresses if address.ip not in present]
+        if missing:
+            self._log.warning(
+                f"{self.label}{', '.join(map(str, missing))}: taken off {self.settings.interface} "
+                "by somebody else, putting it back",
+                key=f"restore {self.settings.name}",
+            )
+            self._host.add_addresses(self._interface, missing, self._restored)
+
+    def _restored(self, problem: str | None) -> None:
+        if problem is None:
+            self._announce()
+        else:
+            self._hand_over(problem)
 
     def _run_up_script(self) -> None:
         if self.settings.up:

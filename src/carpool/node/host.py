@@ -57,6 +57,8 @@ class AddressChanged:
     """Event: an address was put on an interface, taken off or changed; None: any may have been."""
 
     address: Address | None
+    gone: bool = False
+    """Whether it was taken off."""
 
 
 HostEvent = Interface | InterfaceGone | AddressChanged

@@ -1,6 +1,6 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import ip_address
 
 from carpool.carp.auth import Address
@@ -96,7 +96,7 @@ class Segment:
 
 
 def own_sources(
-    found: Iterable[HostAddress], configured: Iterable[Address], vips: set[Address]
+    found: Iterable[HostAddress], configured: Iterable[Address], vips: Container[Address]
 ) -> dict[int, bytes]:
     """Choose the address of each family to advertise from, packed, out of an interface's own.
 

@@ -131,7 +131,7 @@ class LinuxHost:
                 case AddressInfo():
                     events.append(AddressChanged(event.interface.ip))
                 case AddressGone():
-                    events.append(AddressChanged(event.address.interface.ip))
+                    events.append(AddressChanged(event.address.interface.ip, gone=True))
                 case Overrun():
                     events += [*self.interfaces(), AddressChanged(None)]
         return events
