@@ -1,5 +1,6 @@
 """Two nodes that share an address, at four advertisements a second, and a client that listens."""
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Self
@@ -41,13 +42,16 @@ class Pair(Lan):
 
     def file(self, **keys: object) -> Path:
         """Write the cluster file; `keys` of its group www replace what stands here."""
-        standard = {
-            "addresses": [f"{VIP}/16"],
+        return self.files({"www": {"addresses": [f"{VIP}/16"], **keys}})
+
+    def files(self, groups: Mapping[str, Mapping[str, object]]) -> Path:
+        """Write a cluster file with several groups, each with the timing of a pair."""
+        timing = {
             "advbase": 0,
             "advskew": {"left": LEFT_SKEW, "right": RIGHT_SKEW},
             "nodes": ["left", "right"],
         }
-        return cluster_file(self, {"www": {**standard, **keys}})
+        return cluster_file(self, {name: {**timing, **keys} for name, keys in groups.items()})
 
     def run_both(self, **keys: object) -> tuple[Daemon, Daemon]:
         """Start left, and right once left is master."""
