@@ -108,9 +108,9 @@ class Lan:
             self._held[interface.ip].add(name)
         return zone
 
-    def capture(self, zone: Zone) -> Capture:
-        """See what reaches a zone from now on."""
-        return self._stack.enter_context(Capture(zone))
+    def capture(self, zone: Zone, *, deaf_to: bytes | None = None) -> Capture:
+        """See what reaches a zone from now on, but not from the hardware address `deaf_to`."""
+        return self._stack.enter_context(Capture(zone, deaf_to=deaf_to))
 
     def start(
         self, zone: Zone, arguments: Sequence[str], environment: Mapping[str, str] | None = None

@@ -1,5 +1,6 @@
 """What is on the wire, as a zone that listens sees it, stamped by the kernel."""
 
+import ctypes
 import socket
 import struct
 import time
@@ -14,6 +15,7 @@ from carpool.lab.zone import Zone
 _ETH_P_ALL = 3
 _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
+_SO_ATTACH_FILTER = 26
 _TIMESPEC = struct.Struct("@qq")
 _BUFFER_BYTES = 8 << 20
 _IPV4, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD
@@ -63,14 +65,17 @@ class Announcement:
 class Capture:
     """Every frame that reaches a zone's interface from now on. A context manager."""
 
-    def __init__(self, zone: Zone, interface: str = "net0") -> None:
+    def __init__(self, zone: Zone, *, deaf_to: bytes | None = None) -> None:
+        """Begin; `deaf_to` is the hardware address of a zone not to be listened to."""
         with zone.namespace.entered():
             self._socket = socket.socket(
                 socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(_ETH_P_ALL)
             )
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._socket.bind((interface, _ETH_P_ALL))
+        if deaf_to is not None:
+            _ignore(self._socket, deaf_to)
+        self._socket.bind(("net0", _ETH_P_ALL))
         self._frames: list[Frame] = []
 
     def __enter__(self) -> Self:
@@ -114,6 +119,20 @@ class Capture:
                 seconds, rest = divmod(frame.when, 1_000_000_000)
                 size = len(frame.data)
                 file.write(struct.pack("=IIII", seconds, rest // 1000, size, size) + frame.data)
+
+
+def _ignore(listener: socket.socket, mac: bytes) -> None:
+    """Let the kernel drop what `mac` sent: a classic BPF program, linux/filter.h."""
+    instructions = (
+        (0x20, 0, 0, 8),  # load the last four bytes of the source
+        (0x15, 0, 1, int.from_bytes(mac[2:])),  # equal: next, else: skip one
+        (0x06, 0, 0, 0),  # drop
+        (0x06, 0, 0, 0xFFFF),  # take
+    )
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
+    memory = ctypes.create_string_buffer(program)
+    request = struct.pack("@HP", len(instructions), ctypes.addressof(memory))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, request)
 
 
 def _advert(frame: Frame) -> Advert | None:

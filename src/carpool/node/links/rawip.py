@@ -7,12 +7,20 @@ sockets see protocol 112 and nothing else. Needs CAP_NET_RAW.
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 from carpool.carp.packet import GROUP_V6, TTL, Datagram, ipv4_packet, parse_ipv4
 from carpool.carp.wire import PROTOCOL, Rejection
 
 _RECEIVE_BYTES = 2048
 """More than any advertisement; what is longer is cut, and then judged by its length field."""
+_BUFFER_BYTES = 1 << 20
+"""Some thousand datagrams: in a flood the kernel drops what finds no room, the master's among it.
+
+The default holds 277, about as many as 255 virtual hosts say at once.
+"""
+_SO_RCVBUFFORCE = 33
+"""asm-generic/socket.h; the socket module does not have it."""
 _IPV6_PKTINFO = struct.Struct("@16sI")
 _HOP_LIMIT = struct.Struct("@i")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_IPV6_PKTINFO.size) + socket.CMSG_SPACE(_HOP_LIMIT.size)
@@ -107,4 +115,6 @@ class RawIPv6:
 def _open(family: int, interface: str) -> socket.socket:
     raw = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, PROTOCOL)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+    with suppress(PermissionError):  # CAP_NET_ADMIN; without it the system's limit holds
+        raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
     return raw

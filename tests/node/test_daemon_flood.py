@@ -1,0 +1,92 @@
+"""A neighbour that sends rubbish as fast as it can: nobody's mastership moves."""
+
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.support.lan import SECOND, VHID, VIP
+from tests.support.pair import INTERVAL, Pair
+
+pytestmark = pytest.mark.namespaces
+
+FLOOD_SECONDS = 2.0
+MOST_KIB = 1024
+"""By which a daemon's memory may grow."""
+MOST_LINES = 50
+"""That a daemon may log in that time."""
+STRANGER = b"\2\0\0\6\6\6"
+
+FLOOD = f"""
+import os, random, socket
+from ipaddress import IPv4Address
+from carpool.carp.auth import Authenticator
+from carpool.carp.frames import ethernet, multicast_mac
+from carpool.carp.packet import GROUP_V4, ipv4_packet
+from carpool.carp.wire import Advertisement
+
+chance = random.Random(1)
+sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sender.bind(("net0", 0))
+stranger = IPv4Address("10.0.6.6").packed
+
+def advertisement(vhid, password):
+    signer = Authenticator(password, vhid, [IPv4Address("{VIP}")])
+    counter = chance.getrandbits(64)
+    return Advertisement(vhid, 0, 1, counter, signer.digest(counter)).encode()
+
+def frame(payload):
+    packet = ipv4_packet(stranger, payload)
+    return ethernet({STRANGER!r}, multicast_mac(GROUP_V4), packet)
+
+forged = [frame(advertisement({VHID}, b"guess")) for _ in range(50)]
+foreign = [frame(advertisement(vhid, b"interop")) for vhid in range(1, 256) if vhid != {VHID}]
+truncated = [forged[0][:size] for size in range(14, len(forged[0]))]
+oversized = [frame(advertisement({VHID}, b"guess") + bytes(size)) for size in (64, 1000, 1400)]
+damaged = [frame(chance.randbytes(chance.randrange(60))) for _ in range(200)]
+mutated = [bytes(byte ^ (chance.random() < .01) for byte in forged[0]) for _ in range(100)]
+routed = [bytes([*good[:22], 64, *good[23:]]) for good in forged]
+frames = [*forged, *foreign, *truncated, *oversized, *damaged, *mutated, *routed]
+chance.shuffle(frames)
+while True:
+    for each in frames:
+        try:
+            sender.send(each)
+        except OSError:
+            pass
+"""
+
+
+def memory_kib(pid: int) -> int:
+    """Return the resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        stranger = lan.zone("stranger", "10.0.6.6/16")
+        # What finds no room in a socket is lost, a few in a hundred: six in a row never are.
+        left, right = lan.run_both(dead_ratio=6)
+        lan.heard = lan.capture(lan.client, deaf_to=STRANGER)
+        lan.until(lambda: len(lan.adverts_of(lan.left)) >= 3)
+        memory = [memory_kib(daemon.pid) for daemon in (left, right)]
+
+        flood = stranger.start(["nice", sys.executable, "-P", "-c", FLOOD])
+        for daemon in (left, right):
+            lan.until_logged(daemon, "was rejected")
+        since = time.monotonic_ns()
+        lan.during(FLOOD_SECONDS, "left")
+        assert flood.poll() is None
+        adverts = lan.adverts_of(lan.left, since=since)
+        flood.kill()
+        lan.during(1.0, "left")
+
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.5
+        assert len(adverts) >= FLOOD_SECONDS * SECOND // INTERVAL - 1
+        for daemon, before in zip((left, right), memory, strict=True):
+            assert daemon.process.poll() is None
+            assert memory_kib(daemon.pid) - before < MOST_KIB
+            assert len(daemon.text().splitlines()) < MOST_LINES
+        assert "MASTER" not in right.text()
