@@ -1,0 +1,79 @@
+"""The cluster file of one node: what its daemon needs to know, and no more."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from carpool.carp.timing import SECOND
+from carpool.smartos.places import key_file
+
+if TYPE_CHECKING:
+    from carpool.cluster.model import Cluster, Group, Node
+
+_HEAD = (
+    "# Written by carpool render: change the cluster file that it was made from, not this one.\n"
+)
+
+
+def config(cluster: Cluster, node: Node) -> str:
+    """Return the cluster file for the node, as TOML: its groups, and the nodes it shares them with.
+
+    Every default is written out. The passwords are files beside it, ``GROUP.pw``.
+    """
+    groups = cluster.groups_of(node.name)
+    peers = {member.node for group in groups for member in group.members}
+    lines = [_HEAD, "[cluster]", _line("name", cluster.name)]
+    for peer in cluster.nodes:
+        if peer.name in peers:
+            lines += ["", f"[nodes.{_string(peer.name)}]"]
+            lines.append(_line("address", [str(address) for address in peer.addresses]))
+            lines.append(_line("interface", peer.interface))
+            lines.append(_line("weight", peer.weight))
+    for group in groups:
+        lines += ["", f"[groups.{_string(group.name)}]"]
+        lines += [_line(key, value) for key, value in _group(group).items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _group(group: Group) -> dict[str, Any]:
+    seconds, rest = divmod(group.script_timeout, SECOND)
+    return {
+        "vhid": group.vhid,
+        "addresses": [str(address) for address in group.addresses],
+        "password_file": key_file(group),
+        "advbase": group.advbase,
+        "advskew": {member.node: member.advskew for member in group.members},
+        "preempt": group.preempt,
+        "dead_ratio": group.dead_ratio,
+        "interface": {member.node: member.interface for member in group.members},
+        "nodes": [member.node for member in group.members],
+        "up": None if group.up is None else list(group.up),
+        "down": None if group.down is None else list(group.down),
+        "script_timeout": group.script_timeout / SECOND if rest else seconds,
+        "source_mac": group.source_mac,
+        "multicast": str(group.multicast),
+        "ignore_link": group.ignore_link,
+    }
+
+
+def _line(key: str, value: object) -> str:
+    return f"{key} = {_value(value)}"
+
+
+def _value(value: object) -> str:
+    match value:
+        case str():
+            return _string(value)
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return f"[{', '.join(map(_value, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{_string(k)} = {_value(v)}' for k, v in value.items())} }}"
+    return str(value)
+
+
+def _string(text: str) -> str:
+    """Return a TOML basic string. It is JSON's, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,15 @@
+"""The texts that rendered files are made from, which lie beside this module."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+
+def template(name: str, **values: str) -> str:
+    """Return the text of the file ``name``, each ``@NAME@`` in it replaced by its value.
+
+    Values go in as they are: quote them for the language of the file first.
+    """
+    text = files("carpool.smartos").joinpath(name).read_text("utf-8")
+    return re.sub("@([A-Z_]+)@", lambda match: values[match[1].lower()], text)

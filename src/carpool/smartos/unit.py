@@ -1,0 +1,46 @@
+"""The systemd unit that runs the daemon on a Linux host, and the plain one of an lx zone."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from carpool.smartos.places import HOST, ZONE, Places, command, key_file, stop_timeout
+from carpool.smartos.templates import template
+
+if TYPE_CHECKING:
+    from carpool.cluster.model import Cluster, Node
+
+
+def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
+    """Return the hardened unit of a Linux host, for systemd 247 or newer.
+
+    The daemon has a user of its own only while it runs. systemd, as root, reads the configuration
+    and the passwords and hands them over in a directory of credentials.
+    """
+    names = ["cluster.toml", *map(key_file, cluster.groups_of(node.name))]
+    credentials = [f"LoadCredential={name}:{places.configuration}/{name}" for name in names]
+    return template(
+        "carpool.service",
+        # systemd puts the directory there, which no quoting may hide from it.
+        start=f"{_escape(command(node, places, '')[:-1])} ${{CREDENTIALS_DIRECTORY}}/cluster.toml",
+        stop_timeout=str(stop_timeout(cluster, node)),
+        credentials="\n".join(line.replace("%", "%%") for line in credentials),
+    )
+
+
+def lx_unit(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
+    """Return the unit of an lx zone, where systemd has no namespaces to confine a service with."""
+    return template(
+        "carpool-lx.service",
+        start=_escape(command(node, places)),
+        stop_timeout=str(stop_timeout(cluster, node)),
+    )
+
+
+def _escape(words: list[str]) -> str:
+    """Return a command line for ExecStart= (systemd.service(5), "COMMAND LINES")."""
+    return " ".join(
+        shlex.quote(word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$"))
+        for word in words
+    )
