@@ -237,6 +237,7 @@ def test_master__equal_interval__the_higher_address_yields() -> None:
     bench.hears(peer=LOWER)
     assert bench.state() is State.BACKUP
     assert bench.transitions()[0].event is Event.TIE_LOST
+    assert bench.host.timer() == bench.now + bench.host.master_down_time
 
 
 def test_master__equal_interval__the_lower_address_stays_and_announces() -> None:
