@@ -373,6 +373,19 @@ def test_clean_stop_as_backup__says_nothing() -> None:
 
 
 @pytest.mark.parametrize("as_master", [False, True])
+def test_clean_stop__a_link_that_comes_and_goes_brings_nothing_back(as_master: bool) -> None:
+    """A daemon that is leaving waits for its scripts, and goes on hearing about the link."""
+    bench = Bench.of()
+    bench = bench.as_master() if as_master else bench.start()
+    bench.host.stop(bench.now)
+    bench.host.link_lost(bench.now)
+    bench.host.link_back(bench.now)
+    assert bench.state() is State.INIT
+    bench.host.start(bench.now)
+    assert bench.state() is State.BACKUP
+
+
+@pytest.mark.parametrize("as_master", [False, True])
 def test_link_lost__init_until_the_link_is_back(as_master: bool) -> None:
     bench = Bench.of()
     bench = bench.as_master() if as_master else bench.start()
@@ -434,6 +447,14 @@ def stopped() -> Bench:
     return bench
 
 
+def unplugged() -> Bench:
+    bench = backup()
+    bench.host.link_lost(bench.now)
+    bench.collect()
+    bench.forget()
+    return bench
+
+
 ANOTHER = Peer(source="192.0.2.30")
 Deed = Callable[[Bench], object]
 MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
@@ -443,7 +464,7 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         ["-> BACKUP", "remove"],
     ),
     (State.INIT, Event.LINK_BACK): (
-        stopped,
+        unplugged,
         lambda bench: bench.host.link_back(bench.now),
         ["-> BACKUP"],
     ),

@@ -93,6 +93,7 @@ class VirtualHost:
         self.rejections: Counter[Rejection] = Counter()
         self.master: bytes | None = None
         """Source address of the master that keeps us BACKUP, or last did."""
+        self._started = False
         self._demoted = False
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
         self._families = sorted({address.version for address in settings.addresses})
@@ -142,10 +143,12 @@ class VirtualHost:
 
     def start(self, now: int) -> None:
         """Begin as BACKUP, whatever there was before."""
+        self._started = True
         self._fire(Event.START, now)
 
     def stop(self, now: int) -> None:
-        """Leave: as master, addresses off and bow out."""
+        """Leave: as master, addresses off and bow out. Only `start` brings it back."""
+        self._started = False
         self._fire(Event.STOP, now)
 
     def link_lost(self, now: int) -> None:
@@ -154,7 +157,8 @@ class VirtualHost:
 
     def link_back(self, now: int) -> None:
         """Begin again as BACKUP: the interface has its carrier again."""
-        self._fire(Event.LINK_BACK, now)
+        if self._started:
+            self._fire(Event.LINK_BACK, now)
 
     def yield_mastership(self, now: int) -> None:
         """Hand the addresses to another node, if we hold them, and stand back for 3 s."""
