@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 
 
@@ -11,5 +12,9 @@ def template(name: str, **values: str) -> str:
 
     Values go in as they are: quote them for the language of the file first.
     """
-    text = files("carpool.smartos").joinpath(name).read_text("utf-8")
-    return re.sub("@([A-Z_]+)@", lambda match: values[match[1].lower()], text)
+    return re.sub("@([A-Z_]+)@", lambda match: values[match[1].lower()], _text(name))
+
+
+@cache
+def _text(name: str) -> str:
+    return files("carpool.smartos").joinpath(name).read_text("utf-8")
