@@ -31,30 +31,33 @@ def pair(lan: Lan) -> tuple[Zone, Zone]:
     return lan.zone("left", f"{LEFT}/16"), lan.zone("right", f"{RIGHT}/16")
 
 
-def start(lan: Lan, zone: Zone, kind: str, *, advskew: int = 0, preempt: bool = False) -> Daemon:
-    """Start a node, and return when it is BACKUP."""
+def start(
+    lan: Lan, zone: Zone, kind: str, *more: str, advskew: int = 0, preempt: bool = False
+) -> Daemon:
+    """Start a node, and return when it is BACKUP. `more` are options as ucarp has them."""
     if kind == CARPOOL:
+        assert not more
         keys = {"advskew": advskew, "preempt": preempt}
         file = cluster_file(lan, {"www": keys}, name=zone.name)
         return lan.run(zone, file)
-    # ucarp would keep its lines back until its output buffer is full.
-    program = ["stdbuf", "-oL", "ucarp"] if kind == UCARP else carpool("ucarp")
-    options = ucarp_options(lan.folder, zone, advskew=advskew, preempt=preempt)
-    daemon = lan.start(zone, [*program, *options])
+    scripts = ["-u", _script(lan.folder, "add"), "-d", _script(lan.folder, "del"), "-z"]
+    rank = ["-b", "1", "-k", str(advskew), *(["-P"] if preempt else [])]
+    daemon = lan.start(zone, [*program(kind), *identity(zone), *scripts, *rank, *more])
     lan.until_logged(daemon, "to state: BACKUP")
     return daemon
 
 
-def ucarp_options(
-    folder: Path, zone: Zone, *, advskew: int = 0, preempt: bool = False
-) -> list[str]:
-    """Return options for ucarp and its double, with scripts that put the address on and off."""
+def program(kind: str) -> list[str]:
+    """Return what ucarp's options are to be put behind."""
+    # ucarp would keep its lines back until its output buffer is full.
+    return ["stdbuf", "-oL", "ucarp"] if kind == UCARP else carpool("ucarp")
+
+
+def identity(zone: Zone) -> list[str]:
+    """Return the options that every ucarp needs, and those that keep it out of the syslog."""
     (source,) = (str(address.ip) for address in zone.ports["net0"].addresses)
-    return [
-        *("-i", "net0", "-s", source, "-v", str(VHID), "-p", PASSWORD, "-a", str(VIP)),
-        *("-b", "1", "-k", str(advskew), *(["-P"] if preempt else [])),
-        *("-u", _script(folder, "add"), "-d", _script(folder, "del"), "-z", "-f", "none"),
-    ]
+    group = ["-v", str(VHID), "-p", PASSWORD, "-a", str(VIP)]
+    return ["-i", "net0", "-s", source, *group, "-f", "none"]
 
 
 def _script(folder: Path, verb: str) -> str:
