@@ -17,7 +17,8 @@ TIERS = (
     {"cluster"},
     {"smartos"},
     {"node"},
-    {"deploy", "lab", "sim"},
+    {"sim"},
+    {"deploy", "lab"},  # The lab falls back on the virtual LAN where there are no namespaces.
     {"cli"},
     {"__main__"},
 )
