@@ -1,3 +1,5 @@
+fmri=@FMRI@
+
 install_packages() {
     pkgin -y update && pkgin -y install "$@"
 }

@@ -48,13 +48,12 @@ def user_script(
         platform = template("firstboot-lx.sh")
         files.append(_put(unit_file, lx_unit(cluster, node, places)))
     else:
-        platform = template("firstboot-smf.sh", authorisation=AUTHORISATION)
+        platform = template("firstboot-smf.sh", authorisation=AUTHORISATION, fmri=FMRI)
         files.append(_put(f"{home}/carpool.xml", manifest(cluster, node, places)))
     return template(
         "firstboot.sh",
         home=shlex.quote(home),
         user=USER,
-        fmri=FMRI,
         platform=platform.strip(),
         packages=f"ensure {shlex.join(zone.packages)}" if zone.packages else "",
         scripts="\n".join(scripts),

@@ -12,7 +12,6 @@ export LC_ALL PATH
 
 home=@HOME@
 user=@USER@
-fmri=@FMRI@
 
 say() {
     printf '%s carpool: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" >&2
