@@ -11,6 +11,8 @@ from carpool import __version__
 
 COMMANDS = {
     "run": "run this node's part of a cluster file, in the foreground",
+    "check": "tell everything that is wrong in files, and between them",
+    "explain": "tell what a finding of check means",
     "ucarp": "do what ucarp does, with ucarp's command line",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
 }
