@@ -28,13 +28,16 @@ _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 class Rule(Enum):
     """One kind of mistake: its code, its severity, and its title in a few words.
 
-    CP0xx: the file as a whole; CP1xx: one key; CP2xx: keys that do not fit together;
-    CP3xx: password files; CP4xx: finding out which node this host is.
+    CP0xx: the file as a whole; CP1xx: one key; CP2xx: what does not fit together; CP3xx:
+    passwords; CP4xx: finding out which node this host is; CP5xx: zones; CP6xx: ucarp's options.
     """
 
     UNREADABLE = ("CP001", _ERROR, "the file cannot be read")
     NOT_UTF8 = ("CP002", _ERROR, "the file is not UTF-8")
     SYNTAX = ("CP003", _ERROR, "the cluster file is not TOML")
+    NOT_JSON = ("CP004", _ERROR, "the payload is not JSON")
+    NOT_PAYLOAD = ("CP005", _ERROR, "the JSON is not what vmadm makes a zone from")
+    UNCLOSED_QUOTE = ("CP006", _ERROR, "a quote is opened and not closed")
 
     UNKNOWN_KEY = ("CP101", _ERROR, "unknown key or table")
     MISSING_KEY = ("CP102", _ERROR, "missing key or table")
@@ -66,15 +69,59 @@ class Rule(Enum):
     BOW_OUT = ("CP208", _ERROR, "advbase and advskew that mean leaving")
     NO_INTERVAL = ("CP209", _WARNING, "advbase 0 with advskew 0")
     EQUAL_ADVSKEW = ("CP210", _WARNING, "preempt between nodes of equal advskew")
+    SPLIT_SUBNET = ("CP211", _ERROR, "nodes of one group on different IP networks")
+    SPLIT_SEGMENT = ("CP212", _ERROR, "nodes of one group on different nic tags or VLANs")
+    SAME_HYPERVISOR = ("CP213", _WARNING, "nodes of one group on one hypervisor")
+    SAME_HOST_NAME = ("CP214", _WARNING, "two nodes with the same host name")
+    SAME_UUID = ("CP215", _ERROR, "two zones with the same UUID")
+    VIP_OFF_SUBNET = ("CP216", _WARNING, "a virtual address outside the node's networks")
+    UNEQUAL_VHID = ("CP217", _ERROR, "nodes of one group with different vhids")
+    UNEQUAL_VIPS = ("CP218", _ERROR, "nodes of one group with different virtual addresses")
+    UNEQUAL_PASSWORD = ("CP219", _ERROR, "nodes of one group with different passwords")
+    UNEQUAL_ADVBASE = ("CP220", _ERROR, "nodes of one group with different advbase")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")
     PASSWORD_UNUSABLE = ("CP303", _ERROR, "the password file holds no usable password")
     PASSWORD_TOO_LONG_FOR_UCARP = ("CP304", _WARNING, "a password longer than ucarp takes")
+    WEAK_PASSWORD = ("CP305", _WARNING, "a password that is easily guessed")
+    PASSWORD_ON_COMMAND_LINE = ("CP306", _WARNING, "a password on a command line")
+    PASSWORD_IN_METADATA = ("CP307", _WARNING, "a password where others than root can read it")
 
     NOT_A_NODE = ("CP401", _ERROR, "this host is none of the nodes")
     SEVERAL_NODES = ("CP402", _ERROR, "this host is several of the nodes")
     NO_SUCH_NODE = ("CP403", _ERROR, "no node has the name asked for")
+
+    UNKNOWN_PROPERTY = ("CP501", _ERROR, "a property that this brand of zone does not have")
+    MISSING_PROPERTY = ("CP502", _ERROR, "a property that this brand of zone must have")
+    DATASET_UUID = ("CP503", _ERROR, "dataset_uuid, which vmadm validate refuses")
+    IP_AND_NETMASK = ("CP504", _WARNING, "the outdated ip and netmask instead of ips")
+    TEXT_FOR_LIST = ("CP505", _ERROR, "a string where a list belongs")
+    NO_PREFIX = ("CP506", _ERROR, "an address of a nic without its prefix length")
+    PREFIXED_ALLOWED_IP = ("CP507", _ERROR, "an allowed address with a prefix length")
+    TOO_MANY_ADDRESSES = ("CP508", _ERROR, "more addresses than a nic can have")
+    SPOOFING = ("CP509", _WARNING, "link protection switched off")
+    BAD_PRIMARY = ("CP510", _ERROR, "primary that is not true on just one nic")
+    VIP_IN_IPS = ("CP511", _ERROR, "a virtual address among the zone's own")
+    VIP_NOT_ALLOWED = ("CP512", _ERROR, "a virtual address that the nic may not use")
+    TWO_PREFIXES = ("CP513", _ERROR, "one address with two prefix lengths")
+    UNPINNED_IMAGE = ("CP514", _ERROR, "an image that is not pinned by its UUID")
+    GATEWAY_IS_SELF = ("CP515", _ERROR, "a gateway that is the zone itself")
+    GATEWAY_OFF_SUBNET = ("CP516", _ERROR, "a gateway outside the zone's networks")
+    GATEWAY_IN_CLUSTER = ("CP517", _ERROR, "a gateway that is a peer or the virtual address")
+    RESOLVER_SLIP = ("CP518", _WARNING, "a resolver that looks like a slip of the pen")
+    MUCH_MEMORY = ("CP519", _WARNING, "far more memory than the zone needs")
+    HOST_NAME_NOT_DNS = ("CP520", _WARNING, "a host name that DNS cannot have")
+    NESTED_METADATA = ("CP521", _ERROR, "metadata that is not flat")
+    REPEATED_PROPERTY = ("CP522", _ERROR, "a property twice in one object")
+    ZONE_INTERFACE = ("CP523", _WARNING, "an interface that the zone will not have")
+    DYNAMIC_ADDRESS = ("CP524", _WARNING, "a node whose address is not fixed")
+
+    UNKNOWN_OPTION = ("CP601", _ERROR, "an option that ucarp does not have")
+    BAD_OPTION = ("CP602", _ERROR, "an option's value that ucarp cannot use")
+    MISSING_OPTION = ("CP603", _ERROR, "an option that ucarp must have")
+    BARE_WORD = ("CP604", _WARNING, "a word that ucarp ignores")
+    UCARP_FLAPS = ("CP605", _WARNING, "an advbase with which ucarp flaps")
 
     def __init__(self, code: str, severity: Severity, title: str) -> None:
         self.code = code

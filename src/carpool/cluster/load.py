@@ -6,14 +6,22 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
+from carpool.cluster.draft_facts import claims_of, hosts_of
 from carpool.cluster.findings import Finding, Rule
 from carpool.cluster.model import Cluster, Group, Member, Node, Zone
-from carpool.cluster.password import LONGEST_OF_UCARP, PasswordError, is_stream, read_password
+from carpool.cluster.password import (
+    LONGEST_OF_UCARP,
+    PasswordError,
+    is_stream,
+    read_password,
+    weakness,
+)
 from carpool.cluster.reading import read_text
+from carpool.cluster.relations import check_alone
 from carpool.cluster.source import Source
 from carpool.cluster.wording import Place
 
@@ -21,6 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carpool.cluster.draft import Draft, Values
+    from carpool.cluster.facts import Claim, Host
+
+    Problem: TypeAlias = tuple[Rule, str, str]
 
 _NAMESPACE = "77a26f74-7821-4040-bb18-356f430f5abb"  # of the UUIDs of zones; never to change
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -34,6 +45,14 @@ class Loaded:
     findings: tuple[Finding, ...]
 
 
+class Found(NamedTuple):
+    """What a cluster file says, whether or not there are mistakes in it."""
+
+    draft: Draft
+    hosts: tuple[Host, ...]
+    claims: tuple[Claim, ...]
+
+
 def load(path: Path, *, secrets: bool = True) -> Loaded:
     """Read the cluster file at ``path``, up to 8 MiB of TOML 1.0 in UTF-8.
 
@@ -42,22 +61,24 @@ def load(path: Path, *, secrets: bool = True) -> Loaded:
     """
     source = Source(path)
     text = read_text(path, source)
-    draft = None if text is None else read_cluster(text, source, path, secrets=secrets)
-    if draft is None or source.failed:
+    found = None if text is None else read_cluster(text, source, path, secrets=secrets)
+    if found is None or source.failed:
         return Loaded(None, source.findings())
-    return Loaded(_build(draft, path), source.findings())
+    return Loaded(_build(found.draft, path), source.findings())
 
 
-def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Draft | None:
+def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Found | None:
     """Read ``text``, the content of ``path``, reporting its mistakes; None if it is not TOML."""
     document = _parse(text, source)
     if document is None:
         return None
     draft = read_document(document, source)
     check(draft, source)
-    if secrets:
-        _check_passwords(draft, path.absolute().parent, source)
-    return draft
+    passwords = _read_passwords(draft, path.absolute().parent, source) if secrets else {}
+    hosts = hosts_of(draft, source)
+    claims = claims_of(draft, hosts, passwords, source)
+    check_alone(list(hosts.values()), claims)
+    return Found(draft, tuple(hosts.values()), tuple(claims))
 
 
 def _parse(text: str, source: Source) -> dict[str, Any] | None:
@@ -89,30 +110,37 @@ def _syntax_error(message: str, text: str) -> tuple[str, Place | None]:
     return f"TOML: {message[: found.start()]}", place
 
 
-def _check_passwords(draft: Draft, directory: Path, source: Source) -> None:
-    """Report password files that cannot be used; several groups may share one."""
+def _read_passwords(draft: Draft, directory: Path, source: Source) -> dict[str, bytes]:
+    """Return the groups' passwords, and report the files; several groups may share one."""
 
     @cache
-    def problem(path: Path) -> tuple[Rule, str, str] | None:
+    def read(path: Path) -> tuple[bytes | None, Problem | None]:
         try:
             # Reading a stream here would take the password from the one that needs it.
             if is_stream(path):
-                return None
-            length = len(read_password(path))
+                return None, None
+            password = read_password(path)
         except PasswordError as error:
-            return error.rule, f"{path}: {error.message}", error.mend
-        if length <= LONGEST_OF_UCARP:
-            return None
-        return (
-            Rule.PASSWORD_TOO_LONG_FOR_UCARP,
-            f"{path}: the password has {length} bytes",
-            f"use at most {LONGEST_OF_UCARP} if ucarp is to be a peer",
-        )
+            return None, (error.rule, f"{path}: {error.message}", error.mend)
+        if weak := weakness(password):
+            return password, (Rule.WEAK_PASSWORD, f"{path}: {weak[0]}", weak[1])
+        if len(password) <= LONGEST_OF_UCARP:
+            return password, None
+        message = f"{path}: the password has {len(password)} bytes"
+        mend = f"use at most {LONGEST_OF_UCARP} if ucarp is to be a peer"
+        return password, (Rule.PASSWORD_TOO_LONG_FOR_UCARP, message, mend)
 
+    passwords = {}
     for name, group in draft.groups.items():
-        if "password_file" in group and (found := problem(directory / group["password_file"])):
-            rule, message, mend = found
+        if "password_file" not in group:
+            continue
+        password, problem = read(directory / group["password_file"])
+        if problem is not None:
+            rule, message, mend = problem
             source.report(rule, ("groups", name, "password_file"), message, mend)
+        if password is not None:
+            passwords[name] = password
+    return passwords
 
 
 def _build(draft: Draft, path: Path) -> Cluster:

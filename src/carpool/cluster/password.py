@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from typing import TYPE_CHECKING
@@ -17,6 +18,19 @@ LONGEST = 20
 
 LONGEST_OF_UCARP = 19
 """Bytes that ucarp uses of a password."""
+
+
+_SHORTEST = 8
+_COMMON = frozenset(
+    b"12345678 123456789 1234567890 administrator carpcarp carppass carpool changeit changeme "
+    b"changeme1 changethis default1 failover iloveyou letmein1 mypassword opensesame passw0rd "
+    b"password password1 password123 qwertyui replaceme secret12 secretpassword secretsecret "
+    b"smartos1 testtest trustno1 ucarpass ucarpucarp welcome1 yourpassword".split()
+)
+_NAMES_ONE = re.compile(
+    r"(?:^|[^a-z])(?:pw|pass|passwd|password|passphrase|secret)$", re.IGNORECASE
+)
+_SHOWS_ONE = re.compile(r"""\bucarp\b[^\n#]*?\s(?:--pass(?:=|\s+)|-p\s*)["']?[^\s"'$`]""")
 
 
 class PasswordError(Exception):
@@ -58,6 +72,26 @@ def read_password(path: Path) -> bytes:
             f"the password file cannot be read: {reason}",
             "let the user that runs carpool read it",
         ) from None
+
+
+def weakness(password: bytes) -> tuple[str, str] | None:
+    """Return what is weak about the password and the mend, None for a good one."""
+    mend = "make one: openssl rand -hex 8"
+    if len(password) < _SHORTEST:
+        return f"the password has only {len(password)} bytes", mend
+    if password.lower() in _COMMON or len(set(password)) <= 2:
+        return "the password is among the first that anybody would try", mend
+    return None
+
+
+def names_password(name: str) -> bool:
+    """Return whether what has this name is by its look a password."""
+    return _NAMES_ONE.search(name) is not None
+
+
+def shows_password(script: str) -> bool:
+    """Return whether the script starts ucarp with a password in plain text."""
+    return _SHOWS_ONE.search(script.replace("\\\n", " ")) is not None
 
 
 def is_stream(path: Path) -> bool:

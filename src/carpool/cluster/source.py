@@ -6,13 +6,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from carpool.cluster.findings import Finding, Rule, Severity
-from carpool.cluster.wording import dotted
+from carpool.cluster.wording import Place, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from carpool.cluster.wording import Key, Place
+    from carpool.cluster.wording import Key
+
+
+_BEGINNING = Place(1, 1)
 
 
 def _toml_places(text: str) -> Mapping[Key, Place]:
@@ -26,7 +29,7 @@ class Source:
     """Collects findings and puts file, line and column to them.
 
     ``text`` is the file's text once it is known to be well-formed, and empty until then;
-    ``locate`` finds the places of keys in it.
+    ``locate`` finds the places of keys in it, and may be set until the first finding.
     """
 
     def __init__(
@@ -34,12 +37,12 @@ class Source:
     ) -> None:
         self.file = file
         self.text = ""
-        self._locate = locate
+        self.locate = locate
         self._findings: list[Finding] = []
 
     @cached_property
     def _places(self) -> Mapping[Key, Place]:
-        return self._locate(self.text)
+        return self.locate(self.text)
 
     def report(
         self, rule: Rule, key: Key, message: str, mend: str, *, place: Place | None = None
@@ -58,11 +61,14 @@ class Source:
         )
 
     def place(self, key: Key) -> Place | None:
-        """Return where ``key`` stands, or the nearest table around it; None if that is nowhere."""
+        """Return where ``key`` stands, or the nearest table around it, or the file begins.
+
+        None if nothing of the file could be read.
+        """
         if not self.text:
             return None
         around = (key[:n] for n in range(len(key), 0, -1))
-        return next((self._places[part] for part in around if part in self._places), None)
+        return next((self._places[part] for part in around if part in self._places), _BEGINNING)
 
     @property
     def failed(self) -> bool:

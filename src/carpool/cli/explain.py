@@ -1,0 +1,54 @@
+"""``carpool explain CODE``: what a finding of ``carpool check`` means."""
+
+import argparse
+import json
+import sys
+import textwrap
+
+from carpool.cluster.explanations import EXPLANATIONS, explain, markdown
+from carpool.cluster.findings import Rule
+from carpool.cluster.wording import choose_from
+
+
+def main(arguments: list[str]) -> int:
+    """Print the explanation of each code, or the list of all. Return the exit code."""
+    parser = argparse.ArgumentParser(
+        "carpool explain",
+        description="Tell what a finding of carpool check means; without CODE, list all codes.",
+    )
+    parser.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--markdown", action="store_true", help="print the page docs/check.md")
+    options = parser.parse_args(arguments)
+    if options.markdown:
+        print(markdown(), end="")
+        return 0
+    rules = {rule.code: rule for rule in Rule}
+    wanted = [code.upper() for code in options.codes]
+    unknown = [code for code in wanted if code not in rules]
+    for code in unknown:
+        mend = choose_from(code, rules)
+        print(f"carpool explain: there is no code {code[:20]!r}; {mend}", file=sys.stderr)
+    if unknown:
+        return 2
+    if options.json:
+        print(json.dumps([_as_json(rules[code]) for code in wanted or rules], indent=2))
+    elif wanted:
+        print("\n".join(_wrapped(rules[code]) for code in wanted), end="")
+    else:
+        for rule in Rule:
+            print(f"{rule.code}  {rule.severity:<7}  {rule.title}")
+    return 0
+
+
+def _wrapped(rule: Rule) -> str:
+    return "".join(textwrap.fill(line, 78) + "\n" for line in explain(rule).splitlines())
+
+
+def _as_json(rule: Rule) -> dict[str, str]:
+    return {
+        "code": rule.code,
+        "severity": rule.severity.value,
+        "title": rule.title,
+        "explanation": EXPLANATIONS[rule],
+    }
