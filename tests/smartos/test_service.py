@@ -1,0 +1,138 @@
+"""carpool's own services: the SMF manifest and the systemd units."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from tests.smartos.clusters import LX, ZONE, cluster, clusters, group, node
+
+from carpool.cluster.model import Cluster
+from carpool.smartos.files import files
+from carpool.smartos.manifest_check import check
+from carpool.smartos.places import python
+from carpool.smartos.service import manifest
+from carpool.smartos.unit import lx_unit, unit
+
+DTD = Path(__file__).parent / "data" / "service_bundle.dtd.1"
+HOSTILE = ["%n $HOME ${HOME}", "a'b", 'a"b', "a\\b", "a b", "<&>"]
+
+
+@pytest.fixture(scope="module")
+def etree() -> Any:
+    return pytest.importorskip("lxml.etree")
+
+
+@pytest.fixture(scope="module")
+def dtd(etree: Any) -> Any:
+    with DTD.open("rb") as file:
+        return etree.DTD(file)
+
+
+@given(made=clusters())
+def test_the_manifest_is_valid(etree: Any, dtd: Any, made: Cluster) -> None:
+    for found in made.nodes:
+        text = manifest(made, found)
+        if any(ord(char) < 32 or ord(char) in (0xFFFE, 0xFFFF) for char in found.name):
+            assert check(text)
+            continue
+        assert check(text) == ()
+        root = etree.fromstring(text.encode())
+        assert dtd.validate(root), dtd.error_log
+        (start,) = [m.get("exec") for m in root.iter("exec_method") if m.get("name") == "start"]
+        words = [word.replace("%%", "%") for word in shlex.split(start)]
+        assert words[words.index("--node") + 1] == found.name
+
+
+def test_what_the_service_may_do(etree: Any) -> None:
+    made = cluster()
+    root = etree.fromstring(manifest(made, made.nodes[0]).encode())
+    (credential,) = root.iter("method_credential")
+    assert credential.get("user") == "carpool"
+    privileges = "basic,net_rawaccess,net_icmpaccess,sys_ip_config"
+    assert credential.get("privileges") == privileges
+    values = {found.get("name"): found.get("value") for found in root.iter("propval")}
+    assert values == {"duration": "contract", "ignore_error": "core,signal"}
+
+
+def test_stopping_may_take_as_long_as_the_scripts(etree: Any) -> None:
+    made = cluster()
+    slow = replace(made.groups[0], script_timeout=100_500_000_000)
+    made = replace(made, groups=(slow,))
+    root = etree.fromstring(manifest(made, made.nodes[0]).encode())
+    timeouts = {m.get("name"): int(m.get("timeout_seconds")) for m in root.iter("exec_method")}
+    assert timeouts["stop"] == 211
+    assert "TimeoutStopSec=211\n" in unit(made, made.nodes[0])
+
+
+@pytest.mark.parametrize(
+    ("packages", "path"),
+    [
+        (("python312",), "/opt/local/bin/python3.12"),
+        (("nginx", "python311-3.11.9"), "/opt/local/bin/python3.11"),
+        (("nginx",), "/opt/local/bin/python3"),
+    ],
+)
+def test_the_interpreter_is_pkgsrcs(packages: tuple[str, ...], path: str) -> None:
+    assert python(replace(ZONE, packages=packages)) == path
+
+
+def test_the_interpreter_is_the_systems() -> None:
+    assert python(None) == python(LX) == "/usr/bin/python3"
+
+
+def host_files(name: str = "www") -> tuple[Cluster, dict[str, Any]]:
+    one, two = node(1, None), node(2, None)
+    made = Cluster(None, "web", (one, two), (group(one, two, name=name),))
+    return made, {file.name: file for file in files(made, one, {name: b"p\xffw"})}
+
+
+def test_the_files_of_a_linux_host() -> None:
+    _, found = host_files()
+    assert list(found) == ["cluster.toml", "www.pw", "carpool.service"]
+    assert found["www.pw"].mode == 0o600
+    assert found["www.pw"].data == b"p\xffw\n"
+    text = found["carpool.service"].text
+    assert "LoadCredential=www.pw:/etc/carpool/www.pw\n" in text
+    assert "LoadCredential=cluster.toml:/etc/carpool/cluster.toml\n" in text
+
+
+def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    return subprocess.run(
+        ["systemd-analyze", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("make", [unit, lx_unit])
+@pytest.mark.parametrize("name", ["web1", *HOSTILE])
+def test_systemd_understands_the_unit(tmp_path: Path, make: Any, name: str) -> None:
+    first = node(1, None, name)
+    made = Cluster(None, "web", (first,), (group(first),))
+    path = tmp_path / "carpool.service"
+    path.write_text(make(made, first))
+    done = systemd_analyze("verify", "--man=no", "--recursive-errors=no", str(path))
+    said = (done.stdout + done.stderr).splitlines()
+    # Whatever the machine of the test lacks is no fault of the unit.
+    assert not [line for line in said if "carpool.service" in line and "not executable" not in line]
+
+
+def test_the_unit_is_confined(tmp_path: Path) -> None:
+    _, found = host_files()
+    path = tmp_path / "carpool.service"
+    path.write_text(found["carpool.service"].text)
+    done = systemd_analyze("security", "--offline=true", "--threshold=25", str(path))
+    if "Unknown" in done.stderr or "unrecognized" in done.stderr:
+        pytest.skip("systemd-analyze is too old for --offline")
+    exposure = re.search(r"exposure level for carpool.service: ([0-9.]+)", done.stdout)
+    assert exposure is not None, done.stderr
+    assert float(exposure[1]) <= 2.5
+    assert done.returncode == 0
