@@ -83,7 +83,7 @@ def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
         flood.kill()
         lan.during(1.0, "left")
 
-        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.5
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.9
         assert len(adverts) >= FLOOD_SECONDS * SECOND // INTERVAL - 1
         for daemon, before in zip((left, right), memory, strict=True):
             assert daemon.process.poll() is None

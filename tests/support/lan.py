@@ -134,8 +134,9 @@ class Lan:
 
     def look(self, seconds: float = _POLL_SECONDS) -> None:
         """Wait for a change of addresses, that long at most, and write it down."""
-        for monitor in select.select(list(self._monitors), [], [], seconds)[0]:
-            now = time.monotonic_ns()
+        ready = select.select(list(self._monitors), [], [], seconds)[0]
+        now = time.monotonic_ns()  # one for all: who was first among these nobody can tell
+        for monitor in ready:
             for event in monitor.read():
                 if isinstance(event, AddressInfo):
                     self._write_down(now, self._monitors[monitor], event.interface.ip, here=True)
