@@ -13,6 +13,8 @@ COMMANDS = {
     "run": "run this node's part of a cluster file, in the foreground",
     "check": "tell everything that is wrong in files, and between them",
     "explain": "tell what a finding of check means",
+    "render": "make the files that each node needs: payload, first-boot script, services",
+    "manifest": "make an SMF manifest for any daemon, or check one",
     "ucarp": "do what ucarp does, with ucarp's command line",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
 }
