@@ -44,6 +44,11 @@ def main() -> int:
             return int(import_module(f"carpool.cli.{name}").main(arguments[1:]))
         except KeyboardInterrupt:
             return 130
+        except ModuleNotFoundError as error:
+            if error.name != f"carpool.cli.{name}":
+                raise
+            print(f"carpool: {name} needs more than one file; install carpool", file=sys.stderr)
+            return 2
     if name in ("-V", "--version"):
         print(f"carpool {__version__}")
         return 0
