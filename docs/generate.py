@@ -22,7 +22,7 @@ ACTIONS = {
     Action.CONCEDE: "one last advertisement, slower than the winner's",
     Action.SAY_BOW_OUT: "bow out (255/255)",
     Action.AWAIT_MASTER: "start the master-down time afresh",
-    Action.CUT_WAIT: "wait 0 to 3.9 ms, in proportion to advskew",
+    Action.CUT_WAIT: "wait 0 to 10 ms, in proportion to advskew",
     Action.STAND_BACK: "do not preempt for 3 s",
 }
 

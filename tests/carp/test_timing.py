@@ -54,11 +54,13 @@ def test_lapse_time_is_the_fastest_backups_patience(
     )
 
 
-def test_takeover_wait_is_in_the_order_of_advskew_and_under_4_ms() -> None:
+def test_takeover_wait_is_in_the_order_of_advskew_and_at_most_10_ms() -> None:
     waits = [timing.takeover_wait(advskew) for advskew in range(256)]
     assert waits[0] == 0
     assert waits == sorted(set(waits))
-    assert waits[-1] < 4_000_000
+    assert waits[-1] < 10_000_000
+    # Nodes that the default ranking sets 20 apart are told apart by a frame of 0.3 ms.
+    assert waits[20] > 2 * 300_000
 
 
 @pytest.mark.parametrize(("advbase", "advskew"), [(1, 0), (1, 17), (0, 1), (0, 0), (3, 255)])

@@ -97,7 +97,7 @@ ROWS: tuple[Row, ...] = (
     # A master in the middle of yielding to a faster one is nobody's reason to take over.
     Row(_S.BACKUP, _E.OVERRULED, _S.BACKUP, ()),
     # All peers take over on a bow-out at once, and several backups then all do so: we let the
-    # fastest be heard first, 0 to 3.9 ms.
+    # fastest be heard first, 0 to 10 ms.
     Row(_S.BACKUP, _E.BOW_OUT, _S.BACKUP, (_A.CUT_WAIT,)),
     Row(
         _S.BACKUP,

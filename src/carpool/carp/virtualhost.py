@@ -108,7 +108,8 @@ class VirtualHost:
         self._reassertions_left = REASSERTIONS
         self._stand_back_until = 0
         self._rulers: dict[int, _Ruler] = {}
-        self._ipv4_decides_until = 0
+        self._ipv4_heard_until = 0
+        self._tied_since: int | None = None
 
     # What the outside asks.
 
@@ -149,6 +150,7 @@ class VirtualHost:
     def stop(self, now: int) -> None:
         """Leave: as master, addresses off and bow out. Only `start` brings it back."""
         self._started = False
+        self._lapsed(now)
         self._fire(Event.STOP, now)
 
     def link_lost(self, now: int) -> None:
@@ -162,6 +164,7 @@ class VirtualHost:
 
     def yield_mastership(self, now: int) -> None:
         """Hand the addresses to another node, if we hold them, and stand back for 3 s."""
+        self._lapsed(now)
         self._fire(Event.YIELD, now)
 
     def set_demoted(self, demoted: bool, now: int) -> None:
@@ -198,7 +201,8 @@ class VirtualHost:
         self._fire(self._classify(datagram, advertisement, now), now)
         self._heard = None
         if datagram.family == 4:
-            self._ipv4_decides_until = now + self.master_down_time
+            self._ipv4_heard_until = now + self.master_down_time
+            self._tied_since = None
         self.handle_timer(now)
         return None
 
@@ -246,15 +250,28 @@ class VirtualHost:
         """Tell whether we yield to an equally fast advertisement: the higher address does.
 
         Higher as ucarp compares: the raw address read as a little-endian number, so that
-        10.0.1.5 counts as lower than 10.0.0.9. A virtual host that speaks both families lets
-        IPv4 decide while it is heard, lest each family's loser be a different node.
+        10.0.1.5 counts as lower than 10.0.0.9.
         """
         own = self.sources.get(datagram.family)
         if own is None:
             return True  # We hear more than we can say: let the one that speaks rule.
-        if datagram.family == 6 and now < self._ipv4_decides_until:
+        if datagram.family == 6 and self._ipv4_decides(now):
             return False
         return own[::-1] > datagram.source[::-1]
+
+    def _ipv4_decides(self, now: int) -> bool:
+        """Tell whether to leave an IPv6 tie to IPv4: else each family may unseat another node.
+
+        A virtual host that speaks both does so while IPv4 is heard, and for an interval beyond,
+        because the IPv4 advertisement may be on its way.
+        """
+        if 4 not in self._families or 4 not in self.sources:
+            return False
+        if now < self._ipv4_heard_until:
+            return True
+        if self._tied_since is None:
+            self._tied_since = now
+        return now - self._tied_since < self.interval
 
     def _lapsed(self, now: int) -> bool:
         """As a master that was paused past the backups' patience, step down. Tell whether."""
@@ -273,6 +290,7 @@ class VirtualHost:
             return
         previous, self.state = self.state, row.next
         if row.next is not previous:
+            self._tied_since = None
             self._effects.append(Transition(previous, row.next, event, self._heard_in_short()))
         for action in row.actions:
             self._ACTIONS[action](self, now)

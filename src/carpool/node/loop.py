@@ -13,11 +13,14 @@ Three rules, which the election relies on:
 - A callback that raises ends `run`: a bug must be loud.
 
 Instants are integer nanoseconds of the monotonic clock. epoll rounds a wait up to the next
-millisecond, so a timer never runs early, and about 1 ms late at most on an idle machine.
+millisecond, so a timer never runs early, and about 1 ms late at most on an idle machine. Short
+waits are select(2)'s, which counts microseconds: backups that are to take over one after the other
+are less than a millisecond apart.
 """
 
 import heapq
 import os
+import select
 import selectors
 import signal
 import time
@@ -27,6 +30,7 @@ from typing import Any, Protocol
 Callback = Callable[[], None]
 
 _LONGEST_WAIT = 3600.0  # seconds; epoll itself takes 2**31 ms at most
+_SHORT_WAIT = 0.02  # seconds
 _IDLE_GARBAGE = 64  # stale heap entries that are not worth a sweep
 
 
@@ -117,6 +121,8 @@ class Loop:
     def __init__(self) -> None:
         self._timers = _TimerQueue()
         self._selector = selectors.DefaultSelector()
+        # An epoll, kqueue or /dev/poll is itself readable when what it watches is.
+        self._waitable = self._selector if hasattr(self._selector, "fileno") else None
         self._signals: dict[int, Callback] = {}
         self._saved_handlers: dict[int, Any] = {}
         self._children: dict[int, Callable[[int], None]] = {}
@@ -177,7 +183,7 @@ class Loop:
             # Read before the poll: what falls due during the wait, or during a pause in it, is
             # left to the next round, whose poll comes after.
             polled_at = self.now()
-            for key, _events in self._selector.select(self._seconds_to_next(polled_at)):
+            for key, _events in self._poll(self._seconds_to_next(polled_at)):
                 if self._running and self._still_watched(key):
                     key.data()
             while self._running and (timer := self._timers.pop_due(polled_at)):
@@ -195,6 +201,12 @@ class Loop:
         self._selector.close()
         os.close(self._wake_reader)
         os.close(self._wake_writer)
+
+    def _poll(self, seconds: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        if seconds is None or not 0 < seconds < _SHORT_WAIT or self._waitable is None:
+            return self._selector.select(seconds)
+        select.select([self._waitable], [], [], seconds)
+        return self._selector.select(0)
 
     def _seconds_to_next(self, now_ns: int) -> float | None:
         when = self._timers.next()
