@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     loop = Loop()
     log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
     try:
-        host = this_host(loop)
+        host = this_host(loop, log)
         node = _identify(loaded.cluster, options.node, host)
         if isinstance(node, Finding):
             return _refuse(str(node))

@@ -41,7 +41,7 @@ def _run(options: "UcarpOptions") -> int:
         log.sinks += (SyslogSink("ucarp", options.facility),)
     loop = Loop()
     try:
-        host = this_host(loop)
+        host = this_host(loop, log)
         interface = options.interface
         if interface is None:
             interface = default_interface(host)

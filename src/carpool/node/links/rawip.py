@@ -12,7 +12,7 @@ from contextlib import suppress
 from carpool.carp.packet import GROUP_V6, TTL, Datagram, ipv4_packet, parse_ipv4
 from carpool.carp.wire import PROTOCOL, Rejection
 
-_RECEIVE_BYTES = 2048
+RECEIVE_BYTES = 2048
 """More than any advertisement; what is longer is cut, and then judged by its length field."""
 _BUFFER_BYTES = 1 << 20
 """Some thousand datagrams: in a flood the kernel drops what finds no room, the master's among it.
@@ -21,9 +21,9 @@ The default holds 277, about as many as 255 virtual hosts say at once.
 """
 _SO_RCVBUFFORCE = 33
 """asm-generic/socket.h; the socket module does not have it."""
+GROUP_V6_TEXT = socket.inet_ntop(socket.AF_INET6, GROUP_V6)
 _IPV6_PKTINFO = struct.Struct("@16sI")
 _HOP_LIMIT = struct.Struct("@i")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_IPV6_PKTINFO.size) + socket.CMSG_SPACE(_HOP_LIMIT.size)
 
 
 class RawIPv4:
@@ -35,7 +35,7 @@ class RawIPv4:
         """Open it on interface number `index`; `group` has 4 bytes. Raises OSError."""
         self._group = group
         self._destination = (socket.inet_ntoa(group), 0)
-        self.socket = _open(socket.AF_INET, interface)
+        self.socket = open_raw(socket.AF_INET, interface)
         try:
             request = struct.pack("@4s4si", group, b"\0" * 4, index)
             self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
@@ -54,10 +54,14 @@ class RawIPv4:
         """Yield at most `limit` of the datagrams that wait."""
         for _ in range(limit):
             try:
-                packet = self.socket.recv(_RECEIVE_BYTES)
+                packet = self.socket.recv(RECEIVE_BYTES)
             except OSError:  # Nothing more, or the interface has gone: its link event tells.
                 return
             yield parse_ipv4(packet)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
 
 
 class RawIPv6:
@@ -65,22 +69,19 @@ class RawIPv6:
 
     family = 6
 
-    def __init__(self, interface: str, index: int) -> None:
-        """Open it on interface number `index`. Raises OSError."""
+    def __init__(self, index: int, device: str | None = None) -> None:
+        """Open it on interface number `index`, on Linux that of `device`. Raises OSError."""
         self._index = index
-        self._destination = (socket.inet_ntop(socket.AF_INET6, GROUP_V6), 0, 0, index)
-        self.socket = _open(socket.AF_INET6, interface)
+        self._device = device
+        self._destination = (GROUP_V6_TEXT, 0, 0, index)
+        # Not among the constants: Python on illumos may lack it.
+        self._ancillary_bytes = sum(map(socket.CMSG_SPACE, (_IPV6_PKTINFO.size, _HOP_LIMIT.size)))
+        self.socket = open_raw(socket.AF_INET6, device)
         try:
-            for option, value in (
-                (socket.IPV6_MULTICAST_HOPS, TTL),
-                (socket.IPV6_MULTICAST_LOOP, 0),
-                (socket.IPV6_MULTICAST_IF, index),
-                (socket.IPV6_RECVPKTINFO, 1),
-                (socket.IPV6_RECVHOPLIMIT, 1),
-            ):
-                self.socket.setsockopt(socket.IPPROTO_IPV6, option, value)
-            membership = struct.pack("@16si", GROUP_V6, index)
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            send_to_interface(self.socket, index)
+            join(self.socket, index)
         except OSError:
             self.socket.close()
             raise
@@ -96,7 +97,7 @@ class RawIPv6:
         for _ in range(limit):
             try:
                 payload, ancillary, _, sender = self.socket.recvmsg(
-                    _RECEIVE_BYTES, _ANCILLARY_BYTES
+                    RECEIVE_BYTES, self._ancillary_bytes
                 )
             except OSError:
                 return
@@ -105,16 +106,48 @@ class RawIPv6:
             told = {kind: data for level, kind, data in ancillary if level == socket.IPPROTO_IPV6}
             try:
                 (hop_limit,) = _HOP_LIMIT.unpack(told[socket.IPV6_HOPLIMIT])
-                destination, _ = _IPV6_PKTINFO.unpack(told[socket.IPV6_PKTINFO])
+                destination, index = _IPV6_PKTINFO.unpack(told[socket.IPV6_PKTINFO])
             except (KeyError, struct.error):
                 yield Rejection.TRUNCATED
                 continue
+            if self._device is None and index != self._index:
+                continue  # What only a device keeps out: another interface's.
             yield Datagram(source, destination, hop_limit, payload)
 
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
 
-def _open(family: int, interface: str) -> socket.socket:
-    raw = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, PROTOCOL)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-    with suppress(PermissionError):  # CAP_NET_ADMIN; without it the system's limit holds
-        raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+
+def open_raw(family: int, device: str | None = None) -> socket.socket:
+    """Open a raw socket for protocol 112, on Linux for one `device`. Raises OSError."""
+    raw = socket.socket(family, socket.SOCK_RAW, PROTOCOL)
+    raw.setblocking(False)
+    if device is None:
+        with suppress(OSError):  # more than the system's limit
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        return raw
+    try:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+        with suppress(PermissionError):  # CAP_NET_ADMIN; without it the system's limit holds
+            raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    except OSError:
+        raw.close()
+        raise
     return raw
+
+
+def send_to_interface(raw: socket.socket, index: int) -> None:
+    """Let an IPv6 socket send multicast through interface number `index`. Raises OSError."""
+    for option, value in (
+        (socket.IPV6_MULTICAST_HOPS, TTL),
+        (socket.IPV6_MULTICAST_LOOP, 0),
+        (socket.IPV6_MULTICAST_IF, index),
+    ):
+        raw.setsockopt(socket.IPPROTO_IPV6, option, value)
+
+
+def join(raw: socket.socket, index: int) -> None:
+    """Let an IPv6 socket hear ff02::12 on interface number `index`. Raises OSError."""
+    membership = struct.pack("@16sI", GROUP_V6, index)
+    raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)

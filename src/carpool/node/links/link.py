@@ -1,0 +1,81 @@
+"""What the links of all systems share: raw sockets by family, and frames for what needs one."""
+
+import socket
+from collections.abc import Iterator
+from typing import Protocol
+
+from carpool.carp import frames
+from carpool.carp.packet import GROUP_V6, Datagram, ipv4_packet, ipv6_packet
+from carpool.carp.wire import Rejection
+from carpool.node.settings import Advertise
+
+RECEIVE_BUDGET = 64
+"""Datagrams taken from a socket per wake-up: a flood must not starve the timers."""
+
+
+class RawSocket(Protocol):
+    """Advertisements over one IP family, as the host itself sends them."""
+
+    socket: socket.socket
+
+    def send(self, source: bytes, payload: bytes) -> None:
+        """Send an advertisement from our address `source`. Raises OSError."""
+        ...
+
+    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
+        """Yield at most `limit` of the datagrams that wait."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+class RawLink:
+    """The sockets of one interface. Made anew when the interface is deleted and comes back."""
+
+    def __init__(self, interface: str, index: int, mac: bytes, group: bytes) -> None:
+        """Make a link without sockets on interface number `index`; `group` has 4 bytes."""
+        self.interface = interface
+        self.index = index
+        self.mac = mac
+        self._group = group
+        self._raw: dict[int, RawSocket] = {}
+
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets to watch for reading."""
+        return [raw.socket for raw in self._raw.values()]
+
+    def receive(self) -> Iterator[Datagram | Rejection]:
+        """Yield what has arrived, within a budget."""
+        for raw in self._raw.values():
+            yield from raw.receive(RECEIVE_BUDGET)
+
+    def advertise(self, vhid: int, source: bytes, payload: bytes, how: Advertise) -> None:
+        """Send an advertisement from our address `source`, over that address's family."""
+        family = 4 if len(source) == 4 else 6
+        if how is Advertise.REAL_MAC:
+            self._raw[family].send(source, payload)
+            return
+        if family == 4:
+            packet, group = ipv4_packet(source, payload, self._group), self._group
+        else:
+            packet, group = ipv6_packet(source, payload), GROUP_V6
+        if how is Advertise.BROADCAST:
+            self.send_frame(frames.ethernet(self.mac, frames.BROADCAST, packet))
+        else:
+            virtual = frames.virtual_mac(vhid)
+            self.send_frame(frames.ethernet(virtual, frames.multicast_mac(group), packet))
+
+    def announce(self, address: bytes) -> None:
+        """Tell the network that `address` (4 or 16 bytes) lives at this interface now."""
+        self.send_frame(frames.announcement(self.mac, address))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send an Ethernet frame. Raises OSError."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for raw in self._raw.values():
+            raw.close()
