@@ -14,8 +14,8 @@ CARPOOL, DROP_IN, UCARP = "carpool run", "carpool ucarp", "ucarp"
 PAIRS = [(CARPOOL, UCARP), (UCARP, CARPOOL)]
 ALL_PAIRS = [*PAIRS, (DROP_IN, UCARP), (UCARP, DROP_IN)]
 
-DOWN_TIME = 3.0
-"""Seconds from a master's death until a backup with advbase 1 and advskew 0 takes over."""
+MARGIN = 0.8
+"""Seconds that a busy machine may add to what ends by itself."""
 
 
 DEAFNESS = {CARPOOL: 0.0, DROP_IN: 0.0, UCARP: 1.0}
@@ -24,6 +24,11 @@ DEAFNESS = {CARPOOL: 0.0, DROP_IN: 0.0, UCARP: 1.0}
 (A ring of TPACKET_V3, whose blocks the kernel closes when they are full or after the 1000 ms that
 ucarp asks for.)
 """
+
+
+def patience(kind: str, advskew: int = 0) -> float:
+    """Return the seconds after which a backup with advbase 1 that hears nothing is master."""
+    return 3.0 + advskew / 256 + DEAFNESS[kind] + MARGIN
 
 
 def pair(lan: Lan) -> tuple[Zone, Zone]:

@@ -9,13 +9,14 @@ from tests.interop.nodes import (
     ALL_PAIRS,
     CARPOOL,
     DEAFNESS,
-    DOWN_TIME,
     DROP_IN,
     LEFT,
+    MARGIN,
     PAIRS,
     RIGHT,
     UCARP,
     pair,
+    patience,
     start,
 )
 from tests.support.lan import MS, SECOND, Lan
@@ -26,7 +27,6 @@ pytestmark = [pytest.mark.namespaces, pytest.mark.peer("ucarp"), pytest.mark.pee
 
 AT_ONCE = 1.3
 """Seconds: an advertisement comes every one, and then some for a busy machine."""
-MARGIN = 0.8
 
 
 @pytest.mark.parametrize(("master", "backup"), ALL_PAIRS)
@@ -36,8 +36,9 @@ def test_each_accepts_the_others_advertisements(tmp_path: Path, master: str, bac
         start(lan, left, master)
         lan.until_holders("left")
         second = start(lan, right, backup, advskew=1)
-        lan.during(DOWN_TIME + MARGIN, "left")
+        lan.during(patience(backup), "left")
         assert "MASTER" not in second.text()
+        assert "digest" not in second.text()
 
 
 @pytest.mark.parametrize(("master", "backup"), PAIRS)
@@ -48,7 +49,7 @@ def test_a_dead_zone_is_replaced(tmp_path: Path, master: str, backup: str) -> No
         lan.until_holders("left")
         start(lan, right, backup, advskew=20)
         crash(lan.lab, left)
-        lan.until_holders("right", seconds=DOWN_TIME + 20 / 256 + DEAFNESS[backup] + MARGIN)
+        lan.until_holders("right", seconds=patience(backup, 20))
         lan.during(0.5, "right")
 
 
@@ -64,7 +65,7 @@ def test_a_killed_daemon_whose_cable_is_pulled_is_replaced(
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
         unplug(lan.lab, left)
         # Nobody took the address off the dead node, which nobody can reach.
-        lan.until_holders("left", "right", seconds=DOWN_TIME + 20 / 256 + DEAFNESS[backup] + MARGIN)
+        lan.until_holders("left", "right", seconds=patience(backup, 20))
         assert not left.carrier("net0")
         assert right.carrier("net0")
 
@@ -102,7 +103,7 @@ def test_the_faster_takes_over_only_if_it_preempts(
             lan.until_holders("left", seconds=50 / 256 + AT_ONCE + DEAFNESS[fast])
             lan.during(AT_ONCE + DEAFNESS[slow], "left")
         else:
-            lan.during(DOWN_TIME + MARGIN, "right")
+            lan.during(patience(fast), "right")
 
 
 @pytest.mark.parametrize(("at_left", "at_right"), PAIRS)
@@ -119,7 +120,7 @@ def test_equal_intervals_settle_on_the_address_that_ucarp_counts_as_lower(
         healed = time.monotonic_ns()
         heal(lan.lab, left)
         lan.until_holders("right", seconds=AT_ONCE + DEAFNESS[at_left])
-        lan.during(DOWN_TIME + MARGIN, "right")
+        lan.during(patience(at_left), "right")
         assert lan.dark(healed) == 0
 
 
@@ -133,8 +134,8 @@ def test_sigusr2_hands_over_and_stands_back_for_3_s(tmp_path: Path, told: str, o
         given_up = time.monotonic_ns()
         first.send(signal.SIGUSR2)
         # ucarp says nothing when it gives up, and only its silence tells.
-        heard = 0.0 if told != UCARP else DOWN_TIME + 50 / 256
-        lan.until_holders("right", seconds=heard + DEAFNESS[other] + MARGIN)
+        soon = DEAFNESS[other] + MARGIN
+        lan.until_holders("right", seconds=patience(other, 50) if told == UCARP else soon)
         lan.until_holders("left", seconds=8)
         assert time.monotonic_ns() - given_up >= 3 * SECOND
 
@@ -166,6 +167,6 @@ def test_three_kinds_of_nodes_take_over_in_the_order_of_their_advskew(
             start(lan, zones[rank], ranked[rank], advskew=rank * 80)
         for rank, zone in enumerate(zones):
             # ucarp, hard of hearing, may overlook the first advertisement of a faster node.
-            patience = DOWN_TIME + rank * 80 / 256 + DEAFNESS[UCARP] + MARGIN
-            lan.until_settled(zone.name, seconds=patience + AT_ONCE, quiet=AT_ONCE)
+            seconds = patience(UCARP, rank * 80) + AT_ONCE
+            lan.until_settled(zone.name, seconds=seconds, quiet=AT_ONCE)
             crash(lan.lab, zone)

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from ipaddress import IPv4Interface
 from pathlib import Path
 from statistics import median
 
@@ -116,6 +117,15 @@ def test_what_a_killed_daemon_leaves_behind_is_gone_within_a_second_of_its_resta
         if peer_takes_over:
             assert lan.holders() == ["right"]
         assert lan.shared(since) == 0
+
+
+def test_an_address_left_behind_with_another_prefix_is_removed(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.left.route.add_address(lan.left.ports["net0"].index, IPv4Interface(f"{VIP}/32"))
+        lan.until_holders("left")
+        daemon = lan.run(lan.left, lan.file())
+        assert f"removed {VIP}/32, left behind" in daemon.text()
+        lan.until_holders()
 
 
 def test_a_master_that_was_frozen_says_nothing_stale_and_yields(tmp_path: Path) -> None:

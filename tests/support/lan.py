@@ -27,7 +27,7 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 VHID = 42
 VIP = IPv4Address("10.0.0.100")
-PASSWORD = "interop"
+PASSWORD = "carpool-interop!"
 
 Address = IPv4Address | IPv6Address
 
