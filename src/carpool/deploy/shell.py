@@ -1,0 +1,17 @@
+"""What all scripts for global zones and zones begin with: POSIX sh and the system's own programs."""
+
+ENVIRONMENT = """\
+PATH="${PATH:+$PATH:}/usr/bin:/usr/sbin:/sbin:/bin"
+LC_ALL=C
+export PATH LC_ALL
+"""
+
+DIGEST = """\
+digest_of() {
+    if [ -x /usr/bin/digest ]; then digest -a sha256 "$1"
+    elif command -v sha256sum >/dev/null; then sha256sum <"$1" | cut -d" " -f1
+    else openssl dgst -r -sha256 <"$1" | cut -d" " -f1
+    fi
+}
+"""
+"""digest(1) is illumos's, sha256sum(1) Linux's."""
