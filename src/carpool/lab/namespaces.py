@@ -17,6 +17,7 @@ from errno import EPERM
 from functools import cache
 from os.path import samestat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn, Self
 
 from carpool.netlink import Route
@@ -84,6 +85,8 @@ def inside(main: Callable[[], int]) -> int:
     """
     reader, writer = os.pipe()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
+    # A terminal's Ctrl-Z would stop us, but never process 1: the lab would go on by itself.
+    suspend = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
         child = os.fork()
         if child == 0:
@@ -94,10 +97,29 @@ def inside(main: Callable[[], int]) -> int:
             reason = failure.read()
         status = _shepherd(child)
     finally:
+        signal.signal(signal.SIGTSTP, suspend)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if reason:
         raise LabError(reason)
     return status
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield an empty folder; to be called within `inside`, once.
+
+    It is in a file system in memory that nobody else sees, mounted on /dev/shm, and goes with the
+    namespaces. Where mounting is forbidden it is a temporary folder, which SIGKILL leaves behind.
+    """
+    shared = Path("/dev/shm")  # noqa: S108 - in a mount namespace of our own
+    try:
+        _call("mount", b"none", b"/", None, _MS_REC_PRIVATE, None)
+        _call("mount", b"carpool", bytes(shared), b"tmpfs", _MS_NOSUID_NODEV_NOEXEC, b"mode=0700")
+    except OSError:
+        with TemporaryDirectory(prefix="carpool-lab-") as folder:
+            yield Path(folder)
+    else:
+        yield shared
 
 
 class Namespace:
@@ -181,6 +203,7 @@ def _as_first_process(main: Callable[[], int], mask: set[int | signal.Signals]) 
     for number in _FORWARDED[1:]:
         signal.signal(number, _exit_on_signal)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _mount_proc()
     return main()

@@ -72,6 +72,7 @@ class Probe:
         *,
         interval: int = INTERVAL,
     ) -> None:
+        self.address = address
         self._names = {known.number: known.name for known in lab.zones.values()}
         self._file = os.memfd_create("answers")
         self._offset = 0

@@ -1,0 +1,132 @@
+"""``carpool lab``: a cluster file tried out on this machine, and broken on purpose."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from carpool.cluster.findings import Severity
+from carpool.cluster.load import load
+from carpool.cluster.model import Cluster
+from carpool.lab.namespaces import LabError
+from carpool.netlink import NetlinkError
+
+USAGE = """usage: carpool lab demo [FILE]   two zones, a client, four ways to die: a minute
+       carpool lab [run] FILE    your own cluster, a prompt, and faults to try
+
+Runs the nodes of a cluster file on this machine, each in a zone: a network namespace
+with the real daemon in it. Needs no root where user namespaces are allowed, touches no
+network of this machine, and leaves nothing behind.
+
+`carpool lab demo --help` and `carpool lab run --help` tell more.
+"""
+DEMO_EPILOG = """exit codes: 0 all went as promised; 1 it did not; 2 the file or this machine is not
+fit; 130 interrupted.
+"""
+RUN_EPILOG = """commands: help lists them. Where standard input is no terminal they are read from
+it, a line each. exit codes: 0 all commands worked; 1 one did not, and none came after it;
+2 the file or this machine is not fit; 130 interrupted.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo or the lab. Return the exit code."""
+    match arguments:
+        case [] | ["-h" | "--help", *_]:
+            print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
+            return 0 if arguments else 2
+        case ["demo", *rest]:
+            return _demo(rest)
+        case ["run", *rest]:
+            return _run(rest)
+    return _run(arguments)
+
+
+def _demo(arguments: list[str]) -> int:
+    from carpool.lab.performance import SHIPPED, Wishes, perform
+
+    parser = argparse.ArgumentParser(
+        "carpool lab demo",
+        description="Take the master of a cluster down in four ways, let it come back each time, "
+        "and measure what a client of the virtual address suffers.",
+        epilog=DEMO_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=SHIPPED,
+        metavar="FILE",
+        help="the cluster file, whose first group of two nodes or more plays; its scripts do not "
+        "run (default: a file with two zones that comes with carpool)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the timeline")
+    parser.add_argument(
+        "--fast", action="store_true", help="advertise four times a second: takes half the time"
+    )
+    parser.add_argument(
+        "--virtual",
+        action="store_true",
+        help="play on a virtual network in this process, as is done where there are no namespaces",
+    )
+    options = parser.parse_args(arguments)
+    cluster = _load("demo", options.file)
+    if cluster is None:
+        return 2
+    wishes = Wishes(options.json, options.svg, fast=options.fast, virtual=options.virtual)
+    return _guarded("demo", lambda: perform(cluster, wishes))
+
+
+def _run(arguments: list[str]) -> int:
+    from carpool.lab.prepare import prepare
+    from carpool.lab.prompt import run_lab
+
+    parser = argparse.ArgumentParser(
+        "carpool lab run",
+        description="Run a cluster on this machine, with a zone for each node and a client, and "
+        "carry out commands: look, break, mend.",
+        epilog=RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
+    parser.add_argument(
+        "-c", dest="commands", metavar="COMMANDS", help="what to do, parted by ';'; then end"
+    )
+    parser.add_argument("--json", action="store_true", help="let status print JSON")
+    parser.add_argument(
+        "--no-scripts",
+        action="store_true",
+        help="leave out the up and down scripts of the file, which else run on this machine",
+    )
+    options = parser.parse_args(arguments)
+    cluster = _load("run", options.file)
+    if cluster is None:
+        return 2
+    prepared = prepare(cluster, scripts=not options.no_scripts)
+    return _guarded("run", lambda: run_lab(prepared, options.commands, as_json=options.json))
+
+
+def _load(command: str, file: Path) -> Cluster | None:
+    """Return the cluster of a file, or None after telling all that is wrong with it."""
+    loaded = load(file, secrets=False)
+    for finding in loaded.findings:
+        print(finding, file=sys.stderr)
+    if loaded.cluster is None:
+        errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
+        _complain(command, f"{file}: {errors} error{'s' * (errors != 1)}; nothing was started")
+    return loaded.cluster
+
+
+def _guarded(command: str, play: Callable[[], int]) -> int:
+    """Play, and say in a line why it cannot be."""
+    try:
+        return play()
+    except (LabError, NetlinkError) as error:
+        _complain(command, str(error))
+        return 2
+
+
+def _complain(command: str, text: str) -> None:
+    print(f"carpool lab {command}: {text}", file=sys.stderr)

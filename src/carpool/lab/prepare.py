@@ -1,0 +1,202 @@
+"""A copy of a cluster for the lab, which needs nothing that only the real machines have.
+
+The user's own files are read and never changed; the copy is written where the lab keeps its own.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from carpool.carp.timing import SECOND
+from carpool.cluster.model import Cluster, Group, Node
+from carpool.cluster.password import PasswordError, is_stream, read_password
+
+if TYPE_CHECKING:
+    from carpool.cluster.model import Interface
+
+LAN_PREFIX: Final = {4: 24, 6: 64}
+"""Prefix length of an address that is written without one."""
+
+_FASTEST_SKEW: Final = 64  # 1/256 s: four advertisements a second
+_SKEW_STEP: Final = 32
+_SLOWEST_SKEW: Final = 254
+_PASSWORD_BYTES: Final = 8  # 16 hexadecimal digits, which ucarp takes as well
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cluster that the lab can run; `passwords` are by group.
+
+    `notes` tell the user, a line each, what is not as it will be on the real machines.
+    """
+
+    cluster: Cluster
+    passwords: Mapping[str, bytes] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
+    """Return the lab's copy of a cluster, without its scripts if they are not wanted.
+
+    Addresses without a prefix length get one, and passwords that cannot be read are made up.
+    """
+    passwords: dict[str, bytes] = {}
+    notes: list[str] = []
+    for group in cluster.groups:
+        password, note = _password(group)
+        passwords[group.name] = password
+        notes += [note] if note else []
+        if scripts:
+            notes += _missing_scripts(group)
+    nodes = tuple(replace(node, addresses=_with_prefix(node.addresses)) for node in cluster.nodes)
+    cluster = replace(cluster, nodes=nodes)
+    groups = tuple(
+        replace(
+            group,
+            addresses=_reachable(group, cluster),
+            up=group.up if scripts else None,
+            down=group.down if scripts else None,
+        )
+        for group in cluster.groups
+    )
+    return Prepared(replace(cluster, groups=groups), passwords, tuple(notes))
+
+
+def faster(cluster: Cluster) -> Cluster:
+    """Return the cluster at three to four advertisements a second; who outranks whom stays."""
+    return replace(cluster, groups=tuple(map(_faster, cluster.groups)))
+
+
+def preempting(cluster: Cluster, preempt: bool) -> Cluster:
+    """Return the cluster with `preempt` set so in every group."""
+    groups = tuple(replace(group, preempt=preempt) for group in cluster.groups)
+    return replace(cluster, groups=groups)
+
+
+def only(cluster: Cluster, group: Group) -> Cluster:
+    """Return the cluster with one group, and the nodes that are in it."""
+    nodes = tuple(node for node in cluster.nodes if group.member(node.name))
+    return replace(cluster, nodes=nodes, groups=(group,))
+
+
+def write(cluster: Cluster, passwords: Mapping[str, bytes], folder: Path, name: str) -> Path:
+    """Write the cluster file and its password files (mode 0600) into a folder; return its path."""
+    path = folder / name
+    kept = []
+    for group in cluster.groups:
+        key = folder / f"{group.name}.key"
+        key.touch(mode=0o600)
+        key.write_bytes(passwords[group.name] + b"\n")
+        kept.append(replace(group, password_file=key))
+    path.write_text("\n".join(_lines(replace(cluster, groups=tuple(kept)))) + "\n")
+    return path
+
+
+def _password(group: Group) -> tuple[bytes, str]:
+    """Return the group's password, or one that is made up and a note why."""
+    path = group.password_file
+    try:
+        if not is_stream(path):  # it may be read once, and not by us
+            return read_password(path), ""
+        why = f"{path}: it can be read only once"
+    except PasswordError as error:
+        why = f"{path}: {error.message}"
+    made_up = secrets.token_hex(_PASSWORD_BYTES).encode()
+    return made_up, f"group {group.name}: the lab uses a password of its own: {why}"
+
+
+def _missing_scripts(group: Group) -> Iterator[str]:
+    for kind, command in (("up", group.up), ("down", group.down)):
+        if command and shutil.which(command[0]) is None:
+            yield f"group {group.name}: there is no {kind} script {command[0]} on this machine"
+
+
+def _reachable(group: Group, cluster: Cluster) -> tuple[Interface, ...]:
+    """Return the virtual addresses, with a network where the nodes have none around them."""
+    ports = {(member.node, member.interface) for member in group.members}
+    networks = {
+        address.network
+        for node in cluster.nodes
+        if (node.name, node.interface) in ports
+        for address in node.addresses
+    }
+    return tuple(
+        address if any(address.ip in network for network in networks) else wide
+        for address, wide in zip(group.addresses, _with_prefix(group.addresses), strict=True)
+    )
+
+
+def _with_prefix(addresses: Sequence[Interface]) -> tuple[Interface, ...]:
+    return tuple(
+        ip_interface(f"{address.ip}/{LAN_PREFIX[address.version]}")
+        if address.network.prefixlen == address.max_prefixlen
+        else address
+        for address in addresses
+    )
+
+
+def _faster(group: Group) -> Group:
+    ranks = sorted({member.advskew for member in group.members})
+    members = tuple(
+        replace(
+            member,
+            advskew=min(_FASTEST_SKEW + _SKEW_STEP * ranks.index(member.advskew), _SLOWEST_SKEW),
+        )
+        for member in group.members
+    )
+    return replace(group, advbase=0, dead_ratio=3, members=members)
+
+
+def _lines(cluster: Cluster) -> Iterator[str]:
+    """Yield the lines of a cluster file: what the daemon needs of it, and no defaults."""
+    yield "[cluster]"
+    yield _line("name", cluster.name)
+    for node in cluster.nodes:
+        yield from _node_lines(node)
+    for group in cluster.groups:
+        yield from _group_lines(group)
+
+
+def _node_lines(node: Node) -> Iterator[str]:
+    yield f"\n[nodes.{_toml(node.name)}]"
+    yield _line("address", [str(address) for address in node.addresses])
+    yield _line("interface", node.interface)
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    yield f"\n[groups.{_toml(group.name)}]"
+    yield _line("vhid", group.vhid)
+    yield _line("addresses", [str(address) for address in group.addresses])
+    yield _line("password_file", str(group.password_file))
+    yield _line("advbase", group.advbase)
+    yield _line("dead_ratio", group.dead_ratio)
+    yield _line("nodes", [member.node for member in group.members])
+    yield _line("advskew", {member.node: member.advskew for member in group.members})
+    yield _line("interface", {member.node: member.interface for member in group.members})
+    yield _line("preempt", group.preempt)
+    yield _line("source_mac", group.source_mac)
+    yield _line("multicast", str(group.multicast))
+    yield _line("ignore_link", group.ignore_link)
+    yield _line("script_timeout", group.script_timeout / SECOND)
+    for kind, command in (("up", group.up), ("down", group.down)):
+        if command:
+            yield _line(kind, list(command))
+
+
+def _line(key: str, value: object) -> str:
+    return f"{key} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {inner} }}"
+    # JSON's strings, numbers, booleans and lists are TOML's as well; but for DEL, escaped there.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
