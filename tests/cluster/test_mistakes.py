@@ -252,12 +252,6 @@ def test_a_hypervisor_without_a_zone(tmp_path: Path) -> None:
     assert found == [("CP102", 7, "nodes.web2.hypervisor")]
 
 
-def test_every_rule_of_the_file_is_tried() -> None:
-    """Rules of the whole file, of passwords and of the host have tests of their own."""
-    tried = {code for code, *_ in MISTAKES + ZONE_MISTAKES}
-    assert {rule.code for rule in Rule if rule.code[2] in "12"} <= tried
-
-
 @pytest.mark.parametrize("old, new, mend", [  # noqa: PT006
     ("advbase", "advbas", "did you mean 'advbase'?"),
     ("[groups.db]", "[group.db]", "did you mean 'groups'?"),

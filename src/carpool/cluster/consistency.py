@@ -25,6 +25,7 @@ def check(draft: Draft, source: Source) -> None:
     """Report to ``source`` everything in the draft that does not fit together."""
     _check_addresses(draft, source)
     _check_vhids(draft, source)
+    _check_kernels(draft, source)
     for name, group in draft.groups.items():
         key = ("groups", name)
         _check_nodes(draft, group, key, source)
@@ -79,6 +80,21 @@ def _listed(
         for index, interface in enumerate(values.get(name, ())):
             if interface is not None:
                 yield (section, table, name, index), table, interface
+
+
+def _check_kernels(draft: Draft, source: Source) -> None:
+    """Report zones of brand lx without a Linux version, and others with one."""
+    for node, zone in draft.zones.items():
+        if not {"brand", "kernel_version"} <= zone.keys():
+            continue  # reported already
+        brand, version = zone["brand"], zone["kernel_version"]
+        key = draft.zone_key(node, "kernel_version")
+        if brand == "lx" and version is None:
+            mend = 'add for example: kernel_version = "4.10"'
+            source.report(Rule.MISSING_KEY, key, "is missing, and brand lx needs it", mend)
+        elif brand != "lx" and version is not None:
+            message = f"brand {brand} has no Linux version"
+            source.report(Rule.UNKNOWN_PROPERTY, key, message, "take it out")
 
 
 def _check_vhids(draft: Draft, source: Source) -> None:

@@ -73,15 +73,17 @@ def read_payload(text: str, source: Source, name: str) -> Payload | None:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
-        source.report(Rule.NOT_JSON, (), "arrays or objects are nested too deeply", "nest less")
+        message, mend = "arrays or objects are nested too deeply", "nest them less"
+        source.report(Rule.NOT_JSON, (), message, mend, place=Place(1, 1))
         return None
     except json.JSONDecodeError as error:
         place = Place(error.lineno, error.colno)
         mend = "correct it; 'json -f FILE' on SmartOS tells the same"
         source.report(Rule.NOT_JSON, (), f"JSON: {error.msg}", mend, place=place)
         return None
-    except ValueError as error:  # NaN, or a number of 5,000 digits
-        source.report(Rule.NOT_JSON, (), f"JSON: {error}", "write a number that JSON has")
+    except ValueError:  # of NaN, and of a number with more digits than Python is willing to read
+        message, mend = "JSON: a number is none, or far too long", "write a number that JSON has"
+        source.report(Rule.NOT_JSON, (), message, mend, place=Place(1, 1))
         return None
     source.text = text
     if not isinstance(document, dict):

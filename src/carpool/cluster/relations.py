@@ -38,7 +38,10 @@ def check_together(hosts: Sequence[Host], claims: Sequence[Claim]) -> None:
     _check_names(hosts, lambda one, other: not _are_one(one, other))
     _check_real(hosts)
     _check_twins(claims)
-    by_address = {at.value.ip: host for host in reversed(hosts) for at in host.addresses}
+    by_address: dict[Address, list[Host]] = {}
+    for host in hosts:
+        for at in host.addresses:
+            by_address.setdefault(at.value.ip, []).append(host)
     groups = _merge(claims)
     for group in groups:
         _check_equal(group)
@@ -195,7 +198,7 @@ def _check_ranks(group: list[Claim]) -> None:
             claim.source.report(Rule.EQUAL_ADVSKEW, advskew.key, message, mend)
 
 
-def _check_vhids(groups: list[list[Claim]], by_address: dict[Address, Host]) -> None:
+def _check_vhids(groups: list[list[Claim]], by_address: dict[Address, list[Host]]) -> None:
     """Report groups of different files with one vhid on one network."""
     seen: dict[int, list[tuple[list[Claim], set[IPv4Network]]]] = {}
     for group in groups:
@@ -220,7 +223,7 @@ def _overlap(here: set[IPv4Network], there: set[IPv4Network]) -> bool:
     return not here.isdisjoint(there) or any(one.overlaps(other) for one in here for other in there)
 
 
-def _networks(claim: Claim, by_address: dict[Address, Host]) -> Iterable[IPv4Network]:
+def _networks(claim: Claim, by_address: dict[Address, list[Host]]) -> Iterable[IPv4Network]:
     """Yield the IPv4 networks of a group; where no file tells, the /24 around its addresses."""
     found = [network for host in _hosts(claim, by_address) for network in _all_networks(host)]
     vips = [at.value.network for at in claim.vips if at.value.version == 4]
@@ -232,15 +235,16 @@ def _all_networks(host: Host) -> list[IPv4Network]:
     return [network for nic in host.nics for network in networks(nic)]
 
 
-def _hosts(claim: Claim, by_address: dict[Address, Host]) -> list[Host]:
+def _hosts(claim: Claim, by_address: dict[Address, list[Host]]) -> list[Host]:
+    """Return the nodes of a group, also as other files tell of them."""
     found = []
     for seat in claim.seats:
-        host = seat.host
-        if host is None and seat.address is not None:
-            host = by_address.get(seat.address.value)
-        if host is not None:
-            found.append(host)
-    return found
+        addresses = [] if seat.address is None else [seat.address.value]
+        if seat.host is not None:
+            found.append(seat.host)
+            addresses += [at.value.ip for at in seat.host.addresses]
+        found += [host for address in addresses for host in by_address.get(address, ())]
+    return list(dict.fromkeys(found))
 
 
 def _check_vips(claims: Sequence[Claim], hosts: Sequence[Host]) -> None:
@@ -269,7 +273,7 @@ def _check_vips(claims: Sequence[Claim], hosts: Sequence[Host]) -> None:
 
 
 def _check_teams(
-    groups: list[list[Claim]], hosts: Sequence[Host], by_address: dict[Address, Host]
+    groups: list[list[Claim]], hosts: Sequence[Host], by_address: dict[Address, list[Host]]
 ) -> None:
     """Report what is wrong between zones and the groups that other files have them in."""
     bound: set[Host] = set()
@@ -279,8 +283,9 @@ def _check_teams(
         bound.update(members)
         vips = [at.value for claim in group for at in claim.vips]
         # A group that one file tells of whole was held against itself there.
-        if len(group) > 1 or group[0].cluster is None:
-            teams.append((vips, members))
+        alone = group[0].cluster is not None and {group[0].source} == {h.source for h in members}
+        if not alone or len(group) > 1:
+            teams.append((vips, _distinct(members)))
     free = [host for host in hosts if host not in bound and _has_payload(host)]
     if not groups:
         free = [host for host in free if _may_float(host)]
@@ -292,6 +297,18 @@ def _check_teams(
                 members.append(host)
     for vips, members in teams:
         check_team(team(vips, members))
+
+
+def _distinct(members: list[Host]) -> list[Host]:
+    """Return each node once, as its payload tells of it if there is one."""
+    found: set[Host] = set()
+    taken: set[Address] = set()
+    for host in sorted(members, key=_has_payload, reverse=True):
+        addresses = {at.value.ip for at in host.addresses}
+        if _has_payload(host) or taken.isdisjoint(addresses):
+            found.add(host)
+            taken |= addresses
+    return [host for host in members if host in found]
 
 
 def _is_meant(host: Host, vips: Iterable[Interface]) -> bool:

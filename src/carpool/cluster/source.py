@@ -38,7 +38,8 @@ class Source:
         self.file = file
         self.text = ""
         self.locate = locate
-        self._findings: list[Finding] = []
+        # What all zones have in common can be wrong for each of them, and is told once.
+        self._findings: dict[Finding, None] = {}
 
     @cached_property
     def _places(self) -> Mapping[Key, Place]:
@@ -56,9 +57,9 @@ class Source:
                 key = key[:-1]  # one address that is written without a list
             place = self.place(key)
         line, column = place or (None, None)
-        self._findings.append(
-            Finding(rule.code, rule.severity, self.file, line, dotted(key), message, mend, column)
-        )
+        text = dotted(key)
+        found = Finding(rule.code, rule.severity, self.file, line, text, message, mend, column)
+        self._findings[found] = None
 
     def place(self, key: Key) -> Place | None:
         """Return where ``key`` stands, or the nearest table around it, or the file begins.
