@@ -62,8 +62,9 @@ def run(python: str, archive: Path, cwd: Path, *words: str) -> subprocess.Comple
     )
 
 
-def test_it_is_deterministic(archive: Path, tmp_path: Path) -> None:
-    again = tmp_path / "carpool.pyz"
+def test_it_is_deterministic(tmp_path: Path) -> None:
+    archive, again = tmp_path / "one.pyz", tmp_path / "two.pyz"
+    builder().build(archive)
     previous = os.umask(0o077)
     try:
         builder().build(again)

@@ -107,7 +107,7 @@ def path_fmri(value: str) -> Problem:
     for prefix in ("file://localhost/", "file:///", "file:/"):
         if value.startswith(prefix) and value != prefix and not re.search(r"\s", value):
             return None
-    path = value if value.startswith("/") else "/etc/daemon.conf"
+    path = value if re.fullmatch(r"/[!-~]+", value) else "/etc/daemon.conf"
     return f"{_quoted(value)} is not the FMRI of a file; write for example file://localhost{path}"
 
 
