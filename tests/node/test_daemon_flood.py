@@ -41,7 +41,8 @@ def frame(payload):
     return ethernet({STRANGER!r}, multicast_mac(GROUP_V4), packet)
 
 forged = [frame(advertisement({VHID}, b"guess")) for _ in range(50)]
-foreign = [frame(advertisement(vhid, {PASSWORD.encode()!r})) for vhid in range(1, 256) if vhid != {VHID}]
+others = [vhid for vhid in range(1, 256) if vhid != {VHID}]
+foreign = [frame(advertisement(vhid, {PASSWORD.encode()!r})) for vhid in others]
 truncated = [forged[0][:size] for size in range(14, len(forged[0]))]
 oversized = [frame(advertisement({VHID}, b"guess") + bytes(size)) for size in (64, 1000, 1400)]
 damaged = [frame(chance.randbytes(chance.randrange(60))) for _ in range(200)]
