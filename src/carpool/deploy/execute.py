@@ -215,7 +215,8 @@ class Executor:
         self._run(step, self._zlogin(script), mend, data, patience)
 
     def _zlogin(self, script: str) -> str:
-        return f"zlogin {self._target.uuid} {shlex.quote(shell.ENVIRONMENT + shell.DIGEST + _ARRIVED + script)}"
+        whole = shell.ENVIRONMENT + shell.DIGEST + _ARRIVED + script
+        return f"zlogin {self._target.uuid} {shlex.quote(whole)}"
 
     def _run(
         self, step: str, script: str, mend: str, data: bytes = b"", patience: float = 120.0

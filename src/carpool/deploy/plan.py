@@ -81,6 +81,15 @@ class NodePlan:
         """Whether the node's daemon is away for a moment while the plan is carried out."""
         return any(step.disturbs for step in self.steps)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        return {
+            "node": self.node,
+            "hypervisor": self.hypervisor,
+            "steps": [step.to_json() for step in self.steps],
+            "problem": self.problem.to_json() if self.problem else None,
+        }
+
 
 def plan_node(target: Target, observed: Observed, *, recreate: bool = False) -> NodePlan:
     """Return what is to be done. With ``recreate``, a zone may be deleted and made again."""

@@ -1,4 +1,4 @@
-"""What all scripts for global zones and zones begin with: POSIX sh and the system's own programs."""
+"""What all scripts for global zones and zones begin with."""
 
 ENVIRONMENT = """\
 PATH="${PATH:+$PATH:}/usr/bin:/usr/sbin:/sbin:/bin"
