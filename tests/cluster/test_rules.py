@@ -366,7 +366,7 @@ def test_every_rule_is_tried() -> None:
     tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES}
     elsewhere = {
         *("CP001", "CP002"),  # test_mistakes: test_unreadable_files
-        "CP005",  # test_inputs: test_forms
+        "CP005",  # test_inputs: test_a_list_of_payloads_is_no_payload
         *("CP301", "CP302", "CP303"),  # test_mistakes: test_password_files
         "CP304",  # test_load: test_a_long_password_is_a_warning
         *("CP401", "CP402", "CP403"),  # test_identify

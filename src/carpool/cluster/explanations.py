@@ -114,7 +114,7 @@ EXPLANATIONS = {
     "`carpool init` makes a good one.",
     Rule.PASSWORD_ON_COMMAND_LINE: "Every user of a host can see the arguments of every process "
     "with ps. ucarp's --passfile, and carpool's password_file, keep the password out of sight. "
-    "(`carpool ucarp --pass` hides it after a moment.)",
+    "`carpool ucarp --pass` hides it, after a moment.",
     Rule.PASSWORD_IN_METADATA: "Any user of a zone can read its customer_metadata, and all "
     "internal_metadata but what ends in _pw, with mdata-get. The password belongs into "
     "internal_metadata under a name with that ending.",

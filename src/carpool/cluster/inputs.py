@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     """Finds ucarp's options in the text of a file of options."""
 
 _COMMENT_OR_BLANK = re.compile(r"(?:\s+|#[^\n]*)*")
-_OPTIONS = re.compile(r"--?[A-Za-z]|(?:exec\s+)?(?:[^\s=\[]*/)?ucarp\s")
+_JSON = re.compile(r"(?:\[\s*)?\{")
+_OPTIONS = re.compile(r"--?[A-Za-z]|(?:exec\s+)?(?:[^\s=\[]*/)?ucarp\s+[-\\]")
 
 
 class Form(StrEnum):
@@ -90,7 +91,7 @@ def form_of(text: str) -> Form:
     """Return what kind of file has this text."""
     begun = _COMMENT_OR_BLANK.match(text)
     start = begun.end() if begun else 0
-    if text.startswith("{", start):
+    if _JSON.match(text, start):
         return Form.PAYLOAD
     if _OPTIONS.match(text, start):
         return Form.OPTIONS
