@@ -19,7 +19,7 @@ from carpool.node.spawn import spawn
 _LIMIT = 5_000_000_000  # ns that a command may take
 _GRACE = 1_000_000_000  # ns that a killed one has to go
 _PAUSE_SECONDS = 0.002
-_CHUNK = 65536
+_CHUNK = 65536  # bytes read per round of the loop: all that a pipe holds
 _MOST_BYTES = 1 << 20  # a listing of some thousand addresses
 _ENVIRONMENT = {"LC_ALL": "C"}  # words and digits as the parsers know them
 
@@ -112,9 +112,10 @@ class _Run:
 
     def _read(self) -> None:
         with suppress(BlockingIOError):
-            while data := os.read(self._reader, _CHUNK):
-                self._output = (self._output + data)[:_MOST_BYTES]
-            self._close()
+            data = os.read(self._reader, _CHUNK)
+            self._output = (self._output + data)[:_MOST_BYTES]
+            if not data:
+                self._close()
 
     def _close(self) -> None:
         if self._reading:

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from carpool.node.host import AnyInterface
 
-_HEADER = re.compile(r"([^\s:]+)(:\d+)?: flags=[0-9a-fA-F]+<([^>]*)>")
+_HEADER = re.compile(r"([^\s:]+)(:\d+)?: flags=(?:0x)?[0-9a-fA-F]+<([^>]*)>")
 _FLAG_WORD = re.compile(r"[a-z]+")
 _MAC_WORDS = ("ether", "lladdr", "address:")
 _NO_CARRIER = ("no carrier", "no network", "inactive")

@@ -1,0 +1,144 @@
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from carpool.node.commands import Commands, Result
+from carpool.node.loop import Loop
+
+MS = 1_000_000
+
+Run = Callable[[Commands, Loop, tuple[str, ...]], Result]
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+def waited_for(commands: Commands, _loop: Loop, argv: tuple[str, ...]) -> Result:
+    return commands.run(argv)
+
+
+def beside_the_loop(commands: Commands, loop: Loop, argv: tuple[str, ...]) -> Result:
+    results: list[Result] = []
+
+    def done(result: Result) -> None:
+        assert not commands.busy
+        results.append(result)
+        loop.stop()
+
+    commands.start(argv, done)
+    assert commands.busy
+    assert not results, "done is called from the loop"
+    loop.call_at(loop.now() + 10_000 * MS, loop.stop)
+    loop.run()
+    (result,) = results
+    return result
+
+
+@pytest.fixture(params=[waited_for, beside_the_loop])
+def run(request: pytest.FixtureRequest) -> Run:
+    way: Run = request.param
+    return way
+
+
+def sh(script: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script)
+
+
+def test_what_it_prints_is_returned(loop: Loop, run: Run) -> None:
+    result = run(Commands(loop), loop, sh("echo one; sleep .02; echo two >&2"))
+    assert result == Result("one\ntwo\n", None)
+
+
+def test_the_last_line_says_why_it_failed(loop: Loop, run: Run) -> None:
+    result = run(Commands(loop), loop, sh("echo fuss; echo net0: permission denied >&2; exit 1"))
+    assert result.output == "fuss\nnet0: permission denied\n"
+    assert result.problem is not None
+    assert result.problem.endswith("failed: net0: permission denied")
+    assert "/bin/sh -c" in result.problem
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"), [("exit 3", "exit code 3"), ("kill $$", "signal 15")]
+)
+def test_a_silent_failure_has_a_reason(loop: Loop, run: Run, script: str, reason: str) -> None:
+    problem = run(Commands(loop), loop, sh(script)).problem
+    assert problem is not None
+    assert problem.endswith(reason)
+
+
+def test_a_missing_command_is_a_result(loop: Loop, run: Run) -> None:
+    result = run(Commands(loop), loop, ("/nowhere/ifconfig", "-a"))
+    assert result == Result("", "cannot run /nowhere/ifconfig: No such file or directory")
+
+
+def test_a_zero_byte_is_a_result(loop: Loop, run: Run) -> None:
+    assert run(Commands(loop), loop, ("/bin/sh", "a\0b")).problem is not None
+
+
+def test_one_that_hangs_is_killed_with_all_it_started(loop: Loop, run: Run, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 100 & echo $! >{pids}; echo $$ >>{pids}; echo said; wait"
+    start = time.monotonic()
+    result = run(Commands(loop, 100 * MS), loop, sh(script))
+    assert time.monotonic() - start < 3
+    assert result.output == "said\n"
+    assert result.problem is not None
+    assert result.problem.endswith("did not end within 0.1 s")
+    deadline = time.monotonic() + 5
+    while any(lives(int(pid)) for pid in pids.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_one_that_says_nothing_and_hangs_is_killed(loop: Loop, run: Run) -> None:
+    result = run(Commands(loop, 100 * MS), loop, sh("exec >/dev/null 2>&1; sleep 100"))
+    assert result.problem is not None
+    assert "did not end" in result.problem
+
+
+def test_long_output_is_read_whole_and_an_endless_one_is_cut(loop: Loop, run: Run) -> None:
+    result = run(Commands(loop), loop, sh("yes 12345678 | head -c 900000"))
+    assert len(result.output) == 900_000
+    result = run(Commands(loop, 300 * MS), loop, sh("yes"))
+    assert len(result.output) <= 1 << 20
+    assert result.problem is not None
+
+
+def test_the_language_is_fixed(loop: Loop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("KEPT", "yes")
+    assert run(Commands(loop), loop, sh("echo $LC_ALL $KEPT")).output == "C yes\n"
+
+
+def test_the_loop_goes_on_meanwhile(loop: Loop) -> None:
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(loop.now())
+        loop.call_at(loop.now() + 10 * MS, tick)
+
+    tick()
+    beside_the_loop(Commands(loop), loop, sh("sleep .2"))
+    assert len(ticks) >= 5
+
+
+def test_no_descriptor_is_left(loop: Loop) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for way in (waited_for, beside_the_loop):
+        for argv in (sh("echo"), ("/nowhere",), sh("sleep 100")):
+            way(Commands(loop, 50 * MS), loop, argv)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
