@@ -19,8 +19,9 @@ from carpool.deploy.errors import DeployError
 from carpool.deploy.rollout import Outcome
 from carpool.deploy.targets import Target
 
-EPILOG = """Daemons bow out before their zones go. A zone that carpool did not make is never deleted. Images
-stay, for other zones may be made from them; --images deletes those that no zone was made from.
+EPILOG = """Daemons bow out before their zones go. A zone that carpool did not make is never
+deleted. Images stay, for other zones may be made from them; --images deletes those that no zone
+was made from.
 
 exit codes: 0 none of the zones is left; 2 an error: run it again; 130 stopped by the user.
 """
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
             with interruptible(working):
                 owner = lock.owner(f"destroy {options.file.name}")
                 working.survey(owner, break_lock=options.break_lock)
-            if not options.yes:
+            if not options.yes and not working.halt.is_set():
                 _ask(doomed(working))
             with interruptible(working):
                 results = destroy(working, Progress(working.goal), images=options.images)
@@ -65,8 +66,7 @@ def _ask(targets: Sequence[Target]) -> None:
     for target in targets:
         print(f"{target.node}: zone {target.uuid} on {target.hypervisor}", file=sys.stderr)
     count = f"{len(targets)} zone{'s' * (len(targets) != 1)}"
-    print(
-        f"Delete {count}, with everything in them? Type yes: ", end="", file=sys.stderr, flush=True
-    )
+    question = f"Delete {count}, with everything in them? Type yes: "
+    print(question, end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise RefusedError("nothing was deleted; type yes, or add --yes")

@@ -14,8 +14,8 @@ from carpool.deploy.errors import DeployError
 from carpool.deploy.report import status_text
 from carpool.deploy.status import status
 
-EPILOG = """exit codes: 0 every group has one master, and every service is online; 1 that is not so; 2 not
-every node could be asked.
+EPILOG = """exit codes: 0 every group has one master, and every service is online; 1 that is not
+so; 2 not every node could be asked.
 """
 
 
