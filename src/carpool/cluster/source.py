@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from carpool.cluster.findings import Finding, Rule, Severity
-from carpool.cluster.wording import Place, dotted
+from carpool.cluster.wording import Place, dotted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,8 +57,16 @@ class Source:
                 key = key[:-1]  # one address that is written without a list
             place = self.place(key)
         line, column = place or (None, None)
-        text = dotted(key)
-        found = Finding(rule.code, rule.severity, self.file, line, text, message, mend, column)
+        found = Finding(
+            rule.code,
+            rule.severity,
+            self.file,
+            line,
+            dotted(key),
+            printable(message),
+            printable(mend),
+            column,
+        )
         self._findings[found] = None
 
     def place(self, key: Key) -> Place | None:

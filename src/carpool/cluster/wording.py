@@ -35,6 +35,13 @@ def dotted(key: Key) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with escapes for what a terminal would act on or cannot show."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def listing(items: Collection[object]) -> str:
     """Return the first few ``items`` with commas, and how many more there are."""
     shown = ", ".join(str(item) for item, _ in zip(items, range(_SHOWN), strict=False))
