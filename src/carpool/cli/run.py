@@ -11,7 +11,7 @@ from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
 from carpool.node.daemon import CannotRunError, Daemon
-from carpool.node.detach import open_standard_descriptors
+from carpool.node.detach import detach, open_standard_descriptors
 from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
@@ -21,13 +21,38 @@ from carpool.node.plan import plan
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group; USR2 hands every group that is master here to another node.
 
-exit codes: 0 stopped cleanly; 2 the file, the node or the host is not fit to run, and nothing
-was touched.
+exit codes: 0 stopped cleanly; 2 the file, the node or the host is not fit to run, and nothing was
+touched. With --smf: 96 the file or the node is wrong, which parks the service; 1 this host cannot
+run it now, which SMF tries again.
 """
+
+_UNFIT = 2
+_SMF_RETRY = 1
+_SMF_ERR_CONFIG = 96
+"""smf_method(7): a configuration that no further try will mend."""
+
+
+class _UnfitError(Exception):
+    """The file or the node is wrong; the text says how and what to do."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the daemon until it is told to stop. Return the exit code."""
+    under_smf = "--smf" in arguments
+    try:
+        _run(_parse(arguments))
+    except SystemExit as error:  # argparse has said why
+        return _SMF_ERR_CONFIG if under_smf and error.code == _UNFIT else int(error.code or 0)
+    except (_UnfitError, PasswordError) as error:
+        print(f"carpool run: {error}", file=sys.stderr)
+        return _SMF_ERR_CONFIG if under_smf else _UNFIT
+    except (CannotRunError, HostError) as error:
+        print(f"carpool run: {error}", file=sys.stderr)
+        return _SMF_RETRY if under_smf else _UNFIT
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "carpool run",
         description="Run this node's part of a cluster file, in the foreground.",
@@ -41,42 +66,46 @@ def main(arguments: list[str]) -> int:
         help="which node this is (default: the one with this host's address)",
     )
     parser.add_argument("--debug", action="store_true", help="log rejected frames and more")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--smf",
+        action="store_true",
+        help="as the start method of an SMF service: go to the background once all is open, "
+        "log to where SMF says, use SMF's exit codes",
+    )
+    return parser.parse_args(arguments)
 
+
+def _run(options: argparse.Namespace) -> None:
     loaded = load(options.file)
     for finding in loaded.findings:
         print(finding, file=sys.stderr)
     if loaded.cluster is None:
         errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
-        return _refuse(f"{options.file}: {errors} error{'s' * (errors != 1)}; nothing was touched")
+        raise _UnfitError(f"{options.file}: {_count(errors, 'error')}; nothing was touched")
     open_standard_descriptors()
     loop = Loop()
     log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
-    try:
-        host = this_host(loop, log)
-        node = _identify(loaded.cluster, options.node, host)
-        if isinstance(node, Finding):
-            return _refuse(str(node))
-        groups = plan(loaded.cluster, node)
-        if not groups:
-            return _refuse(f"{options.file}: node {node.name} is in no group: nothing to run")
-        daemon = Daemon(groups, host, loop, log)
-        daemon.handle_signals(
-            stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-        )
-        daemon.open()
-        log.notice(f"node {node.name}: {len(groups)} group{'s' * (len(groups) != 1)}, starting")
-        daemon.run()
-        log.notice(f"node {node.name}: stopped")
-    except (CannotRunError, HostError, PasswordError) as error:
-        return _refuse(str(error))
-    return 0
+    host = this_host(loop, log)
+    node = _identify(loaded.cluster, options.node, host)
+    groups = plan(loaded.cluster, node)
+    if not groups:
+        raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
+    daemon = Daemon(groups, host, loop, log)
+    daemon.handle_signals(stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
+    daemon.open()
+    if options.smf:
+        detach(keep_output=True)
+    log.notice(f"node {node.name}: {_count(len(groups), 'group')}, starting")
+    daemon.run()
+    log.notice(f"node {node.name}: stopped")
 
 
-def _identify(cluster: Cluster, name: str | None, host: Host) -> Node | Finding:
-    return identify(cluster, [one.interface.ip for one in host.addresses()], name)
+def _identify(cluster: Cluster, name: str | None, host: Host) -> Node:
+    found = identify(cluster, [one.interface.ip for one in host.addresses()], name)
+    if isinstance(found, Finding):
+        raise _UnfitError(str(found))
+    return found
 
 
-def _refuse(text: str) -> int:
-    print(f"carpool run: {text}", file=sys.stderr)
-    return 2
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

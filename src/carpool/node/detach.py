@@ -14,19 +14,20 @@ def open_standard_descriptors() -> None:
     os.close(fd)
 
 
-def detach() -> None:
+def detach(*, keep_output: bool = False) -> None:
     """Go on as a daemon: in the background, in a session of its own, in the directory /.
 
     Call it when all that can fail has been done: the command that was started ends here with
-    exit code 0. Open descriptors stay open, except that 0 to 2 become /dev/null. The process id
-    changes, so there must be no children yet; there must be no threads either. Raises OSError.
+    exit code 0. Open descriptors stay open, except that 0 to 2 become /dev/null; with
+    `keep_output`, only 0, because 1 and 2 are the service manager's log. The process id changes,
+    so there must be no children yet; there must be no threads either. Raises OSError.
     """
     _go_on_as_child()
     os.setsid()
     _go_on_as_child()  # not the leader of the session: it can never get a terminal again
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
+    for fd in (0,) if keep_output else (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
 
