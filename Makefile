@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 6
 
-.PHONY: demo test lint bench fuzz clean
+.PHONY: demo test lint bench fuzz pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -22,6 +22,9 @@ bench: $(BIN)/carpool  ## outages beside ucarp's, medians of five (needs root an
 
 fuzz: $(VENV)/.dev  ## the receive path against five million mutated frames
 	@$(BIN)/python tests/carp/fuzz.py --frames 5000000
+
+pyz:  ## carpool.pyz: the daemon as one file, for a zone that has only Python
+	@$(PYTHON) tools/build_pyz.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
