@@ -66,6 +66,9 @@ def tshark(taken: Taken, wanted: str, *fields: str) -> list[tuple[str, ...]]:
 def tcpdump(taken: Taken, wanted: str) -> list[str]:
     """Return what tcpdump says of each frame that passes the filter, a line for each."""
     command = ["tcpdump", "-envv", "-T", "carp", "-r", str(taken.pcap), wanted]
+    if Path("/proc/self/setgroups").read_text() == "deny\n":
+        # Root of a user namespace, and tcpdump insists on becoming another user if it is root.
+        command = ["unshare", "--user", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return re.sub(r"\n\s+", " ", done.stdout).splitlines()
 
