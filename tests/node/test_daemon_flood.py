@@ -68,8 +68,7 @@ def memory_kib(pid: int) -> int:
 def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         stranger = lan.zone("stranger", "10.0.6.6/16")
-        # What finds no room in a socket is lost, a few in a hundred: six in a row never are.
-        left, right = lan.run_both(dead_ratio=6)
+        left, right = lan.run_both()
         lan.heard = lan.capture(lan.client, deaf_to=STRANGER)
         lan.until(lambda: len(lan.adverts_of(lan.left)) >= 3)
         memory = [memory_kib(daemon.pid) for daemon in (left, right)]
