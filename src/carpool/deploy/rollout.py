@@ -229,7 +229,7 @@ class Rollout:
             if state.master is None:
                 raise executor.error(
                     "verify",
-                    f"group {group.name} has {state.fault} after {group.takeover} s",
+                    f"group {group.name} has {state.fault} after {group.takeover:.0f} s",
                     "see 'carpool status' and the services' logs, then run apply again",
                 )
             self._tell(node, f"{group.name}: {state.master} is master")

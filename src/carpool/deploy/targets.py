@@ -91,7 +91,7 @@ class GroupTarget:
     name: str
     addresses: tuple[Address, ...]
     nodes: tuple[str, ...]
-    takeover: int
+    takeover: float
 
 
 @dataclass(frozen=True, slots=True)
