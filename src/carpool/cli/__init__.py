@@ -6,11 +6,14 @@ less memory, for every module that it does not know.
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 from carpool import __version__
 
 COMMANDS = {
     "run": "run this node's part of a cluster file, in the foreground",
+    "init": "make a cluster file and a password, by a few questions or options",
+    "import": "make a cluster file from vmadm payloads and ucarp's set-ups",
     "check": "tell everything that is wrong in files, and between them",
     "explain": "tell what a finding of check means",
     "render": "make the files that each node needs: payload, first-boot script, services",
@@ -44,12 +47,13 @@ def main() -> int:
     arguments = sys.argv[1:]
     name = arguments[0] if arguments else "--help"
     if name in COMMANDS:
+        module = f"carpool.cli.{name}{'_' * iskeyword(name)}"
         try:
-            return int(import_module(f"carpool.cli.{name}").main(arguments[1:]))
+            return int(import_module(module).main(arguments[1:]))
         except KeyboardInterrupt:
             return 130
         except ModuleNotFoundError as error:
-            if error.name != f"carpool.cli.{name}":
+            if error.name != module:
                 raise
             print(f"carpool: {name} needs more than one file; install carpool", file=sys.stderr)
             return 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from carpool.carp.virtualhost import Settings
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
     from pathlib import Path
@@ -93,6 +95,18 @@ class Group:
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
         return next((member for member in self.members if member.node == node), None)
+
+    def carp_settings(self, member: Member, password: bytes) -> Settings:
+        """Return what the protocol core needs to be this group on one of its nodes."""
+        return Settings(
+            vhid=self.vhid,
+            addresses=tuple(address.ip for address in self.addresses),
+            password=password,
+            advbase=self.advbase,
+            advskew=member.advskew,
+            preempt=self.preempt,
+            dead_ratio=self.dead_ratio,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,12 @@ def check_together(hosts: Sequence[Host], claims: Sequence[Claim]) -> None:
     _check_names(hosts, lambda one, other: not _are_one(one, other))
     _check_real(hosts)
     _check_twins(claims)
-    by_address: dict[Address, list[Host]] = {}
-    for host in hosts:
-        for at in host.addresses:
-            by_address.setdefault(at.value.ip, []).append(host)
     groups = _merge(claims)
     for group in groups:
         _check_equal(group)
-    _check_vhids(groups, by_address)
+    _check_vhids(groups, _by_address(hosts))
     _check_vips(claims, hosts)
-    _check_teams(groups, hosts, by_address)
+    _check_teams(hosts, claims)
 
 
 def _are_one(one: Host, other: Host) -> bool:
@@ -272,31 +268,50 @@ def _check_vips(claims: Sequence[Claim], hosts: Sequence[Host]) -> None:
                 claim.source.report(Rule.VIP_IS_REAL, at.key, message, mend)
 
 
-def _check_teams(
-    groups: list[list[Claim]], hosts: Sequence[Host], by_address: dict[Address, list[Host]]
-) -> None:
+def teams(hosts: Sequence[Host], claims: Sequence[Claim]) -> list[tuple[list[Claim], list[Host]]]:
+    """Return the groups, each with what files say of it, and its nodes as far as one knows them.
+
+    Where there is one group only, a zone that no file names in it is taken to be in it.
+    """
+    groups = _merge(claims)
+    by_address = _by_address(hosts)
+    members = [
+        list(dict.fromkeys(host for claim in group for host in _hosts(claim, by_address)))
+        for group in groups
+    ]
+    bound = {host for each in members for host in each}
+    for host in hosts:
+        if host in bound or not _has_payload(host):
+            continue
+        for group, each in zip(groups, members, strict=True):
+            if len(groups) == 1 or _is_meant(host, _vips_of(group)):
+                each.append(host)
+    return [(group, _distinct(each)) for group, each in zip(groups, members, strict=True)]
+
+
+def _by_address(hosts: Iterable[Host]) -> dict[Address, list[Host]]:
+    found: dict[Address, list[Host]] = {}
+    for host in hosts:
+        for at in host.addresses:
+            found.setdefault(at.value.ip, []).append(host)
+    return found
+
+
+def _vips_of(group: list[Claim]) -> list[Interface]:
+    return [at.value for claim in group for at in claim.vips]
+
+
+def _check_teams(hosts: Sequence[Host], claims: Sequence[Claim]) -> None:
     """Report what is wrong between zones and the groups that other files have them in."""
-    bound: set[Host] = set()
-    teams: list[tuple[list[Interface], list[Host]]] = []
-    for group in groups:
-        members = list(dict.fromkeys(h for claim in group for h in _hosts(claim, by_address)))
-        bound.update(members)
-        vips = [at.value for claim in group for at in claim.vips]
+    found = teams(hosts, claims)
+    for group, members in found:
         # A group that one file tells of whole was held against itself there.
-        alone = group[0].cluster is not None and {group[0].source} == {h.source for h in members}
-        if not alone or len(group) > 1:
-            teams.append((vips, _distinct(members)))
-    free = [host for host in hosts if host not in bound and _has_payload(host)]
-    if not groups:
-        free = [host for host in free if _may_float(host)]
+        sources = {host.source for host in members}
+        if len(group) > 1 or group[0].cluster is None or sources != {group[0].source}:
+            check_team(team(_vips_of(group), members))
+    if not found:
+        free = [host for host in hosts if _may_float(host)]
         check_team(team(_common(free), free))
-        return
-    for host in free:
-        for vips, members in teams:
-            if len(groups) == 1 or _is_meant(host, vips):
-                members.append(host)
-    for vips, members in teams:
-        check_team(team(vips, members))
 
 
 def _distinct(members: list[Host]) -> list[Host]:

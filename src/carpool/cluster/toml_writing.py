@@ -1,0 +1,36 @@
+"""Values as TOML: the few that a cluster file has."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def toml_key(name: str) -> str:
+    """Return a name as a key, in quotes if it needs them."""
+    return name if _BARE.fullmatch(name) else toml_value(name)
+
+
+def toml_value(value: object) -> str:
+    """Return a string, boolean, integer, list or dict of such as a TOML value on one line.
+
+    Anything else, such as an address, is written as the string that it is shown as.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, dict):
+        pairs: Mapping[str, Any] = value
+        return f"{{ {', '.join(f'{toml_key(k)} = {toml_value(v)}' for k, v in pairs.items())} }}"
+    # A basic string of TOML is a JSON string, but for DEL; half a surrogate pair is neither's.
+    text = str(value).encode(errors="replace").decode()
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
