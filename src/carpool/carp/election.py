@@ -84,6 +84,9 @@ class Row:
 
 _S, _E, _A = State, Event, Action
 
+_TAKE_OVER = (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE)
+_STEP_DOWN = (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER)
+
 ROWS: tuple[Row, ...] = (
     # Always BACKUP first. An address left behind by a crash goes before anything else.
     Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
@@ -99,50 +102,20 @@ ROWS: tuple[Row, ...] = (
     # All peers take over on a bow-out at once, and several backups then all do so: we let the
     # fastest be heard first, 0 to 10 ms.
     Row(_S.BACKUP, _E.BOW_OUT, _S.BACKUP, (_A.CUT_WAIT,)),
-    Row(
-        _S.BACKUP,
-        _E.MASTER_DOWN,
-        _S.MASTER,
-        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
-    ),
-    Row(
-        _S.BACKUP,
-        _E.MASTER_LEFT,
-        _S.MASTER,
-        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
-    ),
-    Row(
-        _S.BACKUP,
-        _E.PREEMPTIBLE,
-        _S.MASTER,
-        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
-    ),
-    Row(
-        _S.BACKUP,
-        _E.TOO_SLOW,
-        _S.MASTER,
-        (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE),
-    ),
+    Row(_S.BACKUP, _E.MASTER_DOWN, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.MASTER_LEFT, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),
     Row(_S.BACKUP, _E.STOP, _S.INIT, ()),
     #
     # MASTER: yield to the faster, the address off before the last word.
     Row(_S.MASTER, _E.ADVERTISEMENT_DUE, _S.MASTER, (_A.ADVERTISE,)),
-    Row(
-        _S.MASTER,
-        _E.FASTER,
-        _S.BACKUP,
-        (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER),
-    ),
+    Row(_S.MASTER, _E.FASTER, _S.BACKUP, _STEP_DOWN),
     # Equal intervals: kernels yield whenever they hear one, ucarp yields from the higher address.
     # We follow ucarp. Its last word before yielding is an equal advertisement, on which a kernel
     # yields as well, and nobody rules for 3 s; ours is slower, so both kinds of winner stay.
-    Row(
-        _S.MASTER,
-        _E.TIE_LOST,
-        _S.BACKUP,
-        (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER),
-    ),
+    Row(_S.MASTER, _E.TIE_LOST, _S.BACKUP, _STEP_DOWN),
     Row(_S.MASTER, _E.TIE_WON, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.SLOWER, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.PREEMPTIBLE, _S.MASTER, (_A.REASSERT,)),

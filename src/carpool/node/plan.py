@@ -1,6 +1,5 @@
 """From a cluster file to what one node runs."""
 
-from carpool.carp.virtualhost import Settings
 from carpool.cluster.model import Cluster, Group, Member, Node
 from carpool.cluster.password import read_password
 from carpool.node.settings import Advertise, GroupSettings
@@ -19,15 +18,7 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
     on_own_interface = member.interface == node.interface
     return GroupSettings(
         name=group.name,
-        carp=Settings(
-            vhid=group.vhid,
-            addresses=tuple(address.ip for address in group.addresses),
-            password=read_password(group.password_file),
-            advbase=group.advbase,
-            advskew=member.advskew,
-            preempt=group.preempt,
-            dead_ratio=group.dead_ratio,
-        ),
+        carp=group.carp_settings(member, read_password(group.password_file)),
         interface=member.interface,
         addresses=group.addresses,
         sources=tuple(real.ip for real in node.addresses) if on_own_interface else (),

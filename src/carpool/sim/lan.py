@@ -95,15 +95,7 @@ class Lan:
         lan = cls(seed=seed)
         for number, node in enumerate(cluster.nodes, start=1):
             settings = [
-                Settings(
-                    vhid=group.vhid,
-                    addresses=tuple(address.ip for address in group.addresses),
-                    password=passwords[group.name],
-                    advbase=group.advbase,
-                    advskew=member.advskew,
-                    preempt=group.preempt,
-                    dead_ratio=group.dead_ratio,
-                )
+                group.carp_settings(member, passwords[group.name])
                 for group in cluster.groups
                 if (member := group.member(node.name)) is not None
             ]
