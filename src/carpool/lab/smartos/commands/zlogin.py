@@ -1,0 +1,83 @@
+"""zlogin: run a command in a zone."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from carpool.lab.smartos import kernel, machines
+from carpool.lab.smartos.commands import words as read
+from carpool.lab.smartos.stage import CommandError, worker
+
+_NAMESPACES: Final = {
+    "net": kernel.NEW_NETWORK,
+    "uts": kernel.NEW_HOSTNAME,
+    "ipc": kernel.NEW_IPC,
+    "pid": kernel.NEW_PROCESSES,
+    "mnt": kernel.NEW_MOUNTS,
+}
+_ENVIRONMENT: Final = {
+    "HOME": "/root",
+    "LOGNAME": "root",
+    "PATH": "/usr/sbin:/usr/bin",
+    "SHELL": "/bin/sh",
+    "TERM": "dumb",
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it, with our standard files, and return its exit code."""
+    options, rest = read.options(words, "Qil:CES")
+    if not rest:
+        raise CommandError("no zone given", read.USAGE)
+    uuid, *command = rest
+    if options.get("-l", "root") != "root":
+        raise CommandError("only root can log in here")
+    process = _running(uuid)
+    child = _enter_and_run(process, command)
+    return _wait(child)
+
+
+def _running(uuid: str) -> int:
+    try:
+        state = machines.load(uuid)["state"]
+    except CommandError:
+        raise CommandError(f"zone '{uuid}' unknown") from None
+    process = machines.first_process(uuid)
+    if process is None:
+        shown = "installed" if state == "stopped" else state
+        raise CommandError(f"login allowed only to running zones ({uuid} is '{shown}').")
+    return process
+
+
+def _enter_and_run(process: int, command: Sequence[str]) -> int:
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        worker(lambda: _inside(process, command))
+    return child
+
+
+def _inside(process: int, command: Sequence[str]) -> int:
+    fds = {
+        kind: os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        for name, kind in _NAMESPACES.items()
+    }
+    for kind, fd in fds.items():
+        kernel.setns(fd, kind)
+    # Only a child is in the zone's process namespace: setns(2).
+    child = os.fork()
+    if child == 0:
+        os.chdir("/root")
+        # The words are joined and read again by a shell, as by ssh.
+        words = ["-c", " ".join(command)] if command else []
+        worker(lambda: os.execve("/bin/sh", ["/bin/sh", *words], _ENVIRONMENT))  # noqa: S606
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _wait(child: int) -> int:
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

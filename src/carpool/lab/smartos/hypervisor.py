@@ -1,0 +1,73 @@
+"""A hypervisor of the lab, as tests and demos hold it in their hands."""
+
+import os
+import signal
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Final
+
+from carpool.lab.namespaces import LabError
+from carpool.lab.network import Lab
+from carpool.lab.smartos import globalzone, kernel
+from carpool.lab.smartos.globalzone import HostPlan
+from carpool.lab.smartos.operator import make_key
+from carpool.lab.smartos.stage import worker
+from carpool.lab.zone import Zone
+
+_HOST_KEY: Final = "etc/ssh/ssh_host_ed25519_key"
+
+
+class Hypervisor:
+    """A SmartOS hypervisor. Made by SmartosLab.add_hypervisor, closed by the lab.
+
+    `zone` is its place in the lab, for faults.unplug and its like: the interface `admin0` has its
+    `address` and takes SSH, `nic0` and on lead its zones to their networks. `disk` is its file
+    system, and `log` what sshd and the stand-ins had to say.
+    """
+
+    def __init__(
+        self, lab: Lab, zone: Zone, address: IPv4Interface | IPv6Interface, plan: HostPlan
+    ) -> None:
+        self.name = plan.name
+        self.zone = zone
+        self.address = address
+        self.disk = plan.disk
+        self.log = plan.log
+        self._lab = lab
+        self._plan = plan
+        self._process: int | None = None
+        self.renew_host_key()
+
+    @property
+    def host_key(self) -> str:
+        """The public key of its SSH server."""
+        return (self.disk / f"{_HOST_KEY}.pub").read_text()
+
+    def renew_host_key(self) -> None:
+        """Give its SSH server another key."""
+        make_key(self.disk / _HOST_KEY)
+
+    def power_on(self) -> None:
+        """Boot it, with the zones that are on its disk; return when it takes SSH."""
+        if self._process is not None:
+            raise LabError(f"hypervisor {self.name} is running")
+        reader, writer = os.pipe()
+        with self.zone.namespace.entered():
+            self._process = kernel.fork_first()
+            if self._process == 0:
+                worker(lambda: globalzone.run(self._plan, writer))
+        os.close(writer)
+        with os.fdopen(reader, "rb") as news:
+            if news.read(1) != b"+":
+                raise LabError(f"hypervisor {self.name} does not start:\n{self.log.read_text()}")
+        for port in self.zone.chosen(None):
+            self._lab.route.set_link(port.hub_index, up=True)
+
+    def power_off(self) -> None:
+        """Take its power away: it and its zones are gone without a word; twice is harmless."""
+        if self._process is None:
+            return
+        for port in self.zone.chosen(None):
+            self._lab.route.set_link(port.hub_index, up=False)
+        os.kill(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
+        self._process = None

@@ -1,0 +1,19 @@
+"""Where things lie in a global zone and in a zone."""
+
+from pathlib import Path
+from typing import Final
+
+TOOLS: Final = Path("/.lab/bin")
+"""Programs that stand-ins run, the interpreter among them."""
+
+STATE: Final = Path("/.lab/state")
+"""What the hypervisor is and does, apart from its zones. Only in a global zone."""
+
+HOST: Final = STATE / "host.json"
+FAULTS: Final = STATE / "faults.json"
+
+ZONE_USR: Final = Path("/.lab/zone-usr")
+"""The /usr of zones, in the global zone."""
+
+SEEN_CONFIG: Final = Path("/.lab/config")
+"""What the hypervisor knows of a zone, as the zone sees it."""
