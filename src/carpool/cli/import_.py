@@ -57,6 +57,6 @@ def main(arguments: list[str]) -> int:
     errors = any(finding.severity is Severity.ERROR for finding in imported.findings)
     if options.output is not None:
         written = ", ".join(str(file) for file in (path, *imported.keys))
-        mend = f"; {left} comment{'s' * (left != 1)} in it say what is left to mend" if left else ""
+        mend = f"; comments in it say what is left to mend ({left})" if left else ""
         print(f"written: {written}{mend}", file=sys.stderr)
     return 1 if errors else 0

@@ -37,9 +37,7 @@ _FROM_PAYLOAD = {
 }
 
 
-_OLD_IMAGE = (
-    "# It was dataset_uuid, an image of 2012: choose one that 'imgadm avail' shows."
-)
+_OLD_IMAGE = "# It was dataset_uuid, an image of 2012: choose one that 'imgadm avail' shows."
 
 
 class CannotImportError(Exception):
@@ -107,6 +105,7 @@ def _collect(inputs: Sequence[Input]) -> tuple[list[_Node], list[_Group]]:
     hosts = [host for read in inputs for host in read.hosts]
     nodes: dict[object, _Node] = {}
     names: set[str] = set()
+    group_names: set[str] = set()
     groups = []
     for claims, members in teams(hosts, list(setup_of)):
         vips = list(dict.fromkeys(at.value for claim in claims for at in claim.vips))
@@ -132,7 +131,8 @@ def _collect(inputs: Sequence[Input]) -> tuple[list[_Node], list[_Group]]:
         group_nodes += [node for node in seats if node not in group_nodes]
         password = next((claim.password.value for claim in claims if claim.password), None)
         group_vips = [_with_prefix(vip, members) for vip in vips]
-        groups.append(_Group(f"vhid{vhid}", vhid, group_vips, seats, group_nodes, password))
+        name = _unused(f"vhid{vhid}", group_names)
+        groups.append(_Group(name, vhid, group_vips, seats, group_nodes, password))
     if not groups:
         raise CannotImportError(
             "no file says which address is shared, and with which vhid; "
