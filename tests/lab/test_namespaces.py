@@ -3,21 +3,20 @@
 import os
 import pty
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from errno import EOPNOTSUPP
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
+from tests.support.nobody import NOBODY, copy_sources, python_for_nobody
 
-import carpool
 from carpool.lab import namespaces
 from carpool.lab.namespaces import LabError, inside, why_unsupported
 from carpool.netlink import LinkGone, NetlinkError, Route, RouteMonitor
@@ -205,7 +204,6 @@ def test_another_system_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         why_unsupported.cache_clear()
 
 
-NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": ()}
 ROOTLESS = """
 import os, sys
 from ipaddress import ip_interface
@@ -233,23 +231,12 @@ sys.exit(inside(main))
 """
 
 
-def python_for_nobody() -> str:
-    """Return a Python that the user nobody may run; skip the test if there is none."""
-    for path in (Path(sys.executable).resolve(), Path("/usr/bin/python3")):
-        question = [str(path), "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
-        with suppress(OSError):
-            if subprocess.run(question, **NOBODY, check=False, timeout=20).returncode == 0:
-                return str(path)
-    pytest.skip("no Python 3.11 or later that the user nobody may run")
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="all of this suite runs without privilege anyway")
 def test_it_needs_no_privilege() -> None:
-    # The interpreter of a virtual environment and the sources may be where nobody cannot look.
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
-        shutil.copytree(Path(carpool.__file__).parent, directory / "carpool")
+        copy_sources(directory)
         done = subprocess.run(
             [python_for_nobody(), "-B", "-c", ROOTLESS],
             cwd=directory,

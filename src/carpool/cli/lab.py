@@ -1,6 +1,7 @@
 """``carpool lab``: a cluster file tried out on this machine, and broken on purpose."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,9 @@ def _guarded(command: str, play: Callable[[], int]) -> int:
     except (LabError, NetlinkError) as error:
         _complain(command, str(error))
         return 2
+    except BrokenPipeError:  # whoever looked on has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _complain(command: str, text: str) -> None:

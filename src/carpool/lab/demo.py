@@ -10,9 +10,9 @@ from typing import Final
 from carpool.carp.timing import SECOND, master_down_time
 from carpool.cluster.model import Group
 from carpool.lab.namespaces import LabError
-from carpool.lab.picture import Mark, Story
+from carpool.lab.picture import Mark, Story, duration
 from carpool.lab.probe import Answer, longest, tenures
-from carpool.lab.report import Outcome, Result, duration
+from carpool.lab.report import Outcome, Result
 from carpool.lab.stage import DOWN, Stage
 from carpool.lab.view import View
 
@@ -22,8 +22,8 @@ HANDOVER: Final = SECOND // 2
 """How long a change of masters may take of which both know."""
 
 _STEP: Final = SECOND // 100
-_LEAD: Final = SECOND
-_PAUSE: Final = 3 * SECOND // 2  # longer than the client waits for answers of a frozen zone
+_LONGEST_PAUSE: Final = 2 * SECOND
+_SHORTEST_PAUSE: Final = 11 * SECOND // 10  # the client waits 1 s for answers of a frozen zone
 _START: Final = 20 * SECOND
 
 
@@ -87,8 +87,16 @@ def play(stage: Stage, view: View) -> Result:
 
 def expected_duration(group: Group) -> int:
     """Return about how long the demo takes with a group of that timing."""
-    slowest = max(_down_time(group, member.node) for member in group.members)
-    return (len(FAULTS) * 2 + 1) * slowest + 6 * (_LEAD + _PAUSE) + 3 * SECOND
+    return (len(FAULTS) * 2 + 1) * _slowest(group) + 11 * _pause(group) + 3 * SECOND
+
+
+def _slowest(group: Group) -> int:
+    return max(_down_time(group, member.node) for member in group.members)
+
+
+def _pause(group: Group) -> int:
+    """Return how long nothing is done, for people to see what is."""
+    return min(max(_slowest(group), _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
 
 class _Demo:
@@ -132,14 +140,14 @@ class _Demo:
         self._say(f"carpool run starts in {' and '.join(stage.zones)}")
         for zone in stage.zones:
             self._await_daemon(zone)
-        slowest = max(_down_time(stage.group, zone) for zone in stage.zones)
-        if not self._until(lambda: self._last_zone() is not None, slowest + SLACK):
+        limit = _slowest(stage.group) + SLACK
+        if not self._until(lambda: self._last_zone() is not None, limit):
             raise _WentWrongError("nobody became master")
         self._say(f"{self._master()} is master and answers the client", "green")
 
     def _act(self, number: int, fault: Fault) -> None:
         stage, view = self._stage, self._view
-        self._pass(_LEAD)
+        self._pass(_pause(stage.group))
         master = self._master()
         bound = self._bound(fault, master)
         view.say()
@@ -159,7 +167,7 @@ class _Demo:
         )
         if stage.state(master) == DOWN and master in stage.holders():
             self._say(f"until then {master}, without a daemon, went on answering", "dim")
-        self._pass(_PAUSE)
+        self._pass(_pause(self._stage.group))
         if stage.state(master) == DOWN or fault.told:
             self._await_end(master)
         mended = stage.now()
@@ -197,7 +205,7 @@ class _Demo:
         if fault.preempt:
             limit = _down_time(group, other) + SLACK
             self._until(lambda: self._last_zone() == zone, limit)
-            self._pass(_PAUSE)
+            self._pass(_pause(self._stage.group))
         else:
             self._pass(_down_time(group, zone) + SECOND // 2)
 

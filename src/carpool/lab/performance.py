@@ -16,6 +16,7 @@ from carpool.lab.demo import expected_duration, play
 from carpool.lab.namespaces import LabError, inside, private_folder, why_unsupported
 from carpool.lab.picture import legend, svg, timeline
 from carpool.lab.prepare import Prepared, faster, only, prepare
+from carpool.lab.probe import INTERVAL
 from carpool.lab.report import Result, as_json, table
 from carpool.lab.stage import LabStage, Stage
 from carpool.lab.view import View
@@ -79,15 +80,13 @@ class _Performance:
 
     def on_virtual_lan(self) -> int:
         cluster, passwords = self._prepared.cluster, self._prepared.passwords
-        self._announce(f"on a virtual network in this process, {_PACE} times as fast as real time")
+        self._announce(f"Virtual network in one process, {_PACE} x speed.")
         return self._end(self._play(VirtualStage(cluster, passwords, pace=_PACE)), "virtual")
 
     def in_namespaces(self) -> int:
         cluster, passwords = self._prepared.cluster, self._prepared.passwords
         seconds = expected_duration(cluster.groups[0]) / SECOND
-        self._announce(
-            f"each zone a network namespace with the real daemon; takes about {seconds:.0f} s"
-        )
+        self._announce(f"Real daemons in network namespaces; about {seconds:.0f} s.")
         try:
             with private_folder() as folder:
                 with LabStage(cluster, passwords, folder) as stage:
@@ -108,15 +107,12 @@ class _Performance:
         return play(stage, self._view)
 
     def _announce(self, place: str) -> None:
-        (group,), view = self._prepared.cluster.groups, self._view
-        names = [node.name for node in self._prepared.cluster.nodes]
-        file = self._prepared.cluster.path
-        address = group.addresses[0].ip
-        view.say(
-            view.paint(f"{file.name if file else 'cluster'}, group {group.name}: ", "bold")
-            + f"{address} on {', '.join(names)}; a client asks for it every 2 ms"
-        )
-        view.say(view.paint(place, "dim"))
+        cluster, view = self._prepared.cluster, self._view
+        (group,) = cluster.groups
+        names = " and ".join(node.name for node in cluster.nodes)
+        title = f"{cluster.path.name if cluster.path else 'cluster'}, group {group.name}"
+        view.say(f"{view.paint(title, 'bold')}: {names} share {group.addresses[0].ip}.")
+        view.say(f"A client asks for it every {INTERVAL // 1_000_000} ms. {place}")
         view.say()
 
     def _end(self, result: Result, mode: str) -> int:

@@ -6,11 +6,11 @@ Instants are ns of the clock that the story was recorded with.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final
 
 from carpool.carp.timing import SECOND
-from carpool.lab.probe import Answer
+from carpool.lab.probe import Answer, longest
 from carpool.sim.record import Span
 
 SILENCE: Final = 50_000_000
@@ -58,18 +58,36 @@ class Story:
             for zone in sorted(span.holders):
                 yield zone, span.start, span.end
 
+    def waits(self) -> Iterator[tuple[int, int]]:
+        """Yield the instant of every fault, and the longest wait of the client until it ended."""
+        for mark, following in zip_longest(self.marks, self.marks[1:]):
+            end = following.instant if following else self.end
+            answers = [answer for answer in self.answers if answer.received <= end]
+            gap = longest(answers, since=mark.instant)
+            if mark.fault and gap:
+                yield mark.instant, gap.duration
+
+
+def duration(length: int) -> str:
+    """Write a time in ms, or from a second on in seconds."""
+    if length < SECOND:
+        return f"{length / 1_000_000:.0f} ms"
+    return f"{length / SECOND:.2f} s"
+
 
 # In characters.
 
 _BLOCKS: Final = {"answers": "█", "has": "░", "nothing": "·"}
 _PLAIN: Final = {"answers": "#", "has": "-", "nothing": "."}
 _FAULT, _BACK = "x", "o"
+_LONGEST_NAME: Final = 16
 
 
 def timeline(story: Story, width: int, *, ascii_only: bool = False) -> list[str]:
     """Return lines of `width` characters: the faults, a row for each zone, and the seconds."""
     look = _PLAIN if ascii_only else _BLOCKS
-    margin = max(map(len, story.zones)) + 2
+    names = {zone: zone[:_LONGEST_NAME] for zone in story.zones}
+    margin = max(map(len, names.values())) + 2
     columns = max(width - margin, 10)
     length = max(story.end - story.begin, 1)
 
@@ -90,7 +108,7 @@ def timeline(story: Story, width: int, *, ascii_only: bool = False) -> list[str]
         if mark.fault:
             labels = f"{labels:<{at}}"[: max(at, 0)] + mark.text + " "
     lines = [" " * margin + labels.rstrip()[:columns]]
-    lines += [f"{zone:<{margin}}{''.join(row)}" for zone, row in rows.items()]
+    lines += [f"{names[zone]:<{margin}}{''.join(row)}" for zone, row in rows.items()]
     axis = ""
     for second in _ticks(length, columns // 8):
         at = column(story.begin + second * SECOND)
@@ -160,10 +178,9 @@ def svg(story: Story, title: str) -> str:
     for (_, _, gone), (_, back, _) in pairwise(answered):
         if back - gone > SILENCE:
             body.append(_box("silent", x(gone), x(back), tops["client"]))
-            text = f"{(back - gone) / SECOND:.1f} s"
-            body.append(
-                f'<text class="small" x="{x(gone)}" y="{tops["client"] + _BAR + 13}">{text}</text>'
-            )
+    for instant, wait in story.waits():
+        at, below = x(instant), tops["client"] + _BAR + 13
+        body.append(f'<text class="small" x="{at}" y="{below}">{duration(wait)}</text>')
     body += [_line(mark, x(mark.instant), tops[mark.zone]) for mark in story.marks]
     for second in _ticks(length, 12):
         at = x(story.begin + second * SECOND)
@@ -194,7 +211,7 @@ def _svg_legend(y: int) -> Iterator[str]:
     at = _LEFT
     for kind, text in (
         ("answers", "answers the client"),
-        ("has", "has the address, but the client goes elsewhere"),
+        ("has", "has the address all the same"),
         ("silent", "nobody answers"),
     ):
         yield f'<rect class="{kind}" x="{at}" y="{y - 10}" width="12" height="12"/>'

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from carpool.carp.timing import SECOND
-from carpool.lab.picture import Story
+from carpool.lab.picture import Story, duration
 
 _MS: Final = 1_000_000
 _NUMBERS: Final = (2, 5)  # columns of the table
@@ -73,13 +73,6 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
-
-
-def duration(length: int) -> str:
-    """Write a time in ms, or from a second on in seconds."""
-    if length < SECOND:
-        return f"{length / _MS:.0f} ms"
-    return f"{length / SECOND:.2f} s"
 
 
 def as_json(result: Result, **facts: Any) -> str:

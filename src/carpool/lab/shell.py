@@ -12,8 +12,8 @@ from typing import Final, TextIO
 from carpool.cluster.wording import choose_from
 from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
+from carpool.lab.picture import duration
 from carpool.lab.probe import INTERVAL, Probe, outages
-from carpool.lab.report import duration
 from carpool.lab.status import columns, status, status_lines
 from carpool.lab.terminal import take_terminal
 from carpool.netlink import NetlinkError

@@ -1,0 +1,249 @@
+"""`carpool lab demo`, from the command line to the last process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.nobody import NOBODY, copy_sources, python_for_nobody
+from tests.support.processes import Family
+from tests.support.terminal import Terminal
+
+from carpool.cli import lab
+from carpool.lab import performance
+from carpool.lab.namespaces import why_unsupported
+
+DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo"]
+FAULTS = ["clean stop", "killed", "frozen", "cable pulled", "stop, preempt"]
+
+needs_namespaces = pytest.mark.skipif(
+    why_unsupported() is not None, reason=f"no namespaces: {why_unsupported()}"
+)
+
+
+@pytest.fixture
+def family() -> Iterator[Family]:
+    """Fail a test that leaves a process, after ending it."""
+    made = Family()
+    yield made
+    try:
+        made.all_gone()
+    finally:
+        for pid in made.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a folder for temporary files, which is to be empty in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def judge(document: dict[str, Any], *, slowest: float) -> None:
+    """Check the results of a demo, in which a silent master is dead after `slowest` seconds."""
+    assert document["ok"] is True
+    assert document["problems"] == []
+    assert document["zones"] == ["web1", "web2"]
+    acts = document["acts"]
+    assert [act["fault"] for act in acts] == FAULTS
+    assert [act["returned"] for act in acts] == [False] * 4 + [True]
+    stop, kill, freeze, unplug, preempt = acts
+    assert max(stop["outage_ms"], preempt["outage_ms"], kill["outage_ms"]) < 500
+    # A busy machine may be late; less than the shortest silence can never be.
+    assert slowest / 2 * 1000 < freeze["outage_ms"] < slowest * 1000 + 1000
+    assert slowest / 2 * 1000 < unplug["outage_ms"] < slowest * 1000 + 1000
+    assert max(act["return_outage_ms"] for act in acts) < 500
+    assert kill["two_holders_ms"] > 500
+    assert max(act["two_holders_ms"] for act in (stop, unplug, preempt)) < 500
+    masters = ["web1", *(act["new_master"] for act in acts)]
+    assert masters == ["web1", "web2"] * 3
+
+
+@needs_namespaces
+def test_on_a_terminal_at_full_length(family: Family, temporary: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    with Terminal(family, [*DEMO, "--json", str(out)]) as terminal:
+        assert terminal.wait(100) == 0, terminal.text
+    document = json.loads(out.read_text())
+    judge(document, slowest=3 + 100 / 256)
+    assert document["mode"] == "namespaces"
+    assert document["seconds"] < 100
+    assert "\r\x1b[K" in terminal.text
+    assert re.search(r"web1 MASTER +●", terminal.text)
+    assert "client: no answer for" in terminal.text
+    assert "All as promised. Nothing is left of it." in terminal.text
+    shown = re.sub(r"\x1b\[[0-9;]*[mK]", "", terminal.text)
+    assert max(len(line) for line in re.split(r"[\r\n]+", shown)) <= 80
+    assert list(temporary.iterdir()) == []
+
+
+@needs_namespaces
+def test_without_privilege_and_without_terminal(family: Family) -> None:
+    root = os.geteuid() == 0
+    python = python_for_nobody() if root else sys.executable
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        copy_sources(folder)
+        command = [python, "-B", "-m", "carpool", "lab", "demo", "--fast"]
+        done = subprocess.run(
+            [*command, "--json", "out.json", "--svg", "out.svg"],
+            cwd=folder,
+            env=family.environment(PYTHONPATH=name, TMPDIR=name),
+            **(NOBODY if root else {}),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        if root and "This machine lets us make no network namespaces" in done.stdout:
+            pytest.skip(f"user nobody: {done.stdout}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert sorted(path.name for path in folder.iterdir()) == ["carpool", "out.json", "out.svg"]
+        judge(json.loads((folder / "out.json").read_text()), slowest=3 * 96 / 256)
+        assert "silent" in (folder / "out.svg").read_text()
+        ET.parse(folder / "out.svg")
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert "\r" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@needs_namespaces
+def test_an_interrupt_from_the_terminal(family: Family, temporary: Path) -> None:
+    with Terminal(family, [*DEMO, "--fast"]) as terminal:
+        terminal.expect("Act 1")
+        assert len(family.alive()) > 5
+        assert len(family.namespaces) >= 4  # the hub, the two zones, the client
+        terminal.type("\x1a\x03")  # Ctrl-Z does nothing, Ctrl-C ends it
+        assert terminal.wait(20) == 130
+    assert "Interrupted; the zones and all in them are gone." in terminal.text
+    assert "Traceback" not in terminal.text
+    family.all_gone()
+    assert list(temporary.iterdir()) == []
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_nothing_is_left_of_a_demo_that_is_ended(
+    family: Family, temporary: Path, number: signal.Signals, code: int
+) -> None:
+    before = mounts()
+    with family.popen([*DEMO, "--fast"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:
+        assert demo.stdout is not None
+        while "is master" not in (line := demo.stdout.readline()):
+            assert line, "it ended too soon"
+        assert len(family.alive()) > 5
+        assert len(family.namespaces) >= 4
+        demo.send_signal(number)
+        assert demo.wait(20) == code
+        rest = demo.stdout.read()
+    assert "Traceback" not in rest
+    family.all_gone()
+    assert list(temporary.iterdir()) == []
+    assert mounts() == before
+
+
+def mounts() -> set[str]:
+    """Return what of the lab is mounted here."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return {line for line in lines if line.startswith("carpool ")}
+
+
+def test_the_virtual_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    assert lab.main(["demo", "--virtual", "--fast", "--json", str(out)]) == 0
+    document = json.loads(out.read_text())
+    judge(document, slowest=3 * 96 / 256)
+    assert document["mode"] == "virtual"
+    text, errors = capsys.readouterr()
+    assert "Virtual network in one process" in text
+    assert errors == ""
+
+
+def test_where_there_are_no_namespaces_it_says_so_and_plays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performance, "why_unsupported", lambda: "forbidden here; run as root")
+    assert lab.main(["demo", "--fast"]) == 0
+    text = capsys.readouterr().out
+    assert "no network namespaces: forbidden here; run as root." in text
+    assert "All as promised" in text
+
+
+def test_whoever_looks_on_may_go(family: Family) -> None:
+    command = [*DEMO, "--virtual", "--fast"]
+    with family.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.wait(30) == 1
+        assert demo.stderr.read() == ""
+
+
+ONE_NODE = """
+[nodes.a]
+address = "10.0.0.1"
+interface = "net0"
+[groups.www]
+vhid = 1
+addresses = ["10.0.0.100"]
+password_file = "a.key"
+"""
+TWO_NODES = (
+    ONE_NODE
+    + """
+[nodes.b]
+address = "10.0.0.2"
+interface = "net0"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "says"),
+    [
+        ([], None, "cannot be read"),
+        ([], ONE_NODE.replace("vhid = 1", "vhid = 0"), "1 error; nothing was started"),
+        ([], ONE_NODE, "no group has two nodes"),
+        (["--json", "no/such/folder/x"], TWO_NODES, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_played(
+    arguments: list[str],
+    text: str | None,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "cluster.toml"
+    if text is not None:
+        file.write_text(text)
+    assert lab.main(["demo", str(file), *arguments]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert says in errors
+    assert errors.splitlines()[-1].startswith(("carpool lab demo: ", str(file)))
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab.main(["--help"]) == 0
+    assert "carpool lab demo [FILE]" in capsys.readouterr().out
+    assert lab.main([]) == 2
+    assert "carpool lab demo [FILE]" in capsys.readouterr().err
