@@ -76,11 +76,10 @@ def test_ucarp_takes_over_after_a_clean_stop_as_soon_as_it_hears_of_it(
 ) -> None:
     with Lan(tmp_path) as lan:
         left, right = pair(lan)
-        client = lan.zone("client", "10.0.9.9/16")
+        capture = lan.capture(lan.zone("client", "10.0.9.9/16"))
         master = start(lan, left, kind)
         lan.until_holders("left")
         start(lan, right, UCARP, advskew=20)
-        capture = lan.capture(client)
         stopped = time.monotonic_ns()
         assert master.stop() == 0
         lan.until_holders("right", seconds=DEAFNESS[UCARP] + 0.3)

@@ -1,6 +1,7 @@
 """Scripts run beside the advertisements: told all they need, in order, and in nobody's way."""
 
 import json
+import os
 import signal
 import sys
 import time
@@ -85,6 +86,7 @@ def test_what_a_script_is_told(tmp_path: Path) -> None:
         lan.until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
         assert left.stop() == 0
         environment = {
+            **{name: value for name, value in os.environ.items() if name.startswith("CARPOOL_")},
             "CARPOOL_GROUP": "www",
             "CARPOOL_VHID": str(VHID),
             "CARPOOL_INTERFACE": "net0",

@@ -64,7 +64,11 @@ class Announcement:
 
 
 class Capture:
-    """Every frame that reaches a zone's interface from now on. A context manager."""
+    """Every frame that reaches a zone's interface from now on. A context manager.
+
+    Open it well before what is to be timed: the kernel begins to stamp frames a little later, and
+    one without a stamp gets that of its reading.
+    """
 
     def __init__(self, zone: Zone, *, deaf_to: bytes | None = None) -> None:
         """Begin; `deaf_to` is the hardware address of a zone not to be listened to."""
