@@ -7,7 +7,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _SECRET, _PLAIN = 0o600, 0o644
@@ -26,16 +26,20 @@ def write_files(text: str, path: Path, keys: Mapping[Path, bytes], *, force: boo
     contents = {key: (password + b"\n", _SECRET) for key, password in keys.items()}
     contents[path] = (text.encode(), _PLAIN)
     if not force:
-        for file in contents:
-            if os.path.lexists(file):
-                message = f"{file}: exists already; name another file, or use --force"
-                raise CannotWriteError(message)
+        refuse_existing(contents)
     for file, (content, mode) in contents.items():
         try:
             _write(file, content, mode, force=force)
         except OSError as error:
             message = f"{file}: cannot be written: {error.strerror}; name a file that can"
             raise CannotWriteError(message) from None
+
+
+def refuse_existing(files: Iterable[Path]) -> None:
+    """Raise CannotWriteError if one of the files exists."""
+    for file in files:
+        if os.path.lexists(file):
+            raise CannotWriteError(f"{file}: exists already; name another file, or use --force")
 
 
 def _write(file: Path, content: bytes, mode: int, *, force: bool) -> None:
