@@ -55,11 +55,12 @@ def test_what_it_prints_is_returned(loop: Loop, run: Run) -> None:
     assert result == Result("one\ntwo\n", None)
 
 
-def test_the_last_line_says_why_it_failed(loop: Loop, run: Run) -> None:
-    result = run(Commands(loop), loop, sh("echo fuss; echo net0: permission denied >&2; exit 1"))
-    assert result.output == "fuss\nnet0: permission denied\n"
+def test_its_first_lines_say_why_it_failed(loop: Loop, run: Run) -> None:
+    script = "echo fuss; echo net0: permission denied >&2; echo; echo so there; echo x; exit 1"
+    result = run(Commands(loop), loop, sh(script))
+    assert result.output == "fuss\nnet0: permission denied\n\nso there\nx\n"
     assert result.problem is not None
-    assert result.problem.endswith("failed: net0: permission denied")
+    assert result.problem.endswith("failed: fuss; net0: permission denied; so there")
     assert "/bin/sh -c" in result.problem
 
 

@@ -70,6 +70,11 @@ class StandIn:
         with self.change() as state:
             return [call for call in state["calls"] if call not in (["-a"], ["-A"])]
 
+    def has_listed(self) -> bool:
+        """Whether the last command was a listing."""
+        with self.change() as state:
+            return state["calls"][-1] in (["-a"], ["-A"])
+
 
 @contextmanager
 def locked(file: Path) -> Iterator[State]:

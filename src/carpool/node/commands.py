@@ -21,6 +21,7 @@ _GRACE = 1_000_000_000  # ns that a killed one has to go
 _PAUSE_SECONDS = 0.002
 _CHUNK = 65536  # bytes read per round of the loop: all that a pipe holds
 _MOST_BYTES = 1 << 20  # a listing of some thousand addresses
+_MOST_LINES = 3  # of what a command says, in a report of its failure
 _ENVIRONMENT = {"LC_ALL": "C"}  # words and digits as the parsers know them
 
 
@@ -30,6 +31,8 @@ class Result:
 
     output: str
     problem: str | None
+    hung: bool = False
+    """Whether it had to be killed."""
 
 
 Done = Callable[[Result], None]
@@ -159,10 +162,12 @@ def _result(argv: tuple[str, ...], output: bytes, code: int | None, limit: int) 
     if code == 0:
         return Result(text, None)
     if code is None:
-        return Result(text, f"`{shlex.join(argv)}` did not end within {limit / 1e9:g} s")
-    said = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = said[-1] if said else f"exit code {code}" if code > 0 else f"signal {-code}"
-    return Result(text, f"`{shlex.join(argv)}` failed: {reason}")
+        problem = f"`{shlex.join(argv)}` did not end within {limit / 1e9:g} s"
+        return Result(text, problem, hung=True)
+    # What went wrong is among the first lines: standard error is not buffered, output is.
+    said = [line.strip() for line in text.splitlines() if line.strip()][:_MOST_LINES]
+    said = said or [f"exit code {code}" if code > 0 else f"signal {-code}"]
+    return Result(text, f"`{shlex.join(argv)}` failed: {'; '.join(said)}")
 
 
 def _not_started(argv: tuple[str, ...], error: OSError | ValueError) -> Result:

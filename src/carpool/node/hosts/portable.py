@@ -33,7 +33,7 @@ Argv = tuple[str, ...]
 
 _IFCONFIG = "/sbin/ifconfig"
 _ATTEMPTS = 3
-"""To make a change, until it has failed."""
+"""To make a change, until it has failed; it has at once if a command hangs."""
 _SHORT_POLL = SECOND
 """Between listings while something is not as wanted, or if nothing tells of changes."""
 _LONG_POLL = 10 * SECOND
@@ -62,6 +62,11 @@ class _Change:
         self.mends = 0
         self.mend_at = 0
         """When the next attempt may be made to bring up what another host has (ns)."""
+
+    def overlaps(self, other: "_Change") -> bool:
+        """Whether both are about one address."""
+        same = self.interface == other.interface
+        return same and not self.addresses.keys().isdisjoint(other.addresses)
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ class PortableHost(ABC):
         self._callback: Callable[[list[HostEvent]], None] | None = None
         self._snapshot: Snapshot | None = None
         self._changes: list[_Change] = []
-        self._queue: deque[tuple[_Change, Argv]] = deque()
+        self._queue: deque[tuple[_Change | None, Argv]] = deque()
         self._stale = False
         self._watchful_until = 0
         self._links: list[PosixLink] = []
@@ -234,14 +239,11 @@ class PortableHost(ABC):
 
     def _want(self, change: _Change) -> None:
         """Make a change, in place of an earlier one of the same addresses."""
-        self._changes = [
-            known
-            for known in self._changes
-            if known.interface != change.interface
-            or known.addresses.keys().isdisjoint(change.addresses)
-        ]
+        replaced = [known for known in self._changes if known.overlaps(change)]
+        self._changes = [known for known in self._changes if known not in replaced]
         self._changes.append(change)
-        if self._snapshot is not None:
+        # The snapshot may be older than what was done for a change that has not ended.
+        if self._snapshot is not None and all(known.done is None for known in replaced):
             self._proceed(change, self._needs(change, self._snapshot), self._snapshot)
         self._stale = True
         self._work()
@@ -252,18 +254,19 @@ class PortableHost(ABC):
             return
         while self._queue:
             change, argv = self._queue.popleft()
-            if change in self._changes:
+            if change is None or change in self._changes:
                 self._commands.start(argv, partial(self._ran, change, argv))
                 return
         if self._stale:
             self._stale = False
             self._commands.start(self._argv(self.list_arguments()), self._listed)
 
-    def _ran(self, change: _Change, argv: Argv, result: Result) -> None:
-        if result.problem is not None:
+    def _ran(self, change: _Change | None, argv: Argv, result: Result) -> None:
+        if change is not None and result.problem is not None:
             change.problem = result.problem
+            change.attempts = _ATTEMPTS if result.hung else change.attempts
             if undo := self.undo_arguments(argv[1:], result.output):
-                self._queue.appendleft((change, self._argv(undo)))
+                self._queue.appendleft((None, self._argv(undo)))
         self._stale = True
         self._watchful_until = self._loop.now() + _WATCHFUL
         self._schedule_tick()
