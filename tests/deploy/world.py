@@ -204,10 +204,8 @@ class FakeRemote:
         world = self.world
         target = world.goal.target(node)
         match action:
-            case "import":
-                world.images.add(self.name)
-            case "delete image":
-                world.images.discard(self.name)
+            case "import" | "delete image":
+                (world.images.add if action == "import" else world.images.discard)(self.name)
             case "create":
                 assert self.name in world.images
                 world.zones[node] = vm_of(target)

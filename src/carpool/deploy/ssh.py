@@ -138,7 +138,7 @@ class Network:
         data: dict[str, Any] = {
             "ssh_hostname": found["six"] or found["host"],
             "ssh_user": found["user"],
-            "ssh_port": found["port"],
+            "ssh_port": found["port"] and int(found["port"]),
             # pyinfra's default takes the key of a host that it has never seen.
             "ssh_strict_host_key_checking": "yes",
             "ssh_paramiko_connect_kwargs": {
@@ -166,7 +166,13 @@ class Network:
 def _errors() -> tuple[type[Exception], ...]:
     """Return what pyinfra, paramiko and sockets raise."""
     exceptions: Any = import_module("pyinfra.api.exceptions")
-    return (exceptions.PyinfraError, import_module("paramiko").SSHException, OSError, EOFError)
+    return (
+        exceptions.PyinfraError,
+        import_module("paramiko").SSHException,
+        OSError,
+        EOFError,
+        OverflowError,
+    )
 
 
 def _refused(host: str, error: Exception) -> DeployError:
