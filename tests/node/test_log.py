@@ -3,11 +3,14 @@ import fcntl
 import os
 import re
 import socket
+import sys
+import syslog
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from carpool.node import log
 from carpool.node.log import (
     FACILITIES,
     Level,
@@ -20,6 +23,7 @@ from carpool.node.log import (
     for_journal,
     like_ucarp,
     stderr_sink,
+    syslog_sink,
 )
 
 SECOND = 1_000_000_000
@@ -184,6 +188,32 @@ def test_syslog_line(tmp_path: Path) -> None:
     assert re.fullmatch(
         rf"<{19 * 8 + 4}>\w{{3}} [ \d]\d \d\d:\d\d:\d\d carpool\[{os.getpid()}\]: hello", line
     )
+
+
+def test_the_syslog_of_each_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_SYSLOG_SOCKETS", (str(tmp_path / "a"), str(tmp_path / "b")))
+    for there, expected in ((), "a"), (("b",), "b"), (("a", "b"), "a"):
+        for name in there:
+            (tmp_path / name).touch()
+        sink = syslog_sink("carpool", "local3")
+        assert isinstance(sink, SyslogSink)
+        assert sink._path == str(tmp_path / expected)
+        sink.close()
+
+
+def test_syslog_without_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(syslog, "syslog", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(sys, "platform", "sunos5")
+    sink = syslog_sink("carpool", "local3")
+    sink.write(Level.WARNING, "hello")
+    assert calls == [
+        ("carpool", syslog.LOG_PID, syslog.LOG_LOCAL3),
+        (syslog.LOG_WARNING, "hello"),
+    ]
+    syslog_sink("carpool", "nowhere")
+    assert calls[-1] == ("carpool", syslog.LOG_PID, syslog.LOG_DAEMON)
 
 
 def test_syslog_that_is_missing_stalled_or_restarted(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -15,8 +16,10 @@ from carpool.node.loop import Loop
 MS = 1_000_000
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
+@pytest.fixture(params=["epoll", "poll"])
+def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    if request.param == "poll":
+        monkeypatch.delattr(selectors, "EpollSelector")
     loop = Loop()
     yield loop
     loop.close()

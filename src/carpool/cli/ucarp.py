@@ -32,13 +32,13 @@ def _run(options: "UcarpOptions") -> int:
     from carpool.node.detach import detach, open_standard_descriptors
     from carpool.node.host import HostError
     from carpool.node.hosts import this_host
-    from carpool.node.log import Level, Log, SyslogSink, ucarp_sink
+    from carpool.node.log import Level, Log, syslog_sink, ucarp_sink
     from carpool.node.loop import Loop
 
     open_standard_descriptors()
     log = Log(ucarp_sink(), level=Level.DEBUG if options.debug else Level.INFO)
     if options.facility is not None:
-        log.sinks += (SyslogSink("ucarp", options.facility),)
+        log.sinks += (syslog_sink("ucarp", options.facility),)
     loop = Loop()
     try:
         host = this_host(loop, log)

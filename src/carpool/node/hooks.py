@@ -3,8 +3,6 @@
 While one script runs at most one more waits, and a newer one takes its place: after master, backup,
 master within one slow script only the last matters, and the scripts of a flapping group cannot pile
 up. Scripts of different groups have different queues and do not wait for each other.
-
-Not the standard `subprocess`: importing it costs 10 ms, and posix_spawn is all it would do here.
 """
 
 import errno
@@ -19,6 +17,7 @@ from enum import Enum
 
 from carpool.node.log import Log
 from carpool.node.loop import Loop, Timer
+from carpool.node.spawn import spawn
 
 _GRACE = 2_000_000_000  # ns from SIGTERM to SIGKILL, and from there to giving up
 _CHUNK = 65536  # bytes read per round of the loop: what a pipe holds
@@ -161,7 +160,7 @@ class _Run:
 
     def start(self, timeout_ns: int) -> "_Output | None":
         try:
-            self._pid, reader = _spawn(self._hook)
+            self._pid, reader = spawn(self._hook.argv, self._hook.environment)
         except OSError as error:
             mend = _MENDS.get(error.errno or 0)
             self._not_started(f"{error.strerror} ({mend})" if mend else f"{error.strerror}")
@@ -283,32 +282,3 @@ class _Output:
             self._log.info(f"{self._label}: its further output is not logged")
             return
         self._log.info(f"{self._label}: | {line.decode(errors='backslashreplace')}")
-
-
-def _spawn(hook: Hook) -> tuple[int, int]:
-    """Start a script; return its process and group id, and the descriptor of its output.
-
-    Raises OSError if it cannot be started, ValueError for a zero byte in what it is given.
-    """
-    reader, writer = os.pipe()
-    try:
-        os.set_blocking(reader, False)
-        pid = os.posix_spawn(
-            hook.argv[0],
-            hook.argv,
-            {**os.environ, **hook.environment},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, writer, 1),
-                (os.POSIX_SPAWN_DUP2, writer, 2),
-            ],
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=signal.valid_signals(),
-        )
-    except BaseException:
-        os.close(reader)
-        raise
-    finally:
-        os.close(writer)
-    return pid, reader

@@ -7,12 +7,16 @@ reads them. Here a sink that cannot take a line at once drops it, counts it, and
 import os
 import select
 import socket
+import sys
+import syslog
 import time
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol
 
 _LONGEST_LINE = 4096  # bytes with the newline: PIPE_BUF, up to which a pipe takes all or nothing
+_SYSLOG_SOCKETS = ("/dev/log", "/var/run/log", "/var/run/syslog")
+"""Of Linux and OpenBSD, of FreeBSD and NetBSD, of macOS."""
 _MOST_KEYS = 1024  # an outsider may have a say in what a key is made of
 
 
@@ -147,6 +151,31 @@ class SyslogSink(_DroppingSink):
         except OSError:
             return False
         return True
+
+
+class LibrarySyslogSink:
+    """Lines through syslog(3), where the syslog daemon has no socket: on illumos.
+
+    There it writes to a device of the kernel and does not wait for the daemon.
+    """
+
+    def __init__(self, ident: str, facility: str = "daemon") -> None:
+        """Take LOG_DAEMON for a facility that this system does not have."""
+        number = getattr(syslog, f"LOG_{facility.upper()}", syslog.LOG_DAEMON)
+        syslog.openlog(ident, syslog.LOG_PID, number)
+
+    def write(self, level: Level, text: str) -> None:
+        """Write one line."""
+        syslog.syslog(level, text)
+
+
+def syslog_sink(ident: str, facility: str = "daemon") -> Sink:
+    """Return a sink for the syslog of this system. KeyError for an unknown facility."""
+    platform: str = sys.platform
+    if platform.startswith("sunos"):
+        return LibrarySyslogSink(ident, facility)
+    there = [path for path in _SYSLOG_SOCKETS if os.access(path, os.W_OK)]
+    return SyslogSink(ident, facility, there[0] if there else _SYSLOG_SOCKETS[0])
 
 
 def _cut(line: bytes) -> bytes:

@@ -120,7 +120,9 @@ class Loop:
 
     def __init__(self) -> None:
         self._timers = _TimerQueue()
-        self._selector = selectors.DefaultSelector()
+        # Not the default where there is no epoll: kqueue and /dev/poll do not survive the fork of a
+        # daemon that detaches.
+        self._selector = getattr(selectors, "EpollSelector", selectors.PollSelector)()
         # An epoll, kqueue or /dev/poll is itself readable when what it watches is.
         self._waitable = self._selector if hasattr(self._selector, "fileno") else None
         self._signals: dict[int, Callback] = {}
