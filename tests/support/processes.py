@@ -37,6 +37,14 @@ class Family:
                     self.namespaces |= {(entry / "ns/net").stat().st_ino} - {own}
         return found
 
+    def await_program(self, *arguments: str, seconds: float = 10) -> None:
+        """Wait until a member runs that command line."""
+        wanted = "\0".join([*arguments, ""]).encode()
+        deadline = time.monotonic() + seconds
+        while wanted not in map(_command_line, self.alive()):
+            assert time.monotonic() < deadline, f"nobody runs {arguments}"
+            time.sleep(0.02)
+
     def all_gone(self, seconds: float = 10) -> None:
         """Wait until no member lives, nor any process in one of their namespaces."""
         deadline = time.monotonic() + seconds
@@ -47,6 +55,12 @@ class Family:
 
 def _environment(process: Path) -> list[bytes]:
     return (process / "environ").read_bytes().split(b"\0")
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _inhabitants(namespaces: set[int]) -> list[str]:

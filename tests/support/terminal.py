@@ -14,7 +14,7 @@ from tests.support.processes import Family
 class Terminal:
     """Runs a program on a pseudo-terminal. A context manager that leaves no process behind."""
 
-    def __init__(self, family: Family, arguments: list[str]) -> None:
+    def __init__(self, family: Family, arguments: list[str], **environment: str) -> None:
         self._ours, theirs = pty.openpty()
         # The session leader opens its controlling terminal by name: setsid(2), tty_ioctl(4).
         name = os.ttyname(theirs)
@@ -24,11 +24,11 @@ class Terminal:
             "for n in (0, 1, 2): os.dup2(fd, n)\n"
             "os.execvp(sys.argv[2], sys.argv[2:])\n"
         )
-        environment = family.environment(TERM="xterm", COLUMNS="80", LINES="24")
-        environment.pop("NO_COLOR", None)
+        setting = family.environment(TERM="xterm", COLUMNS="80", LINES="24", **environment)
+        setting.pop("NO_COLOR", None)
         self.process = subprocess.Popen(
             [sys.executable, "-c", start, name, *arguments],
-            env=environment,
+            env=setting,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )

@@ -10,7 +10,6 @@ from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster
 from carpool.lab.namespaces import LabError
-from carpool.netlink import NetlinkError
 
 USAGE = """usage: carpool lab demo [FILE]   two zones, a client, four ways to die: a minute
        carpool lab [run] FILE    your own cluster, a prompt, and faults to try
@@ -124,7 +123,7 @@ def _guarded(command: str, play: Callable[[], int]) -> int:
     """Play, and say in a line why it cannot be."""
     try:
         return play()
-    except (LabError, NetlinkError) as error:
+    except LabError as error:
         _complain(command, str(error))
         return 2
     except BrokenPipeError:  # whoever looked on has gone

@@ -13,11 +13,12 @@ from typing import Final, TextIO
 from carpool.carp.timing import SECOND
 from carpool.cluster.model import Cluster
 from carpool.lab.demo import expected_duration, play
-from carpool.lab.namespaces import LabError, inside, private_folder, why_unsupported
+from carpool.lab.namespaces import LabError, why_unsupported
 from carpool.lab.picture import legend, svg, timeline
 from carpool.lab.prepare import Prepared, faster, only, prepare
 from carpool.lab.probe import INTERVAL
 from carpool.lab.report import Result, as_json, table
+from carpool.lab.session import in_lab
 from carpool.lab.stage import LabStage, Stage
 from carpool.lab.view import View
 from carpool.lab.virtual import VirtualStage
@@ -61,7 +62,7 @@ def perform(cluster: Cluster, wishes: Wishes) -> int:
                 view.say(f"This machine lets us make no network namespaces: {reason}.")
             status = performance.on_virtual_lan()
         else:
-            status = inside(performance.in_namespaces)
+            status = in_lab(performance.in_namespaces)
         for path, draft in drafts.items():
             draft.seek(0)
             if text := draft.read():
@@ -83,25 +84,20 @@ class _Performance:
         self._announce(f"Virtual network in one process, {_PACE} x speed.")
         return self._end(self._play(VirtualStage(cluster, passwords, pace=_PACE)), "virtual")
 
-    def in_namespaces(self) -> int:
+    def in_namespaces(self, folder: Path) -> int:
         cluster, passwords = self._prepared.cluster, self._prepared.passwords
         seconds = expected_duration(cluster.groups[0]) / SECOND
         self._announce(f"Real daemons in network namespaces; about {seconds:.0f} s.")
         try:
-            with private_folder() as folder:
-                with LabStage(cluster, passwords, folder) as stage:
-                    result = self._play(stage)
-                status = self._end(result, "namespaces")
-                if not result.ok:
-                    self._view.say(f"The zones' logs: {_keep_logs(folder)}")
-                return status
-        except BrokenPipeError:  # whoever looked on has gone
-            return 1
-        except BaseException as error:
-            self._view.clear()
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self._view.say("Interrupted; the zones and all in them are gone.")
+            with LabStage(cluster, passwords, folder) as stage:
+                result = self._play(stage)
+        except (KeyboardInterrupt, SystemExit):
+            self._view.say("Interrupted; the zones and all in them are gone.")
             raise
+        status = self._end(result, "namespaces")
+        if not result.ok:
+            self._view.say(f"The zones' logs: {_keep_logs(folder)}")
+        return status
 
     def _play(self, stage: Stage) -> Result:
         return play(stage, self._view)

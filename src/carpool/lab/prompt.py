@@ -4,13 +4,15 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Final
 
 from carpool.carp.timing import SECOND, master_down_time
 from carpool.cluster.model import Cluster
 from carpool.lab.cluster import ClusterLab, until
-from carpool.lab.namespaces import LabError, inside, private_folder, why_unsupported
+from carpool.lab.namespaces import LabError, why_unsupported
 from carpool.lab.prepare import Prepared
+from carpool.lab.session import in_lab
 from carpool.lab.shell import CommandError, Shell
 from carpool.lab.terminal import borrow_terminal, in_foreground, terminal_lent
 
@@ -32,26 +34,20 @@ def run_lab(prepared: Prepared, commands: str | None, *, as_json: bool) -> int:
     foreground = in_foreground()
     at_prompt = commands is None and foreground and sys.stdout.isatty()
 
-    def main() -> int:
+    def main(folder: Path) -> int:
         if foreground:
             borrow_terminal()
-        try:
-            with (
-                private_folder() as folder,
-                ClusterLab(prepared.cluster, prepared.passwords, folder) as lab,
-            ):
-                # A program in a zone is not to read the commands that come after it.
-                stdin = subprocess.DEVNULL if commands is None and not at_prompt else None
-                shell = Shell(lab, sys.stdout, stdin=stdin, talkative=at_prompt, as_json=as_json)
-                started = _start(shell)
-                if at_prompt:
-                    return _converse(shell)
-                return _obey(shell, sys.stdin if commands is None else [commands]) if started else 1
-        except BrokenPipeError:
-            return 1
+        with ClusterLab(prepared.cluster, prepared.passwords, folder) as lab:
+            # A program in a zone is not to read the commands that come after it.
+            stdin = subprocess.DEVNULL if commands is None and not at_prompt else None
+            shell = Shell(lab, sys.stdout, stdin=stdin, talkative=at_prompt, as_json=as_json)
+            started = _start(shell)
+            if at_prompt:
+                return _converse(shell)
+            return _obey(shell, sys.stdin if commands is None else [commands]) if started else 1
 
     with terminal_lent() if foreground else nullcontext():
-        return inside(main)
+        return in_lab(main)
 
 
 def _start(shell: Shell) -> bool:

@@ -14,6 +14,7 @@ from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
 from carpool.lab.picture import duration
 from carpool.lab.probe import INTERVAL, Probe, outages
+from carpool.lab.session import reason
 from carpool.lab.status import columns, status, status_lines
 from carpool.lab.terminal import take_terminal
 from carpool.netlink import NetlinkError
@@ -97,7 +98,7 @@ class Shell:
             try:
                 command.run(self, *arguments)
             except (LabError, NetlinkError) as error:
-                raise CommandError(str(error)) from error
+                raise CommandError(reason(error)) from error
 
     def completions(self, line: str, word: str) -> list[str]:
         """Return what the last `word` of an unfinished line may be."""
