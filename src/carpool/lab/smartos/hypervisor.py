@@ -2,17 +2,23 @@
 
 import os
 import signal
+from contextlib import suppress
 from ipaddress import IPv4Interface, IPv6Interface
+from os.path import samestat
+from pathlib import Path
 from typing import Final
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.network import Lab
 from carpool.lab.smartos import globalzone, kernel
+from carpool.lab.smartos.faults import Fault, changing
 from carpool.lab.smartos.globalzone import HostPlan
 from carpool.lab.smartos.operator import make_key
+from carpool.lab.smartos.places import STATE
 from carpool.lab.smartos.stage import worker
 from carpool.lab.zone import Zone
 
+_BALLAST: Final = "var/tmp/ballast"
 _HOST_KEY: Final = "etc/ssh/ssh_host_ed25519_key"
 
 
@@ -46,6 +52,38 @@ class Hypervisor:
         """Give its SSH server another key."""
         make_key(self.disk / _HOST_KEY)
 
+    def fail(self, fault: Fault, *, zone: str | None = None) -> None:
+        """Make commands of the hypervisor, or of its zone of that UUID, suffer a fault."""
+        with changing(self._folder(zone)) as faults:
+            faults.append(fault)
+
+    def mend(self, *, zone: str | None = None) -> None:
+        """End all faults that `fail` made."""
+        with changing(self._folder(zone)) as faults:
+            faults.clear()
+
+    def cut_ssh(self) -> None:
+        """Break the SSH connections that there are; new ones can be made."""
+        namespace = Path(f"/proc/{self._process}/ns/pid").stat()
+        for entry in Path("/proc").iterdir():
+            # A process that ends meanwhile has no connection to break.
+            with suppress(OSError):
+                ours = entry.name.isdecimal() and samestat((entry / "ns/pid").stat(), namespace)
+                if ours and (entry / "comm").read_text().startswith("sshd"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+    def fill_disk(self, *, free_bytes: int = 0) -> None:
+        """Leave no more than that much room on its disk."""
+        usage = os.statvfs(self.disk)
+        size = usage.f_bavail * usage.f_frsize - free_bytes
+        with (self.disk / _BALLAST).open("wb") as file:
+            if size > 0:
+                os.posix_fallocate(file.fileno(), 0, size)
+
+    def empty_disk(self) -> None:
+        """Give the room back that `fill_disk` took."""
+        (self.disk / _BALLAST).unlink(missing_ok=True)
+
     def power_on(self) -> None:
         """Boot it, with the zones that are on its disk; return when it takes SSH."""
         if self._process is not None:
@@ -71,3 +109,7 @@ class Hypervisor:
         os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
         self._process = None
+
+    def _folder(self, zone: str | None) -> Path:
+        place = STATE.relative_to("/") if zone is None else Path("zones", zone, "config")
+        return self.disk / place

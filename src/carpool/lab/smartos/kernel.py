@@ -5,6 +5,7 @@ Sources: unshare(2), setns(2), mount(2), pivot_root(2), capabilities(7), prctl(2
 
 import ctypes
 import os
+import signal
 from collections.abc import Iterable
 from errno import EPERM
 from functools import cache
@@ -27,6 +28,7 @@ _MS_BIND: Final = 4096
 _MS_REC: Final = 16384
 _MS_PRIVATE: Final = 1 << 18
 _MNT_DETACH: Final = 2
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_KEEPCAPS: Final = 8
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_CAP_AMBIENT: Final = 47
@@ -92,6 +94,11 @@ def change_root(root: Path) -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose parent ends."""
     _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def hang_up_with_parent() -> None:
+    """Get SIGHUP when the parent ends."""
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
 
 
 def become(user: int, group: int, groups: Iterable[int], capabilities: Iterable[int]) -> None:

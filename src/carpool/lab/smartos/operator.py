@@ -101,5 +101,4 @@ def make_key(path: Path) -> None:
         [find_tool("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", path],
         stdin=subprocess.DEVNULL,
         check=True,
-        timeout=_SECONDS,
     )

@@ -10,7 +10,6 @@ STATE: Final = Path("/.lab/state")
 """What the hypervisor is and does, apart from its zones. Only in a global zone."""
 
 HOST: Final = STATE / "host.json"
-FAULTS: Final = STATE / "faults.json"
 
 ZONE_USR: Final = Path("/.lab/zone-usr")
 """The /usr of zones, in the global zone."""

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -393,5 +394,6 @@ class Restarter:
 
     def _log(self, instance: Instance, text: str) -> None:
         stamp = time.strftime("%b %e %H:%M:%S")
-        with Path(instance.service.log).open("a") as log:
+        # On a full disk a service goes on, without a log.
+        with suppress(OSError), Path(instance.service.log).open("a") as log:
             log.write(f"[ {stamp} {text} ]\n")

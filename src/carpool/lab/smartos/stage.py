@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
+from carpool.lab.smartos import faults
+
 SOCKET: Final = Path("/.lab/stage")
 LOG: Final = 3
 """The descriptor of the hypervisor's log, in its first process and in all that are forked of it."""
@@ -26,6 +28,9 @@ LOG: Final = 3
 _BACKLOG: Final = 128
 _READ_BYTES: Final = 65536
 _CREDENTIALS: Final = struct.Struct("=iII")  # process, user, group: SO_PEERCRED, unix(7)
+
+_caller: list[socket.socket] = []
+"""In a worker: the connection with whom it works for."""
 
 Command: TypeAlias = Callable[[Sequence[str]], int]
 
@@ -97,6 +102,32 @@ def keep_only(*fds: int) -> list[int]:
     return kept
 
 
+def caller_has(capability: int) -> bool:
+    """Return, for a command, whether its caller has a capability in effect (as root does)."""
+    process, _, _ = _credentials(_caller[0])
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> capability & 1)
+    return False
+
+
+def wait_for(child: int) -> int:
+    """Wait, for a command, for a child of it, and return its status, as a shell's `$?`.
+
+    If the caller goes away meanwhile, the child is killed.
+    """
+    poll = select.poll()
+    end = os.pidfd_open(child)
+    poll.register(end, select.POLLIN)
+    poll.register(_caller[0], 0)  # tells when the other side is closed
+    while end not in dict(poll.poll()):
+        os.kill(child, signal.SIGKILL)
+        poll.unregister(_caller[0])
+    os.close(end)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
 def worker(main: Callable[[], int]) -> NoReturn:
     """End this forked process with the status of `main`, whatever it raises, and never return."""
     status = 1
@@ -113,13 +144,12 @@ def worker(main: Callable[[], int]) -> NoReturn:
 
 def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
     where, name, *words = _read(caller)
-    _, user, group = _CREDENTIALS.unpack(
-        caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    )
+    _caller.append(caller)
+    _, user, group = _credentials(caller)
     if user:
         os.setgroups([])
-        os.setresgid(group, group, group)
-        os.setresuid(user, user, user)
+        os.setegid(group)
+        os.seteuid(user)
     with suppress(OSError):
         os.chdir(where)
     name = Path(name).name
@@ -128,7 +158,8 @@ def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     code = 1
     try:
-        code = commands[name](words)
+        refused = faults.meet([name, *words])
+        code = commands[name](words) if refused is None else refused
     except CommandError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = error.code
@@ -145,6 +176,12 @@ def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
         with suppress(OSError):
             caller.send(bytes([code & 0xFF]))
     return 0
+
+
+def _credentials(caller: socket.socket) -> tuple[int, int, int]:
+    credentials = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, group = _CREDENTIALS.unpack(credentials)
+    return process, user, group
 
 
 def _read(caller: socket.socket) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from carpool.lab.smartos.commands import (
+    digest,
     ifconfig,
     imgadm,
     nictagadm,
@@ -17,6 +18,7 @@ from carpool.lab.smartos.stage import Command
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "usr/bin/sysinfo": sysinfo.main,
+    "usr/bin/digest": digest.main,
     "usr/bin/uname": uname.main,
     "usr/bin/zonename": zonename.main,
     "usr/sbin/ifconfig": ifconfig.main,

@@ -5,6 +5,7 @@ from typing import Final
 
 from carpool.lab.smartos.commands import (
     accounts,
+    digest,
     ifconfig,
     mdata,
     pkgin,
@@ -20,6 +21,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "opt/local/bin/pkgin": pkgin.main,
     "usr/bin/svcprop": svcs.properties,
     "usr/bin/svcs": svcs.main,
+    "usr/bin/digest": digest.main,
     "usr/bin/uname": uname.main,
     "usr/bin/zonename": zonename.main,
     "usr/sbin/groupadd": accounts.add_group,

@@ -7,7 +7,7 @@ from typing import Final
 
 from carpool.lab.smartos import kernel, machines
 from carpool.lab.smartos.commands import words as read
-from carpool.lab.smartos.stage import CommandError, worker
+from carpool.lab.smartos.stage import CommandError, wait_for, worker
 
 _NAMESPACES: Final = {
     "net": kernel.NEW_NETWORK,
@@ -34,8 +34,11 @@ def main(words: Sequence[str]) -> int:
     if options.get("-l", "root") != "root":
         raise CommandError("only root can log in here")
     process = _running(uuid)
-    child = _enter_and_run(process, command)
-    return _wait(child)
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        worker(lambda: _inside(process, command))
+    return wait_for(child)
 
 
 def _running(uuid: str) -> int:
@@ -50,14 +53,6 @@ def _running(uuid: str) -> int:
     return process
 
 
-def _enter_and_run(process: int, command: Sequence[str]) -> int:
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        worker(lambda: _inside(process, command))
-    return child
-
-
 def _inside(process: int, command: Sequence[str]) -> int:
     fds = {
         kind: os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
@@ -68,16 +63,14 @@ def _inside(process: int, command: Sequence[str]) -> int:
     # Only a child is in the zone's process namespace: setns(2).
     child = os.fork()
     if child == 0:
-        os.chdir("/root")
-        # The words are joined and read again by a shell, as by ssh.
-        words = ["-c", " ".join(command)] if command else []
-        worker(lambda: os.execve("/bin/sh", ["/bin/sh", *words], _ENVIRONMENT))  # noqa: S606
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
+        worker(lambda: _execute(command))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if code >= 0 else 128 - code
 
 
-def _wait(child: int) -> int:
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+def _execute(command: Sequence[str]) -> int:
+    kernel.hang_up_with_parent()
+    os.chdir("/root")
+    # The words are joined and read again by a shell, as by ssh.
+    words = ["-c", " ".join(command)] if command else []
+    return os.execve("/bin/sh", ["/bin/sh", *words], _ENVIRONMENT)  # noqa: S606
