@@ -185,7 +185,7 @@ def _node(text: str) -> NewNode:
     name, _, addresses = before.rpartition("=")
     if name:
         _read(readers.Name('"web1"'), name)
-    return NewNode(name, _addresses(addresses), _HYPERVISOR(hypervisor) if at else None)
+    return NewNode(name, _own_addresses(addresses), _HYPERVISOR(hypervisor) if at else None)
 
 
 def _take(options: argparse.Namespace) -> NewCluster:
