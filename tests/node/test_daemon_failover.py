@@ -13,7 +13,6 @@ from tests.support.pair import (
     BOW_OUT,
     DOWN_TIME,
     INTERVAL,
-    LEFT_SKEW,
     MARGIN,
     VIP6,
     Pair,
@@ -104,9 +103,9 @@ def test_what_a_killed_daemon_leaves_behind_is_gone_within_a_second_of_its_resta
     tmp_path: Path, peer_takes_over: bool
 ) -> None:
     with Pair(tmp_path) as lan:
-        # A peer so patient that it does not take over in the very moment of the restart.
-        patient = {"advskew": {"left": LEFT_SKEW, "right": 160}}
-        down_time = master_down_time(0, 160, 3) / 1e9
+        # So that the peer does not lose its patience in the moment in which the restarted one does.
+        patient = {"advskew": {"left": 80, "right": 140}}
+        down_time = master_down_time(0, 140, 3) / 1e9
         left, _ = lan.run_both(**patient)
         assert left.stop(signal.SIGKILL) == -signal.SIGKILL
         assert lan.left.holds(VIP)
