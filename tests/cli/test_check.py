@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.cluster.support import FILES
 
-from carpool.cli import check, explain
+from carpool.cli import check, explain, render
 from carpool.cluster.findings import Finding, Rule, Severity
 
 GOOD = FILES["cluster.toml"]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -155,3 +156,29 @@ def test_explain_an_unknown_code(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("carpool explain: there is no code 'CP51'; ")
+
+
+def test_what_is_rendered_is_clean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payloads that carpool makes of its example are held against each other and the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smartos.toml").write_text((EXAMPLES / "smartos.toml").read_text())
+    (tmp_path / "smartos.key").touch(0o600)
+    (tmp_path / "smartos.key").write_text("0f1e2d3c4b5a6978\n")
+    assert render.main(["smartos.toml", "-o", "least"]) == 0
+    assert render.main(["smartos.toml", "-o", "compatible", "--compat", "ucarp"]) == 0
+    for folder, codes in (("least", set()), ("compatible", {"CP509"})):
+        payloads = sorted(map(str, tmp_path.glob(f"{folder}/*/payload.json")))
+        assert len(payloads) == 2
+        capsys.readouterr()
+        assert check.main(["smartos.toml", *payloads]) == 0
+        found = set(re.findall(r"\[(CP\d+)\]$", capsys.readouterr().out, re.MULTILINE))
+        assert found == codes
+
+
+def test_the_examples_are_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also together: nobody who tries all of them gets a clash."""
+    code, _, errors = run(capsys, "--strict", *map(str, sorted(EXAMPLES.glob("*.toml"))))
+    assert code == 0
+    assert errors.endswith(" files checked: no mistake found\n")

@@ -70,6 +70,7 @@ def check_team(members: Team) -> None:
         if place.nic.allowed is not None:
             _check_allowed(place, members)
     _check_hypervisors(members)
+    _check_secrets(members)
 
 
 def _check_network(place: Place, members: Team, model: Place) -> None:
@@ -156,6 +157,18 @@ def _check_hypervisors(members: Team) -> None:
             message = f"{other.name} is on it too: when it fails, so do both"
             mend = "put them on two hypervisors"
             host.source.report(Rule.SAME_HYPERVISOR, host.hypervisor.key, message, mend)
+
+
+def _check_secrets(members: Team) -> None:
+    """Report zones whose payloads have one name for two CARP passwords."""
+    first: dict[str, tuple[Host, str]] = {}
+    for host, _ in members.places:
+        for name, secret in host.secrets.items():
+            other, theirs = first.setdefault(name, (host, secret.value))
+            if "carp" in name and theirs != secret.value:
+                message = f"not the password of {other.name}, so the nodes reject each other"
+                mend = "give all nodes of the group the same"
+                host.source.report(Rule.UNEQUAL_PASSWORD, secret.key, message, mend)
 
 
 def check_room(hosts: Iterable[Host], vips_of: dict[str, int]) -> None:
