@@ -21,6 +21,7 @@ from tests.support.terminal import Terminal
 from carpool.cli import lab
 from carpool.lab import performance
 from carpool.lab.namespaces import why_unsupported
+from carpool.lab.stage import LabStage
 
 DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo"]
 FAULTS = ["clean stop", "killed", "frozen", "cable pulled", "stop, preempt"]
@@ -150,19 +151,42 @@ def test_nothing_is_left_of_a_demo_that_is_ended(
             assert line, "it ended too soon"
         assert len(family.alive()) > 5
         assert len(family.namespaces) >= 4
+        assert not Path("/dev/shm/cluster.toml").exists()  # that folder is the lab's alone
+        assert mounts() == before
         demo.send_signal(number)
         assert demo.wait(20) == code
         rest = demo.stdout.read()
     assert "Traceback" not in rest
     family.all_gone()
     assert list(temporary.iterdir()) == []
-    assert mounts() == before
 
 
 def mounts() -> set[str]:
     """Return what of the lab is mounted here."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
     return {line for line in lines if line.startswith("carpool ")}
+
+
+@needs_namespaces
+def test_the_logs_of_a_demo_that_went_wrong_are_kept(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    temporary: Path,
+) -> None:
+    def start(stage: LabStage, zone: str, *, preempt: bool = False) -> None:
+        stage._lab.launch(zone, Path("/no/such/file"))
+
+    monkeypatch.setattr(LabStage, "start", start)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    out = temporary.parent / "result.json"
+    assert lab.main(["demo", "--json", str(out)]) == 1
+    text = capfd.readouterr().out
+    assert "Not as promised: web1: carpool run has ended: carpool run: /no/such/file" in text
+    (kept,) = temporary.iterdir()
+    assert f"The zones' logs: {kept}" in text
+    assert {path.name for path in kept.iterdir()} == {"web1.log", "web2.log"}
+    assert "cannot be read" in (kept / "web1.log").read_text()
+    assert json.loads(out.read_text())["ok"] is False
 
 
 def test_the_virtual_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -165,21 +165,22 @@ def svg(story: Story, title: str) -> str:
         share = min(max((instant - story.begin) / length, 0), 1)
         return round(_LEFT + inner * share, 1)
 
-    tops = {zone: _TOP + number * _ROW for number, zone in enumerate((*story.zones, "client"))}
-    bottom = _TOP + len(tops) * _ROW
+    tops = {zone: _TOP + number * _ROW for number, zone in enumerate(story.zones)}
+    client = _TOP + len(tops) * _ROW
+    bottom = client + _ROW
     body = [f'<text class="title" x="{_LEFT}" y="24">{escape(title)}</text>']
-    for name, top in tops.items():
+    for name, top in (*tops.items(), ("client", client)):
         body.append(f'<text x="12" y="{top + 17}">{escape(name)}</text>')
         body.append(_box("track", x(story.begin), x(story.end), top))
     body += [_box("has", x(start), x(end), tops[zone]) for zone, start, end in story.held()]
     answered = list(story.answered())
     body += [_box("answers", x(start), x(end), tops[zone]) for zone, start, end in answered]
-    body += [_box("answers", x(start), x(end), tops["client"]) for _, start, end in answered]
+    body += [_box("answers", x(start), x(end), client) for _, start, end in answered]
     for (_, _, gone), (_, back, _) in pairwise(answered):
         if back - gone > SILENCE:
-            body.append(_box("silent", x(gone), x(back), tops["client"]))
+            body.append(_box("silent", x(gone), x(back), client))
     for instant, wait in story.waits():
-        at, below = x(instant), tops["client"] + _BAR + 13
+        at, below = x(instant), client + _BAR + 13
         body.append(f'<text class="small" x="{at}" y="{below}">{duration(wait)}</text>')
     body += [_line(mark, x(mark.instant), tops[mark.zone]) for mark in story.marks]
     for second in _ticks(length, 12):

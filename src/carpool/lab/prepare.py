@@ -54,7 +54,7 @@ def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
         passwords[group.name] = password
         notes += [note] if note else []
         if scripts:
-            notes += _missing_scripts(group)
+            notes += _script_notes(group)
     nodes = tuple(replace(node, addresses=_with_prefix(node.addresses)) for node in cluster.nodes)
     cluster = replace(cluster, nodes=nodes)
     groups = tuple(
@@ -112,10 +112,12 @@ def _password(group: Group) -> tuple[bytes, str]:
     return made_up, f"group {group.name}: the lab uses a password of its own: {why}"
 
 
-def _missing_scripts(group: Group) -> Iterator[str]:
+def _script_notes(group: Group) -> Iterator[str]:
     for kind, command in (("up", group.up), ("down", group.down)):
         if command and shutil.which(command[0]) is None:
             yield f"group {group.name}: there is no {kind} script {command[0]} on this machine"
+        elif command:
+            yield f"group {group.name}: {command[0]} runs on this machine; or use --no-scripts"
 
 
 def _reachable(group: Group, cluster: Cluster) -> tuple[Interface, ...]:

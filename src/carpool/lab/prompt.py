@@ -40,6 +40,8 @@ def run_lab(prepared: Prepared, commands: str | None, *, as_json: bool) -> int:
         with ClusterLab(prepared.cluster, prepared.passwords, folder) as lab:
             # A program in a zone is not to read the commands that come after it.
             stdin = subprocess.DEVNULL if commands is None and not at_prompt else None
+            if at_prompt:
+                print(f"Starting {', '.join(lab.nodes)} ...", flush=True)
             shell = Shell(lab, sys.stdout, stdin=stdin, talkative=at_prompt, as_json=as_json)
             started = _start(shell)
             if at_prompt:
@@ -96,8 +98,7 @@ def _obey(shell: Shell, lines: Iterable[str]) -> int:
 
 def _converse(shell: Shell) -> int:
     _complete_by_tab(shell)
-    zones = ", ".join(shell.lab.nodes)
-    print(f"Zones {zones}, and a client. `status` shows them, `help` what can be done to them.")
+    print("`status` shows the zones, `help` what can be done to them.")
     while not shell.ended:
         try:
             shell.run(input(PROMPT))
