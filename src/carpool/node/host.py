@@ -121,13 +121,16 @@ class Host(Protocol):
     def add_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
     ) -> None:
-        """Put `addresses` on; also what is there already. Then call `done`."""
+        """Put `addresses` on; also what is there already. Then call `done`.
+
+        Where it takes time and the opposite is asked for meanwhile, only that one's is called.
+        """
         ...
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
     ) -> None:
-        """Take `addresses` off; also what is not there. Then call `done`."""
+        """Take `addresses` off; also what is not there. Then call `done`, as when adding."""
         ...
 
     def sweep(self, addresses: Iterable[Address]) -> list[AnyInterface]:

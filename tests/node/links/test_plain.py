@@ -20,7 +20,7 @@ from carpool.carp.packet import GROUP_V4, GROUP_V6, TTL, Datagram, ipv4_packet, 
 from carpool.carp.wire import PROTOCOL, Rejection
 from carpool.lab.network import Lab
 from carpool.lab.zone import Zone
-from carpool.node.links import bpf, posix
+from carpool.node.links import bpf
 from carpool.node.links.plain import delivered, in_host_order
 from carpool.node.links.posix import PosixLink
 from carpool.node.settings import Advertise
@@ -39,11 +39,16 @@ def two_zones() -> Iterator[tuple[Zone, Zone]]:
 
 
 def open_link(
-    zone: Zone, families: tuple[int, ...] = (4, 6), *, name: str = "net0", group: bytes = GROUP_V4
+    zone: Zone,
+    families: tuple[int, ...] = (4, 6),
+    *,
+    name: str = "net0",
+    group: bytes = GROUP_V4,
+    plain: bool = True,
 ) -> PosixLink:
     port = zone.ports[name]
     with zone.namespace.entered():
-        link = PosixLink(name, port.index, b"\2\0\0\0\0\1", group, families)
+        link = PosixLink(name, port.index, b"\2\0\0\0\0\1", group, families, plain=plain)
         link.use_addresses([one for one in port.addresses if isinstance(one, IPv4Interface)])
     return link
 
@@ -72,9 +77,7 @@ def advertisement(capture: Capture) -> Frame:
     raise AssertionError("no advertisement on the wire")
 
 
-@pytest.fixture(params=[True, False], ids=["recvmsg", "no recvmsg"])
-def ancillary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posix, "_HAS_ANCILLARY_DATA", request.param)
+either = pytest.mark.parametrize("plain", [False, True], ids=["BSD", "illumos"])
 
 
 @pytest.mark.namespaces
@@ -92,10 +95,10 @@ def test_an_ipv4_advertisement_is_sent_as_it_should_be_and_heard() -> None:
 
 
 @pytest.mark.namespaces
-@pytest.mark.usefixtures("ancillary")
-def test_an_ipv6_advertisement_is_sent_as_it_should_be_and_heard() -> None:
+@either
+def test_an_ipv6_advertisement_is_sent_as_it_should_be_and_heard(plain: bool) -> None:
     with two_zones() as (left, right), Capture(right) as capture, ExitStack() as stack:
-        sender, receiver = open_link(left), open_link(right)
+        sender, receiver = open_link(left, plain=plain), open_link(right, plain=plain)
         stack.callback(sender.close)
         stack.callback(receiver.close)
         link_local = next(
@@ -111,8 +114,8 @@ def test_an_ipv6_advertisement_is_sent_as_it_should_be_and_heard() -> None:
 
 
 @pytest.mark.namespaces
-@pytest.mark.usefixtures("ancillary")
-def test_each_interface_hears_its_own_network_alone() -> None:
+@either
+def test_each_interface_hears_its_own_network_alone(plain: bool) -> None:
     with Lab() as lab, ExitStack() as stack:
         both = lab.add_zone("both", addresses=[RIGHT, RIGHT6])
         lab.connect(
@@ -121,8 +124,8 @@ def test_each_interface_hears_its_own_network_alone() -> None:
         near = lab.add_zone("near", addresses=[LEFT, LEFT6])
         far_addresses = [ip_interface("10.1.0.1/24"), ip_interface("fd01::1/64")]
         far = lab.add_zone("far", addresses=far_addresses, segment="other")
-        links = [open_link(both, name=name) for name in ("net0", "net1")]
-        senders = [open_link(zone) for zone in (near, far)]
+        links = [open_link(both, name=name, plain=plain) for name in ("net0", "net1")]
+        senders = [open_link(zone, plain=plain) for zone in (near, far)]
         for link in links + senders:
             stack.callback(link.close)
         for index, zone in enumerate((near, far)):
@@ -139,7 +142,7 @@ def test_an_interface_without_address_is_heard_once_it_has_one() -> None:
     with two_zones() as (left, right), ExitStack() as stack:
         sender = open_link(left)
         with right.namespace.entered():
-            late = PosixLink("net0", right.ports["net0"].index, b"", GROUP_V4, [4])
+            late = PosixLink("net0", right.ports["net0"].index, b"", GROUP_V4, [4], plain=True)
         stack.callback(sender.close)
         stack.callback(late.close)
         say(left, sender, LEFT.ip.packed)
@@ -168,10 +171,10 @@ def test_another_multicast_group_is_another_network() -> None:
 
 
 @pytest.mark.namespaces
-@pytest.mark.usefixtures("ancillary")
-def test_a_source_that_is_not_ours_is_an_error() -> None:
+@either
+def test_a_source_that_is_not_ours_is_an_error(plain: bool) -> None:
     with two_zones() as (left, _), ExitStack() as stack:
-        link = open_link(left)
+        link = open_link(left, plain=plain)
         stack.callback(link.close)
         for source in (RIGHT.ip.packed, RIGHT6.ip.packed):
             with pytest.raises(OSError, match=REFUSED):
@@ -192,20 +195,21 @@ def test_without_bpf_the_kernel_announces_and_virtual_macs_are_refused() -> None
 
 
 @pytest.mark.namespaces
-def test_no_socket_is_left_behind(ancillary: None) -> None:
+@either
+def test_no_socket_is_left_behind(plain: bool) -> None:
     with two_zones() as (left, _):
         before = len(list(Path("/proc/self/fd").iterdir()))
-        link = open_link(left)
+        link = open_link(left, plain=plain)
         say(left, link, LEFT6.ip.packed)
         link.close()
         with pytest.raises(OSError, match=REFUSED):
-            open_link_number(left, 9999)
+            open_link_number(left, 9999, plain)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def open_link_number(zone: Zone, index: int) -> PosixLink:
+def open_link_number(zone: Zone, index: int, plain: bool) -> PosixLink:
     with zone.namespace.entered():
-        return PosixLink("net0", index, b"", GROUP_V4, (4, 6))
+        return PosixLink("net0", index, b"", GROUP_V4, (4, 6), plain=plain)
 
 
 # Headers.
@@ -310,7 +314,7 @@ def test_a_link_with_bpf_announces_and_has_virtual_macs(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mac = bytes.fromhex("020820000001")
-    link = PosixLink("net0", 2, mac, GROUP_V4, ())
+    link = PosixLink("net0", 2, mac, GROUP_V4, (), plain=True)
     link.announce(LEFT.ip.packed)
     link.advertise(7, LEFT.ip.packed, PAYLOAD, Advertise.VIRTUAL_MAC)
     link.mac = b""  # ifconfig shows none to the unprivileged

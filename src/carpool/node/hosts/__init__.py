@@ -1,18 +1,25 @@
 """What the daemon needs of an operating system, one module for each system."""
 
+import os
 import sys
 
 from carpool.node.host import Host, HostError
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 
-_BSD = ("freebsd", "openbsd", "netbsd", "dragonfly", "darwin")
+_NATIVE_IFCONFIG = "/native/usr/sbin/ifconfig"
+"""Of illumos, in its lx zones: there the kernel takes no changes of addresses over netlink."""
+_BSD = ("freebsd", "openbsd", "netbsd", "darwin")
 
 
 def this_host(loop: Loop, log: Log) -> Host:
     """Return the host of the operating system that this runs on. Raises HostError."""
     # Not at the top: a host imports only what is its own.
     platform: str = sys.platform
+    if platform.startswith("linux") and os.access(_NATIVE_IFCONFIG, os.X_OK):
+        from carpool.node.hosts.illumos import IllumosHost
+
+        return IllumosHost(loop, log, routing=None, ifconfig=_NATIVE_IFCONFIG)
     if platform.startswith("linux"):
         from carpool.node.hosts.linux import LinuxHost
 

@@ -15,6 +15,8 @@ _LIST_ALL = "-A" if sys.platform.startswith("openbsd") else "-a"
 class BsdHost(PortableHost):
     """A host with the ifconfig of the BSDs."""
 
+    plain_sockets = False
+
     def list_arguments(self) -> Argv:
         """Return what makes it list every interface with every address."""
         return (_LIST_ALL,)

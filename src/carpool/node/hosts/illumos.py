@@ -21,7 +21,9 @@ _MADE = re.compile(r"Created new logical interface (\S+)")
 
 
 class IllumosHost(PortableHost):
-    """A zone with its own IP stack, or a global zone."""
+    """A zone with its own IP stack, of any brand, or a global zone."""
+
+    plain_sockets = True
 
     def list_arguments(self) -> Argv:
         """Return what makes it list every interface with every address."""

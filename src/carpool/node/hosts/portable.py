@@ -81,6 +81,9 @@ class _Needs:
 class PortableHost(ABC):
     """A host that is configured by ``ifconfig``; a subclass knows how it is called there."""
 
+    plain_sockets: bool
+    """Whether Python may lack what ancillary data needs."""
+
     def __init__(
         self,
         loop: Loop,
@@ -156,7 +159,10 @@ class PortableHost(ABC):
 
     def open_link(self, interface: Interface, group: bytes, families: Sequence[int]) -> PosixLink:
         """Open the sockets for an IPv4 multicast group and `families`. Raises OSError."""
-        link = PosixLink(interface.name, interface.index, interface.mac, group, families)
+        link = PosixLink(
+            *(interface.name, interface.index, interface.mac, group, families),
+            plain=self.plain_sockets,
+        )
         try:
             link.use_addresses(self._ipv4_addresses(interface.name))
         except OSError:
@@ -195,11 +201,13 @@ class PortableHost(ABC):
         Waits for it.
         """
         unwanted = set(addresses)
-        found = self._list_now().find_all(unwanted)
+        found = self._list().find_all(unwanted)
         problems = [
             self._commands.run(self._argv(self.remove_arguments(one))).problem for one in found
         ]
-        if found and (left := self._list_now().find_all(unwanted)):
+        left = self._list().find_all(unwanted) if found else []
+        self._look()
+        if left:
             reasons = [problem for problem in problems if problem is not None]
             raise HostError(reasons[0] if reasons else f"{left[0].address} stays on {left[0].unit}")
         return [one.address for one in found]
@@ -210,14 +218,16 @@ class PortableHost(ABC):
         return (self._ifconfig, *arguments)
 
     def _current(self) -> Snapshot:
-        return self._snapshot or self._list_now()
+        if self._snapshot is None:
+            self._snapshot = self._list()
+        return self._snapshot
 
-    def _list_now(self) -> Snapshot:
+    def _list(self) -> Snapshot:
+        """List everything, and wait for it."""
         result = self._commands.run(self._argv(self.list_arguments()))
         if result.problem is not None:
             raise HostError(result.problem)
-        self._snapshot = Snapshot(parse(result.output))
-        return self._snapshot
+        return Snapshot(parse(result.output))
 
     def _on_routing_message(self) -> None:
         if self._routing is not None and self._routing.changed():

@@ -1,11 +1,12 @@
 """Raw IP sockets that need nothing but what every system and every Python has.
 
-No socket option here is of one system alone, and no ancillary data is read: Python on illumos may
-be built without ``recvmsg``. What a device or ancillary data would tell is found otherwise:
+No socket option here is of one system alone, and no ancillary data is read: before 3.16, Python on
+illumos is built without ``recvmsg``. What a device or ancillary data tells is found otherwise:
 
 - IPv4: the header comes with each datagram. All sockets of the host hear what any interface hears,
   so each takes only what comes from a network of its own interface, as CARP's neighbours do.
-- IPv6: the socket is bound to ff02::12 on its interface, so it hears nothing else. Such a datagram
+- IPv6: the socket is bound to ff02::12 on its interface, so it hears nothing else. (FreeBSD binds
+  raw sockets to no multicast address; there `RawIPv6` serves.) Such a datagram
   cannot have come through a router (RFC 4291, 2.7), so its hop limit, which remains unknown, is
   taken for 255.
 """

@@ -1,6 +1,5 @@
 """Frames in and out on illumos, the BSDs and macOS: raw IP sockets, and /dev/bpf where it is."""
 
-import socket
 from collections.abc import Iterable, Sequence
 from errno import ENOTSUP
 from ipaddress import IPv4Interface
@@ -9,8 +8,6 @@ from carpool.node.links.bpf import Bpf
 from carpool.node.links.link import RawLink
 from carpool.node.links.plain import PlainIPv4, PlainIPv6
 from carpool.node.links.rawip import RawIPv6
-
-_HAS_ANCILLARY_DATA = hasattr(socket.socket, "recvmsg")
 
 
 class PosixLink(RawLink):
@@ -21,9 +18,19 @@ class PosixLink(RawLink):
     """
 
     def __init__(
-        self, interface: str, index: int, mac: bytes, group: bytes, families: Iterable[int]
+        self,
+        interface: str,
+        index: int,
+        mac: bytes,
+        group: bytes,
+        families: Iterable[int],
+        *,
+        plain: bool,
     ) -> None:
-        """Open what `families` (of 4 and 6) need on interface number `index`."""
+        """Open what `families` (of 4 and 6) need on interface number `index`.
+
+        With `plain`, no ancillary data is used for IPv6.
+        """
         super().__init__(interface, index, mac, group)
         self.closed = False
         self.no_bpf: OSError | None = None
@@ -39,7 +46,7 @@ class PosixLink(RawLink):
                 if family == 4:
                     self._raw[4] = self._ipv4 = PlainIPv4(group)
                 else:
-                    self._raw[6] = RawIPv6(index) if _HAS_ANCILLARY_DATA else PlainIPv6(index)
+                    self._raw[6] = PlainIPv6(index) if plain else RawIPv6(index)
         except OSError:
             self.close()
             raise
