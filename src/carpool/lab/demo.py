@@ -3,7 +3,8 @@
 Durations and instants are ns of the stage's clock.
 """
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -299,20 +300,21 @@ class _Demo:
 
     def _answers(self, since: int) -> list[Answer]:
         """Return the answers to what the client asked after an instant."""
-        found: list[Answer] = []
-        for answer in reversed(self._stage.answers()):
-            if answer.received < since:
-                break
-            if answer.sent >= since:
-                found.append(answer)
-        return found[::-1]
+        return [answer for answer in self._received(since) if answer.sent >= since]
 
     def _longest_wait(self, since: int) -> int:
         """Return the longest time without an answer, from an instant on until now."""
-        answers = self._stage.answers()
+        now = self._stage.now()
+        answers = self._received(since)
         gap = longest(answers, since=since)
-        unanswered = self._stage.now() - answers[-1].received
+        unanswered = now - answers[-1].received
         return max(gap.duration if gap else 0, unanswered)
+
+    def _received(self, since: int) -> Sequence[Answer]:
+        """Return the answers that came after an instant, and the last one before."""
+        answers = self._stage.answers()
+        first = bisect_left(answers, since, key=lambda answer: answer.received)
+        return answers[max(first - 1, 0) :]
 
     def _shared(self, since: int) -> int:
         spans = [span for span in self._stage.spans() if len(span.holders) > 1]
