@@ -14,14 +14,20 @@ from tests.smartos.clusters import ZONE, cluster, passwords
 from carpool.cluster.model import Cluster, Zone
 from carpool.deploy.observe import FileState, Inside, Observed
 from carpool.deploy.targets import Goal, Program, Target, goal
+from carpool.smartos.payload import Compat
 
 PROGRAM = Program(b"the program")
 SECRET = b"s3cret, pw"
 
 
-def made_goal(zone: Zone = ZONE, made: Cluster | None = None, program: Program = PROGRAM) -> Goal:
+def made_goal(
+    zone: Zone = ZONE,
+    made: Cluster | None = None,
+    program: Program = PROGRAM,
+    compat: Compat = Compat.NONE,
+) -> Goal:
     made = made or cluster(zone)
-    return goal(made, passwords(made, SECRET), program)
+    return goal(made, passwords(made, SECRET), program, compat)
 
 
 def vm_of(target: Target, **changes: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from carpool.deploy.observe import FileState, Observed
 from carpool.deploy.plan import Kind, NodePlan, plan_node
 from carpool.deploy.report import plan_text
 from carpool.deploy.targets import Program, Target
+from carpool.smartos.payload import Compat
 from carpool.smartos.places import ZONE as PLACES
 
 
@@ -32,6 +33,22 @@ def planned(found: Observed, wanted: Target | None = None, **options: bool) -> N
 def test_what_is_as_it_shall_be_is_left_alone(zone: Any) -> None:
     wanted = made_goal(zone).targets[0]
     assert kinds(plan_node(wanted, observed_of(wanted))) == []
+
+
+@pytest.mark.parametrize("compat", Compat)
+@pytest.mark.parametrize("zone", [ZONE, LX])
+def test_no_file_is_wanted_that_nothing_puts_there(zone: Any, compat: Compat) -> None:
+    wanted = made_goal(zone, compat=compat).targets[0]
+    program, *others = (file.path for file in wanted.files)
+    assert program == PLACES.archive
+    assert [path for path in others if path not in wanted.script] == [
+        f"{PLACES.configuration}/packages"
+    ]
+    ucarps = {f"{PLACES.configuration}/vip-{way}" for way in ("up", "down")}
+    if zone is LX or compat is Compat.UCARP:
+        assert ucarps <= set(others)
+    else:
+        assert ucarps.isdisjoint(others)
 
 
 def test_a_zone_is_made_from_nothing() -> None:
@@ -160,7 +177,7 @@ def test_a_program_that_others_may_write_is_put_anew() -> None:
     assert kinds(planned(found)) == [Kind.PROGRAM, Kind.RESTART]
 
 
-@pytest.mark.parametrize("name", ["cluster.toml", "www.pw", "carpool.xml", "packages", "vip-up"])
+@pytest.mark.parametrize("name", ["cluster.toml", "www.pw", "carpool.xml", "packages"])
 @pytest.mark.parametrize("state", [None, FileState("-rw-r--r--", "0" * 64)])
 def test_a_file_that_is_not_right_takes_a_set_up(name: str, state: FileState | None) -> None:
     wanted = target()

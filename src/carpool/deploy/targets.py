@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
@@ -175,7 +176,9 @@ def _target(
     wanted = [WantedFile(ZONE.archive, (program.sha256,), "-rw-r--r--")]
     for file in rendered.values():
         path = UNIT if file.name == "carpool.service" else f"{ZONE.configuration}/{file.name}"
-        wanted.append(WantedFile(path, _digests(file.data), _mode(file.mode)))
+        # Of what is rendered, the scripts for ucarp are not for every zone.
+        if f"put {shlex.quote(path)} " in script:
+            wanted.append(WantedFile(path, _digests(file.data), _mode(file.mode)))
     for group in cluster.groups_of(node.name):
         password = (passwords or {}).get(group.name, b"")
         path = f"{ZONE.configuration}/{key_file(group)}"
