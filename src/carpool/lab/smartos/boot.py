@@ -63,6 +63,12 @@ def boot(vm: Vm) -> None:
             os.close(fd)
 
 
+def protect(vm: Vm) -> None:
+    """Hold a running zone to what its nics may send now: VM.js, updateVnicProperties()."""
+    for number, nic in enumerate(vm["nics"]):
+        run_tool(["nft", "-f", "-"], protection.rules(port_name(vm["uuid"], number), nic))
+
+
 def halt(vm: Vm, *, force: bool = False) -> None:
     """Stop a zone's services (unless `force`) and then all that is in it.
 

@@ -16,6 +16,7 @@ from typing import Final
 from carpool.lab.smartos import kernel
 from carpool.lab.smartos.smf import Method
 from carpool.lab.smartos.stage import worker
+from carpool.smartos.smf_values import privileges
 
 EXIT_CONFIG: Final = 96
 """SMF_EXIT_ERR_CONFIG, smf_method(7)."""
@@ -108,6 +109,9 @@ def _execute(method: Method, fmri: str) -> int:
         group = grp.getgrnam(method.group).gr_gid if named else account.pw_gid
     except KeyError as error:
         print(f"[ Could not set context for method: {error} ]", flush=True)
+        return EXIT_CONFIG
+    if method.privileges and (wrong := privileges(",".join(method.privileges))):
+        print(f"[ Could not set context for method: {wrong} ]", flush=True)
         return EXIT_CONFIG
     granted = [bit for needed, bit in _CAPABILITIES if needed <= set(method.privileges)]
     directory = account.pw_dir if method.directory == ":default" else method.directory

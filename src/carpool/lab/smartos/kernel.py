@@ -46,6 +46,24 @@ def setns(fd: int, kind: int) -> None:
     _call("setns", fd, kind)
 
 
+def enter(process: Path) -> None:
+    """Move this process into the namespaces of another, of which that is the directory in /proc.
+
+    Of its process namespace only our children will be: setns(2).
+    """
+    kinds = {
+        "net": NEW_NETWORK,
+        "uts": NEW_HOSTNAME,
+        "ipc": NEW_IPC,
+        "pid": NEW_PROCESSES,
+        "mnt": NEW_MOUNTS,
+    }
+    fds = {name: os.open(process / "ns" / name, os.O_RDONLY | os.O_CLOEXEC) for name in kinds}
+    for name, fd in fds.items():
+        setns(fd, kinds[name])
+        os.close(fd)
+
+
 def fork_first() -> int:
     """Fork like os.fork; the child is process 1 of a new process namespace."""
     home = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)

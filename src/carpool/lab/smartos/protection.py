@@ -14,7 +14,8 @@ _PROBE: Final = str(IPv4Address(0))
 
 def rules(port: str, nic: Mapping[str, Any]) -> str:
     """Return the script for nft that protects the bridge port of a nic, old rules replaced."""
-    lines = [f"iifname != {port} accept"]
+    # A tag is the hypervisor's to give.
+    lines = [f"iifname != {port} accept", "ether type { 8021q, 8021ad } drop"]
     mac = nic["mac"]
     if not nic.get("allow_mac_spoofing"):
         lines.append(f"ether saddr != {mac} drop")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from carpool.lab.smartos.contract import EXIT_CONFIG, Contract
 from carpool.lab.smartos.smf import Method, Service, matching
 from carpool.lab.smartos.stage import CommandError
+from carpool.smartos.smf_values import DURATIONS
 
 _SECOND: Final = 1_000_000_000
 _EXIT_FATAL: Final = 95
@@ -230,6 +231,9 @@ class Restarter:
 
     def _begin(self, instance: Instance, name: str) -> None:
         """Run a method of a service."""
+        if instance.service.duration not in DURATIONS:
+            self._park(instance, f"Unknown duration {instance.service.duration}.")
+            return
         method = instance.service.method(name)
         instance.next = {"start": "online", "stop": "offline", "refresh": ""}[name]
         instance.deadline = None

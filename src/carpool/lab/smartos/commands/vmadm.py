@@ -134,6 +134,8 @@ def _update(words: Sequence[str]) -> int:
             others = [other for other in machines.known() if other["uuid"] != uuid]
             _apply(vm, change, others)
             machines.save(vm)
+        if vm["state"] == "running":
+            boot.protect(vm)
     print(f"Successfully updated VM {uuid}", file=sys.stderr)
     return 0
 

@@ -3,19 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from carpool.lab.smartos import kernel, machines
 from carpool.lab.smartos.commands import words as read
 from carpool.lab.smartos.stage import CommandError, wait_for, worker
 
-_NAMESPACES: Final = {
-    "net": kernel.NEW_NETWORK,
-    "uts": kernel.NEW_HOSTNAME,
-    "ipc": kernel.NEW_IPC,
-    "pid": kernel.NEW_PROCESSES,
-    "mnt": kernel.NEW_MOUNTS,
-}
 _ENVIRONMENT: Final = {
     "HOME": "/root",
     "LOGNAME": "root",
@@ -54,13 +48,7 @@ def _running(uuid: str) -> int:
 
 
 def _inside(process: int, command: Sequence[str]) -> int:
-    fds = {
-        kind: os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        for name, kind in _NAMESPACES.items()
-    }
-    for kind, fd in fds.items():
-        kernel.setns(fd, kind)
-    # Only a child is in the zone's process namespace: setns(2).
+    kernel.enter(Path(f"/proc/{process}"))
     child = os.fork()
     if child == 0:
         worker(lambda: _execute(command))
