@@ -102,6 +102,13 @@ def test_a_zone_knows_what_it_holds() -> None:
         assert not a.holds(IPv6Address("2001:db8::1"))
 
 
+def test_one_lab_after_another_in_the_same_namespaces() -> None:
+    for _ in range(2):
+        with Lab() as lab:
+            lab.add_zone("a", segment="left")
+            lab.add_zone("b", segment="right")
+
+
 def test_two_zones_of_one_name() -> None:
     with Lab() as lab:
         lab.add_zone("a")

@@ -94,6 +94,9 @@ class Lab:
             zone.reap(_GRACE_SECONDS)
             zone.close()
         self.zones.clear()
+        for bridge in self._bridges.values():
+            self._route.delete_link(bridge)
+        self._bridges.clear()
         self._route.close()
 
     def _bridge(self, segment: str) -> int:
