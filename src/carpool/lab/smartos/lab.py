@@ -52,12 +52,7 @@ def why_unsupported() -> str | None:
     """
     if os.geteuid() != 0 or _mapped_users() < 1 << 16:
         return "the SmartOS lab has users and devices of its own: run as root"
-    try:
-        for name in ("sshd", "ssh", "ssh-keygen", "nft", "ip"):
-            room.find_tool(name)
-    except LabError as error:
-        return str(error)
-    return None
+    return room.why_lacking(("sshd", "ssh", "ssh-keygen", "nft", "ip"))
 
 
 class SmartosLab:

@@ -27,6 +27,15 @@ _ABSENT: Final = (
 """Programs of Linux that a SmartOS does not have, by the beginnings of their names."""
 _ABSENT_EXACTLY: Final = frozenset({"ip", "ss", "tc", "nft", "bridge", "flock"})
 
+_PACKAGES: Final = {
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "nft": "nftables",
+    "ip": "iproute2",
+}
+"""Where Debian has programs whose packages are called otherwise."""
+
 _SBIN_PATH: Final = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 _DEVICES: Final = {
     "null": (1, 3),
@@ -54,9 +63,18 @@ def find_tool(name: str) -> str:
     """Return the path of a program of the machine; LabError if it is not installed."""
     path = shutil.which(name, path=_SBIN_PATH)
     if path is None:
-        package = {"sshd": "openssh-server", "nft": "nftables", "ip": "iproute2"}.get(name, name)
-        raise LabError(f"the SmartOS lab needs {name}: install the package {package}")
+        raise LabError(why_lacking([name]))
     return path
+
+
+def why_lacking(names: Iterable[str]) -> str | None:
+    """Return which of the programs are not installed, and what would mend it; None if all are."""
+    lacking = [name for name in names if shutil.which(name, path=_SBIN_PATH) is None]
+    if not lacking:
+        return None
+    packages = dict.fromkeys(_PACKAGES.get(name, name) for name in lacking)
+    needed = ", ".join(lacking)
+    return f"the SmartOS lab needs {needed}; on Debian: apt install {' '.join(packages)}"
 
 
 def prepare(folder: Path) -> None:
