@@ -241,8 +241,8 @@ class PortableHost(ABC):
 
     def _schedule_tick(self) -> None:
         now = self._loop.now()
-        told = self._routing is not None and now > self._watchful_until
-        pause = _LONG_POLL if told else _SHORT_POLL
+        settled = now > self._watchful_until and all(one.mend_at < now for one in self._changes)
+        pause = _LONG_POLL if self._routing is not None and settled else _SHORT_POLL
         self._tick.reschedule(now + pause)
 
     # Changing.
