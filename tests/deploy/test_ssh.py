@@ -63,6 +63,8 @@ class Server:
             f"Port {PORT}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\n"
             f"AuthorizedKeysFile {folder / 'authorized'}\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nPidFile none\n"
+            # bash reads the .bashrc of those who come by SSH: not the tester's own.
+            f"SetEnv HOME={folder}\n"
         )
 
     @contextmanager

@@ -25,15 +25,19 @@ PLACE = "/var/run/carpool-deploy.lock"
 _KEEP = """\
 lock=@PLACE@
 owner=@OWNER@
+holder() { cat "$lock/pid" 2>/dev/null; }
+# The process may be gone, and its number be another's.
+lives() { [ -n "$1" ] && ps -o args= -p "$1" 2>/dev/null | grep -F "$lock" >/dev/null; }
 if [ @BREAK@ = yes ] && [ -d "$lock" ]; then
-    pid=$(cat "$lock/pid" 2>/dev/null)
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null
+    pid=$(holder)
+    # Asked kindly, it would remove the lock: perhaps ours by then.
+    if lives "$pid"; then kill -9 "$pid"; fi
     rm -rf "$lock"
 fi
 if ! said=$(mkdir "$lock" 2>&1); then
     if [ -d "$lock" ]; then
         cat "$lock/owner" 2>/dev/null || echo somebody
-        kill -0 "$(cat "$lock/pid" 2>/dev/null)" 2>/dev/null || echo gone
+        lives "$(holder)" || echo gone
         echo busy
     else
         echo "$said"
@@ -41,7 +45,7 @@ if ! said=$(mkdir "$lock" 2>&1); then
     fi
     exit 1
 fi
-trap '[ "$(cat "$lock/pid" 2>/dev/null)" != "$$" ] || rm -rf "$lock"' EXIT
+trap '[ "$(holder)" != "$$" ] || rm -rf "$lock"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 echo "$$" >"$lock/pid" && printf '%s\\n' "$owner" >"$lock/owner" || { echo failed; exit 1; }
 echo held
