@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from ipaddress import IPv4Address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 
 import pytest
 
-from carpool.cluster.load import load
-from carpool.cluster.model import Cluster, Group, Member, Node
+from carpool.cluster.load import load, zone_uuid
+from carpool.cluster.model import Cluster, Group, Member, Node, Zone
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -228,3 +229,99 @@ def test_import_is_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert {"difflib", "asyncio", "socket", "carpool.cluster.toml_places"}.isdisjoint(modules)
+
+
+ZONES = """\
+[cluster]
+name = "shop"
+[zone]
+image = "62f148f8-6e84-11e4-82c5-efca60348b9f"
+nic_tag = "external"
+gateways = ["192.168.0.1"]
+memory = 512
+vlan = 7
+[nodes.web1]
+address = "192.168.0.201/24"
+interface = "net0"
+[nodes.web2]
+address = "192.168.0.202/24"
+interface = "eth0"
+hypervisor = "root@gz2:2222"
+hostname = "web2.example.com"
+alias = "second"
+uuid = "b6a3d1c8-3c2f-4a77-9a3e-6f1f0c7d2e11"
+[nodes.web2.zone]
+brand = "lx"
+kernel_version = "4.10"
+memory = 1024
+gateways = []
+resolvers = ["192.168.0.53", "2001:db8::53"]
+mtu = 9000
+packages = []
+services = ["network/nginx"]
+autoboot = false
+[groups.www]
+vhid = 1
+addresses = ["192.168.0.200/24"]
+password_file = "www.key"
+"""
+
+
+def test_zones(write: Write) -> None:
+    """A node's own table overrides that of all, key by key; defaults are filled in."""
+    one, two = cluster_of(write(ZONES)).nodes
+    assert (one.hostname, one.alias, one.hypervisor) == ("web1", None, None)
+    assert (two.hostname, two.alias, two.hypervisor) == (
+        *("web2.example.com", "second"),
+        "root@gz2:2222",
+    )
+    assert one.zone == Zone(
+        brand="joyent",
+        image="62f148f8-6e84-11e4-82c5-efca60348b9f",
+        kernel_version=None,
+        memory=512,
+        quota=10,
+        nic_tag="external",
+        vlan=7,
+        mtu=None,
+        gateways=(IPv4Address("192.168.0.1"),),
+        resolvers=(),
+        dns_domain=None,
+        packages=("python312",),
+        services=(),
+        autoboot=True,
+    )
+    assert two.zone == dataclasses.replace(
+        one.zone,
+        brand="lx",
+        kernel_version="4.10",
+        memory=1024,
+        gateways=(),
+        resolvers=(IPv4Address("192.168.0.53"), IPv6Address("2001:db8::53")),
+        mtu=9000,
+        packages=(),
+        services=("network/nginx",),
+        autoboot=False,
+    )
+
+
+def test_the_uuid_of_a_zone_is_always_the_same(write: Write) -> None:
+    one, two = cluster_of(write(ZONES)).nodes
+    assert one.uuid == zone_uuid("shop", "web1") == "4fc89e3f-457e-58d3-a621-4d2ab6f2f8ee"
+    assert two.uuid == "b6a3d1c8-3c2f-4a77-9a3e-6f1f0c7d2e11"
+    [other, _] = cluster_of(write(ZONES.replace("shop", "mail"))).nodes
+    assert other.uuid != one.uuid
+
+
+def test_a_host_that_is_no_zone(write: Write) -> None:
+    [node] = cluster_of(write(nodes(a=1) + GROUP)).nodes
+    assert (node.zone, node.uuid, node.hypervisor, node.hostname) == (None, None, None, "a")
+
+
+def test_one_zone_among_other_hosts(write: Write) -> None:
+    own = ZONES.replace("[zone]", "[nodes.web1.zone]")
+    own = own.replace("[nodes.web2.zone]", "[nodes.web1.unused]")
+    text = own[: own.index("hypervisor")] + own[own.index("[groups") :]
+    one, two = cluster_of(write(text)).nodes
+    assert one.zone is not None
+    assert two.zone is None

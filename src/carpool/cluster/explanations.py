@@ -227,7 +227,7 @@ _INTRODUCTION = """\
 reads cluster files, vmadm payloads, files of ucarp's options and Debian's
 `/etc/network/interfaces`, and tells every mistake in them with file, line, column, key and mend.
 Several files are also held against each other: give it the payloads and the ucarp options of all
-nodes at once.
+nodes at once. Where they tell of one group only, every payload is taken to be a node of it.
 
 - `--strict` makes warnings count; exit codes: 0 clean, 1 warnings with `--strict`, 2 errors.
 - `--format json` (or `--json`) is for programs, `--format github` annotates a pull request.
