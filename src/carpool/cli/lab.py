@@ -11,17 +11,22 @@ from carpool.cluster.load import load
 from carpool.cluster.model import Cluster
 from carpool.lab.namespaces import LabError
 
-USAGE = """usage: carpool lab demo [FILE]   two zones, a client, four ways to die: a minute
-       carpool lab [run] FILE    your own cluster, a prompt, and faults to try
+USAGE = """usage: carpool lab demo [FILE]    two zones, a client, four ways to die: a minute
+       carpool lab demo-smartos   from an empty folder to zones on two hypervisors over SSH
+       carpool lab [run] FILE     your own cluster, a prompt, and faults to try
 
 Runs the nodes of a cluster file on this machine, each in a zone: a network namespace
-with the real daemon in it. Needs no root where user namespaces are allowed, touches no
-network of this machine, and leaves nothing behind.
+with the real daemon in it. Needs no root where user namespaces are allowed (demo-smartos
+does), touches no network of this machine, and leaves nothing behind.
 
-`carpool lab demo --help` and `carpool lab run --help` tell more.
+`carpool lab demo --help` and its like tell more.
 """
 DEMO_EPILOG = """exit codes: 0 all went as promised; 1 it did not; 2 the file or this machine is not
 fit; 130 interrupted.
+"""
+DEMO_SMARTOS_EPILOG = """needs root, pyinfra, openssh-server, openssh-client and nftables.
+
+exit codes: 0 all went as promised; 1 it did not; 2 this machine is not fit; 130 interrupted.
 """
 RUN_EPILOG = """commands: help lists them. Where standard input is no terminal they are read from
 it, a line each. exit codes: 0 all commands worked; 1 one did not, and none came after it;
@@ -37,6 +42,8 @@ def main(arguments: list[str]) -> int:
             return 0 if arguments else 2
         case ["demo", *rest]:
             return _demo(rest)
+        case ["demo-smartos", *rest]:
+            return _demo_smartos(rest)
         case ["run", *rest]:
             return _run(rest)
     return _run(arguments)
@@ -77,6 +84,22 @@ def _demo(arguments: list[str]) -> int:
         return 2
     wishes = Wishes(options.json, options.svg, fast=options.fast, virtual=options.virtual)
     return _guarded("demo", lambda: perform(cluster, wishes))
+
+
+def _demo_smartos(arguments: list[str]) -> int:
+    from carpool.lab.smartos.performance import perform
+
+    parser = argparse.ArgumentParser(
+        "carpool lab demo-smartos",
+        description="Make a cluster of two SmartOS zones from nothing, with the commands that one "
+        "would type, on stand-ins for two hypervisors with real SSH servers; take its master down, "
+        "change it while it serves, and delete it. A client measures what it suffers.",
+        epilog=DEMO_SMARTOS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options = parser.parse_args(arguments)
+    return _guarded("demo-smartos", lambda: perform(options.json))
 
 
 def _run(arguments: list[str]) -> int:

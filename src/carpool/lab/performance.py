@@ -50,7 +50,7 @@ def perform(cluster: Cluster, wishes: Wishes) -> int:
     cluster = only(cluster, group)
     prepared = prepare(faster(cluster) if wishes.fast else cluster, scripts=False)
     paths = [path for path in (wishes.json_file, wishes.svg_file) if path is not None]
-    _check_writable(paths)
+    check_writable(paths)
     reason = None if wishes.virtual else why_unsupported()
     view = View(sys.stdout)
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def perform(cluster: Cluster, wishes: Wishes) -> int:
         for path, draft in drafts.items():
             draft.seek(0)
             if text := draft.read():
-                _write(path, text)
+                write(path, text)
     return status
 
 
@@ -147,7 +147,7 @@ class _Performance:
             print(text, end="", file=self._drafts[wishes.svg_file], flush=True)
 
 
-def _check_writable(paths: list[Path]) -> None:
+def check_writable(paths: list[Path]) -> None:
     """Raise LabError now, and not after a minute, if one of the files cannot be written."""
     for path in paths:
         if path.is_dir():
@@ -157,7 +157,8 @@ def _check_writable(paths: list[Path]) -> None:
             raise LabError(f"{path}: cannot be written; name a file in a folder of yours")
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file that was found to be writable before. Raises LabError."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

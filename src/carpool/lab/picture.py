@@ -118,13 +118,11 @@ def timeline(story: Story, width: int, *, ascii_only: bool = False) -> list[str]
     return lines
 
 
-def legend(*, ascii_only: bool = False) -> str:
-    """Say what the characters of `timeline` mean."""
+def legend(*, ascii_only: bool = False, spans: bool = True) -> str:
+    """Say what the characters of `timeline` mean; `spans` of a story that has them."""
     look = _PLAIN if ascii_only else _BLOCKS
-    return (
-        f"{look['answers']} answers the client   {look['has']} has the address all the same   "
-        f"{_FAULT} fault   {_BACK} mended"
-    )
+    has = f"{look['has']} has the address all the same   " if spans else ""
+    return f"{look['answers']} answers the client   {has}{_FAULT} fault   {_BACK} mended"
 
 
 def _ticks(length: int, most: int) -> range:

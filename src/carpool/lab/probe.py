@@ -8,7 +8,7 @@ of a machine share.
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
@@ -62,7 +62,11 @@ class Tenure:
 
 
 class Probe:
-    """A client, in `zone`, that asks `address` every `interval` ns. A context manager."""
+    """A client, in `zone`, that asks `address` every `interval` ns. A context manager.
+
+    `program` is what asks. `names`, with the names of those who answer by the numbers in its
+    records, may grow while it runs; None is the zones of the lab, by theirs.
+    """
 
     def __init__(
         self,
@@ -71,15 +75,19 @@ class Probe:
         address: IPv4Address | IPv6Address,
         *,
         interval: int = INTERVAL,
+        program: str = "carpool.lab.client",
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self.address = address
-        self._names = {known.number: known.name for known in lab.zones.values()}
+        if names is None:
+            names = {known.number: known.name for known in lab.zones.values()}
+        self._names = names
         self._file = os.memfd_create("answers")
         self._offset = 0
         self._answers: list[Answer] = []
         arguments = [str(address), str(interval), str(self._file)]
         try:
-            self._child = start_program(zone, "carpool.lab.client", arguments, keep=[self._file])
+            self._child = start_program(zone, program, arguments, keep=[self._file])
         except OSError:
             os.close(self._file)
             raise

@@ -73,8 +73,12 @@ class SmartosLab:
         vlans: Iterable[int] = (),
         packages: Sequence[str] = PACKAGES,
         operator: IPv4Interface | IPv6Interface = OPERATOR,
+        parent: Path | None = None,
     ) -> None:
-        """Make it, with no hypervisor yet. Raises LabError, with the mend, if that cannot be."""
+        """Make it, with no hypervisor yet, in a folder of `parent` (None: for temporary files).
+
+        Raises LabError, with the mend, if that cannot be.
+        """
         if reason := why_unsupported():
             raise LabError(reason)
         if os.getpid() != 1:
@@ -85,7 +89,7 @@ class SmartosLab:
         self._nic_tags = dict(nic_tags)
         self._vlans = (0, *vlans)
         self._packages = list(packages)
-        self.folder = Path(tempfile.mkdtemp(prefix="carpool-smartos-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="carpool-smartos-", dir=parent))
         self._mounts: list[Path] = []
         try:
             self._mount_shared()
