@@ -4,10 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 6
 
-.PHONY: demo test lint bench fuzz pyz clean
+.PHONY: demo demo-smartos test lint bench fuzz pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
+
+demo-smartos: $(VENV)/.dev  ## the article on two stand-in hypervisors (root, openssh-server, nftables)
+	@$(BIN)/carpool lab demo-smartos
 
 test: lint  ## lint, types, and every test this machine can run
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
