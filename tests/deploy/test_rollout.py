@@ -75,6 +75,7 @@ def test_zones_are_made_and_a_second_run_changes_nothing() -> None:
     assert outcomes(report) == {"web1": Outcome.CHANGED, "web2": Outcome.CHANGED}
     assert [state.fault for state in report.groups] == [""]
     assert world.actions("web1") == ["import", "validate", "create", "program", "set up"]
+    assert world.order() == ["web1", "web2"]  # so that the preferred one is master
     before = list(world.log)
     assert set(outcomes(run(world, goal)).values()) == {Outcome.UNCHANGED}
     assert world.log == before
@@ -267,11 +268,11 @@ def test_a_cut_connection_is_an_error_and_the_next_run_finishes() -> None:
 
         def cut(node: str, text: str) -> None:
             if text.startswith("set up"):
-                fleet.remotes["gz2.example.com"].close()
+                fleet.remotes[goal.target(node).hypervisor].close()
 
         report = Rollout(fleet, plans(fleet), cut).run()
     (problem,) = report.problems
-    assert (problem.node, problem.step) == ("web2", "set up")
+    assert problem.step == "set up"
     assert "cut" in problem.message
     assert run(world, goal).problems == ()
 

@@ -71,7 +71,9 @@ case $(svcs -H -o state @NAME@ 2>/dev/null) in online*) svcadm disable -st @NAME
 _SMF_START = """\
 { case $(svcs -H -o state @NAME@ 2>/dev/null) in
 maintenance*) svcadm clear @NAME@ ;;
-esac; svcadm enable -s @NAME@; } || { tail -3 /var/svc/log/network-carpool:default.log; false; }"""
+esac; svcadm enable -s @NAME@; } 2>&1 || { @SAID@ | tail -1; false; }"""
+_SMF_SAID = "grep -v '^\\[' /var/svc/log/network-carpool:default.log"
+"""What the daemon said itself, without the restarter's lines."""
 _LX_STOP = "systemctl stop @NAME@ 2>/dev/null"
 _LX_START = "systemctl enable -q --now @NAME@"
 
@@ -244,7 +246,7 @@ def _stop(brand: str) -> str:
 
 
 def _start(brand: str) -> str:
-    return _LX_START if brand == "lx" else _SMF_START
+    return _LX_START if brand == "lx" else _SMF_START.replace("@SAID@", _SMF_SAID)
 
 
 def _json(payload: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
@@ -82,7 +82,7 @@ class Fleet:
             if error is not None:
                 self.problems[hypervisor] = error.problem
 
-    def look(self, nodes: Sequence[str]) -> dict[str, Observed]:
+    def look(self, nodes: Collection[str]) -> dict[str, Observed]:
         """Return what the nodes are now, those that cannot be asked left out."""
         found: dict[str, Observed] = {}
         for hypervisor in self.goal.hypervisors:

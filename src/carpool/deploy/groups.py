@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from carpool.deploy.execute import is_online
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from carpool.deploy.observe import Observed
     from carpool.deploy.targets import Goal, GroupTarget
@@ -73,11 +73,6 @@ def group_state(group: GroupTarget, observed: Mapping[str, Observed]) -> GroupSt
         ),
         group.nodes,
     )
-
-
-def masters(groups: Sequence[GroupTarget], observed: Mapping[str, Observed]) -> set[str]:
-    """Return the nodes that hold an address of any of the groups."""
-    return {node for group in groups for node in group_state(group, observed).holders}
 
 
 def teams(goal: Goal) -> list[tuple[str, ...]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from carpool.deploy.errors import DeployError, Problem
 from carpool.deploy.execute import Executor, is_online
 from carpool.deploy.fleet import interrupted
-from carpool.deploy.groups import GroupState, group_state, masters, teams
+from carpool.deploy.groups import GroupState, group_state, teams
 from carpool.deploy.plan import Kind, NodePlan, plan_node
 
 if TYPE_CHECKING:
@@ -169,13 +169,20 @@ class Rollout:
             self._results[node] = NodeResult(node, self._plans[node].hypervisor, outcome)
 
     def _next(self, pending: Sequence[str]) -> str:
-        """Return the node to change next: a backup, the least preferred, before a master."""
+        """Return the node to change next: backups before masters, the preferred ones last.
+
+        But where a group has no master, its preferred node is first, and so becomes it.
+        """
         if len(pending) == 1:
             return pending[0]
-        groups = [group for node in pending for group in self._goal.groups_of(node)]
-        leading = masters(groups, self._fleet.look(pending))
-        preferred = [group.nodes[0] for group in groups if group.nodes]
-        return min(reversed(pending), key=lambda node: (node in leading, preferred.count(node)))
+        groups = {group for node in pending for group in self._goal.groups_of(node)}
+        seen = self._fleet.look({node for group in groups for node in group.nodes})
+        leading = {node for group in groups for node in group_state(group, seen).holders}
+        rank = dict.fromkeys(pending, 0)
+        for group in groups:
+            if group.nodes[0] in rank:
+                rank[group.nodes[0]] += 1 if leading & set(group.nodes) else -1
+        return min(reversed(pending), key=lambda node: (node in leading, rank[node]))
 
     def _change(self, node: str) -> NodeResult:
         plan = self._plans[node]

@@ -8,10 +8,7 @@ export PATH LC_ALL
 
 DIGEST = """\
 digest_of() {
-    if [ -x /usr/bin/digest ]; then digest -a sha256 "$1"
-    elif command -v sha256sum >/dev/null; then sha256sum <"$1" | cut -d" " -f1
-    else openssl dgst -r -sha256 <"$1" | cut -d" " -f1
-    fi
+    if [ -x /usr/bin/digest ]; then digest -a sha256 "$1"; else sha256sum <"$1" | cut -d" " -f1; fi
 }
 """
 """digest(1) is illumos's, sha256sum(1) Linux's."""
