@@ -20,12 +20,11 @@ from carpool.lab.network import Lab
 from carpool.lab.picture import Story
 from carpool.lab.smartos import performance
 from carpool.lab.smartos.console import Console
-from carpool.lab.smartos.demo import VIP
 from carpool.lab.smartos.lab import SmartosLab
 from carpool.lab.smartos.results import Result, Step, as_json, table
 
 DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo-smartos"]
-MOST_SECONDS = 90
+MOST_SECONDS = 120  # of which it takes 45 on a machine that does nothing else
 
 needs_lab = pytest.mark.skipif(
     performance.why_not() is not None, reason=f"no SmartOS lab: {performance.why_not()}"
@@ -60,7 +59,7 @@ def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None
     with family.popen(
         [*DEMO, "--json", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as demo:
-        text, errors = demo.communicate(timeout=2 * MOST_SECONDS)
+        text, errors = demo.communicate(timeout=MOST_SECONDS + 60)
     assert (demo.returncode, errors) == (0, ""), text
     assert list(temporary.iterdir()) == []
     document = json.loads(out.read_text())
@@ -93,7 +92,8 @@ def test_an_interrupt_from_the_terminal(family: Family, temporary: Path) -> None
     with Terminal(family, DEMO) as terminal:
         terminal.expect("carpool apply web.toml", 60)
         terminal.expect("create zone:", 60)
-        assert len(family.namespaces) >= 3
+        assert len(family.alive()) > 5
+        assert len(family.namespaces) >= 4  # the hub, the hypervisors, the client
         terminal.type("\x03")
         assert terminal.wait(20) == 130
     assert "Interrupted; the hypervisors and all in them are gone." in terminal.text
@@ -123,15 +123,14 @@ def test_what_goes_wrong_is_told_and_its_logs_are_kept(
     tmp_path: Path,
     temporary: Path,
 ) -> None:
-    # Nobody will answer at this address.
-    monkeypatch.setattr("carpool.lab.smartos.demo.VIP", VIP + 50)
-    monkeypatch.setattr("carpool.lab.smartos.demo.NODES", ("web1=192.168.0.201/24@nowhere", "x"))
+    monkeypatch.setattr("carpool.lab.smartos.demo.NODES", ("web1=192.168.0.201/24",))
     monkeypatch.setattr("tempfile.tempdir", None)
     out = tmp_path / "result.json"
     assert lab.main(["demo-smartos", "--json", str(out)]) == 1
     text = capfd.readouterr().out
     assert "Not as promised: `carpool init web.toml --yes" in text
     assert "ended with 2" in text
+    assert "carpool init: add --node (twice)" in text
     (kept,) = temporary.iterdir()
     assert f"The logs: {kept}" in text
     assert {path.name for path in kept.iterdir()} == {"gz1.example.com.log", "gz2.example.com.log"}
@@ -141,11 +140,12 @@ def test_what_goes_wrong_is_told_and_its_logs_are_kept(
 def test_a_machine_that_is_not_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(performance.smartos, "why_unsupported", lambda: "no sshd here")
+    smartos = "carpool.lab.smartos.lab.why_unsupported"
+    monkeypatch.setattr(smartos, lambda: "no sshd here")
     assert lab.main(["demo-smartos"]) == 2
     assert capsys.readouterr().err == "carpool lab demo-smartos: no sshd here\n"
-    monkeypatch.setattr(performance.smartos, "why_unsupported", lambda: None)
-    monkeypatch.setattr(performance.namespaces, "why_unsupported", lambda: None)
+    monkeypatch.setattr(smartos, lambda: None)
+    monkeypatch.setattr("carpool.lab.namespaces.why_unsupported", lambda: None)
     monkeypatch.setattr(performance, "find_spec", lambda name: None)
     assert lab.main(["demo-smartos"]) == 2
     assert "pip install 'carpool[deploy]'" in capsys.readouterr().err
@@ -173,7 +173,7 @@ def test_results() -> None:
         Step("destroy", "nothing left", 1_200_000_000),
     )
     assert list(table(steps)) == [
-        "step       took  client waited  promised  outcome",
+        "step        took  client waited  promised  outcome",
         "power off  4.0 s         3.14 s  < 4.39 s  web2 took over",
         "destroy    1.2 s              -         -  nothing left",
     ]

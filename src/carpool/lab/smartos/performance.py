@@ -71,9 +71,10 @@ def _play(view: View, folder: Path) -> Result:
     for number, line in enumerate(table(result.steps)):
         view.say(view.paint(line, *(["bold"] if number == 0 else [])))
     view.say()
-    for line in timeline(result.story, view.width - 1, ascii_only=view.ascii_only):
-        view.say(line)
-    view.say(view.paint(legend(ascii_only=view.ascii_only, spans=False), "dim"))
+    if result.story.zones:
+        for line in timeline(result.story, view.width - 1, ascii_only=view.ascii_only):
+            view.say(line)
+        view.say(view.paint(legend(ascii_only=view.ascii_only, spans=False), "dim"))
     view.say()
     for problem in result.problems:
         view.say(view.paint(f"Not as promised: {problem}", "red"))
