@@ -36,11 +36,15 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
 
 
 @contextmanager
-def smartos(*names: str, **options: Any) -> Iterator[tuple[SmartosLab, list[Hypervisor]]]:
+def smartos(
+    *names: str, disk_bytes: int = 256 << 20, **options: Any
+) -> Iterator[tuple[SmartosLab, list[Hypervisor]]]:
     """Yield a lab with hypervisors of these names, which have the image; their logs if it fails."""
     with Lab() as lab, SmartosLab(lab, **options) as datacenter:
         hosts = [
-            datacenter.add_hypervisor(name, ip_interface(f"192.168.0.{number}/16"), images=[IMAGE])
+            datacenter.add_hypervisor(
+                name, ip_interface(f"192.168.0.{number}/16"), images=[IMAGE], disk_bytes=disk_bytes
+            )
             for number, name in enumerate(names, 1)
         ]
         try:

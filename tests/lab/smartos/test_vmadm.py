@@ -193,6 +193,9 @@ def test_pkgin_brings_python() -> None:
         create(host, payload())
         assert login(host, UUID, "/opt/local/bin/pkgin -y install nosuch")[0] == 1
         in_zone(host, UUID, "/opt/local/bin/pkgin -y install python312")
-        told = in_zone(host, UUID, "/opt/local/bin/python3.12 -IS -c 'import ssl; print(1)'")
-        assert told == "1\n"
+        in_zone(host, UUID, "useradd somebody")
+        for user in ("0", "100"):
+            python = "/opt/local/bin/python3.12 -IS -c 'import ssl; print(1)'"
+            told = in_zone(host, UUID, f"setpriv --reuid={user} --clear-groups {python}")
+            assert told == "1\n"
         assert "python312" in in_zone(host, UUID, "/opt/local/bin/pkgin list")

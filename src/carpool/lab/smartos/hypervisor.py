@@ -62,7 +62,7 @@ class Hypervisor:
             ["/bin/sh", "-c", command],
             input=stdin,
             env={"PATH": "/usr/bin:/usr/sbin", "HOME": "/root"},
-            preexec_fn=lambda: kernel.enter(process),
+            preexec_fn=lambda: _go_inside(process),
             capture_output=True,
             text=True,
             timeout=_CONSOLE_SECONDS,
@@ -153,3 +153,13 @@ class Hypervisor:
     def _folder(self, zone: str | None) -> Path:
         place = STATE.relative_to("/") if zone is None else Path("zones", zone, "config")
         return self.disk / place
+
+
+def _go_inside(process: Path) -> None:
+    """Go on in the namespaces of a process, and leave a waiting parent behind."""
+    kernel.enter(process)
+    child = os.fork()
+    if child:
+        os.closerange(3, 1 << 16)  # the one through which subprocess.run waits for the start
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os._exit(code if code >= 0 else 128 - code)

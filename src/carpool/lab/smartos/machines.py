@@ -57,10 +57,14 @@ def save(vm: Vm) -> None:
 
 def make(vm: Vm) -> None:
     """Put a new zone on the disk."""
-    config(vm["uuid"]).mkdir(parents=True)
-    config(vm["uuid"]).chmod(0o700)
-    (ZONES / vm["uuid"] / "root").mkdir()
-    save(vm)
+    try:
+        config(vm["uuid"]).mkdir(parents=True)
+        config(vm["uuid"]).chmod(0o700)
+        (ZONES / vm["uuid"] / "root").mkdir()
+        save(vm)
+    except OSError:  # the disk is full
+        remove(vm["uuid"])
+        raise
 
 
 def remove(uuid: str) -> None:

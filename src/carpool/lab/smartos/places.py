@@ -6,6 +6,9 @@ from typing import Final
 TOOLS: Final = Path("/.lab/bin")
 """Programs that stand-ins run, the interpreter among them."""
 
+LIBRARY: Final = Path("/.lab/library")
+"""What the interpreter is installed in, unless that is /usr."""
+
 STATE: Final = Path("/.lab/state")
 """What the hypervisor is and does, apart from its zones. Only in a global zone."""
 

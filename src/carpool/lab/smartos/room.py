@@ -14,7 +14,7 @@ from typing import Final
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.smartos import kernel
-from carpool.lab.smartos.places import TOOLS
+from carpool.lab.smartos.places import LIBRARY, TOOLS
 
 _PROGRAMS: Final = ("ip", "nft")
 """What stand-ins run, and zones do not see."""
@@ -48,7 +48,7 @@ _DEVICES: Final = {
 _SYSTEM: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc/alternatives")
 _FOLDERS: Final = (
     *("etc/ssh", "root/.ssh", "opt/local/bin", "var/log", "var/svc/log", "var/tmp", "var/empty"),
-    *("tmp", "run", "dev", "proc", "usr", ".lab/bin"),
+    *("tmp", "run", "dev", "proc", "usr", ".lab/bin", ".lab/library"),
 )
 _ACCOUNTS: Final = """\
 root:*:0:0:Super-User:/root:/bin/sh
@@ -85,7 +85,7 @@ def prepare(folder: Path) -> None:
         shutil.copy2(find_tool(name), tools)
     shutil.copy2(Path(sys.executable).resolve(), tools / "python")
     # Where a copied interpreter finds its library: the landmark of virtual environments.
-    (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
+    (folder / "pyvenv.cfg").write_text(f"home = {_library() / 'bin'}\n")
     shutil.copy2(Path(__file__).with_name("client.py"), tools / "client")
     (tools / "client").chmod(0o755)
 
@@ -110,7 +110,7 @@ def furnish(root: Path, hostname: str) -> None:
     """Make the directories and files of a new zone in the directory `root`."""
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
-    for folder, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("root", 0o700)):
+    for folder, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("root", 0o711)):
         (root / folder).chmod(mode)
     (root / "root/.ssh").chmod(0o700)
     _write(root / "etc/passwd", _ACCOUNTS)
@@ -128,6 +128,12 @@ def furnish(root: Path, hostname: str) -> None:
         elif machine.is_dir():
             (root / name).mkdir()
     (root / "var/run").symlink_to("/run")
+    if _library() == LIBRARY:
+        # A shared libpython is looked for where it was installed, or beside the interpreter.
+        (root / ".lab/lib").symlink_to("library/lib")
+        installed = root / Path(sys.base_prefix).relative_to("/")
+        installed.parent.mkdir(parents=True, exist_ok=True)
+        installed.symlink_to(LIBRARY)
 
 
 def mount_devices(root: Path) -> None:
@@ -159,14 +165,18 @@ def enter(root: Path, usr: Path, tools: Path) -> None:
     for name in _SYSTEM:
         if (root / name).is_dir() and not (root / name).is_symlink():
             kernel.bind(Path("/", name), root / name)
-    library = Path(sys.base_prefix)
-    if not library.is_relative_to("/usr"):
-        inside = root / library.relative_to("/")
-        inside.mkdir(parents=True, exist_ok=True)
-        kernel.bind(library, inside)
+    if _library() == LIBRARY:
+        source = LIBRARY if LIBRARY.is_dir() else Path(sys.base_prefix)
+        kernel.bind(source, root / LIBRARY.relative_to("/"))
     kernel.mount("proc", root / "proc")
     kernel.mount("devpts", root / "dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=7")
     kernel.change_root(root)
+
+
+def _library() -> Path:
+    """Return where zones see what the interpreter needs; its home may be no one else's business."""
+    prefix = Path(sys.base_prefix)
+    return prefix if prefix.is_relative_to("/usr") else LIBRARY
 
 
 def _hide_absent(upper: Path, machine: Path) -> None:

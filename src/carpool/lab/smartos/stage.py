@@ -57,6 +57,10 @@ class Stage:
         SOCKET.chmod(0o666)
         self._listener.listen(_BACKLOG)
         self.watch(self._listener.fileno(), self._accept)
+        self._deaths, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self.watch(self._deaths, self._bury)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call back whenever the file has something to read, or has ended."""
@@ -69,12 +73,15 @@ class Stage:
         self._poll.unregister(fd)
 
     def turn(self, deadline: int | None) -> None:
-        """Wait for events until the deadline (ns; None: none) and call back; bury the dead."""
-        seconds = 1.0 if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e9
-        # Nobody tells of a death in time to wake poll, but the dead can wait for a second.
-        for fd, _ in self._poll.poll(min(seconds, 1.0) * 1000 + 1):
+        """Wait for events until the deadline (ns; None: none) and call back."""
+        patience = None if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e6 + 1
+        for fd, _ in self._poll.poll(patience):
             if fd in self._watched:
                 self._watched[fd]()
+
+    def _bury(self) -> None:
+        """Wait for the children that ended, and for the orphans that came to us."""
+        os.read(self._deaths, _READ_BYTES)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -132,7 +139,9 @@ def worker(main: Callable[[], int]) -> NoReturn:
     """End this forked process with the status of `main`, whatever it raises, and never return."""
     status = 1
     try:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
         status = main()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -142,14 +151,13 @@ def worker(main: Callable[[], int]) -> NoReturn:
         os._exit(status)
 
 
+def _ignore(*_: object) -> None:
+    """Take a signal: its number in the wakeup descriptor is all that is wanted."""
+
+
 def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
     where, name, *words = _read(caller)
     _caller.append(caller)
-    _, user, group = _credentials(caller)
-    if user:
-        os.setgroups([])
-        os.setegid(group)
-        os.seteuid(user)
     with suppress(OSError):
         os.chdir(where)
     name = Path(name).name
@@ -159,6 +167,7 @@ def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
     code = 1
     try:
         refused = faults.meet([name, *words])
+        _become(caller)
         code = commands[name](words) if refused is None else refused
     except CommandError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -176,6 +185,15 @@ def _serve(caller: socket.socket, commands: Mapping[str, Command]) -> int:
         with suppress(OSError):
             caller.send(bytes([code & 0xFF]))
     return 0
+
+
+def _become(caller: socket.socket) -> None:
+    """Be the user that the caller is; the way back is left open, for those who check more."""
+    _, user, group = _credentials(caller)
+    if user:
+        os.setgroups([])
+        os.setegid(group)
+        os.seteuid(user)
 
 
 def _credentials(caller: socket.socket) -> tuple[int, int, int]:

@@ -60,15 +60,17 @@ def _create(words: Sequence[str]) -> int:
     if faults:
         raise CommandError(f"Invalid payload: {json.dumps(faults)}")
     uuid = given.get("uuid") or str(uuid4())
-    with machines.locked(uuid):
-        try:
+    try:
+        with machines.locked(uuid):
             with machines.locked():
                 _check_against_host(given, uuid)
                 vm = machines.described(given, uuid)
                 machines.make(vm)
             _provision(vm)
-        except CommandError as error:
-            raise CommandError(f"Failed to create VM {uuid}: {error}") from None
+    except CommandError as error:
+        raise CommandError(f"Failed to create VM {uuid}: {error}") from None
+    except OSError as error:
+        raise CommandError(f"Failed to create VM {uuid}: {error.strerror}") from None
     print(f"Successfully created VM {uuid}", file=sys.stderr)
     return 0
 
