@@ -67,7 +67,4 @@ def answer_text(target: Target, vm: Mapping[str, Any] | None, inside: str = "") 
     said = "No such zone configured" if vm is None else json.dumps(vm, indent=2)
     quoted = "".join(f"| {line}\n" for line in said.split("\n"))
     within = "".join(f"| {line}\n" for line in inside.split("\n") if line)
-    return (
-        f"== image yes\n== zone {target.uuid} {int(vm is None)}\n{quoted}"
-        f"== inside {target.uuid}\n{within}"
-    )
+    return f"== zone {target.uuid} {int(vm is None)}\n{quoted}== inside {target.uuid}\n{within}"

@@ -9,7 +9,8 @@ from tests.deploy.support import answer_text, made_goal, vm_of
 from tests.smartos.clusters import LX, ZONE
 
 from carpool.deploy.errors import DeployError
-from carpool.deploy.observe import FileState, addresses_up, answer, question
+from carpool.deploy.observe import FileState, addresses_up, answer
+from carpool.deploy.question import question
 
 IFCONFIG = """\
 lo0: flags=2001000849<UP,LOOPBACK,RUNNING,MULTICAST,IPv4,VIRTUAL> mtu 8232 index 1
@@ -29,15 +30,39 @@ net0:4: flags=20002080841<UP,RUNNING,MULTICAST,IPv6> mtu 1500 index 2
 \tinet6 2001:db8::200/64
 """
 
-WITHIN = """\
-file -rw-r--r-- 0123 /opt/carpool/carpool.pyz
-file -rw------- 4567 /opt/carpool/www.pw
-boot online svc:/smartdc/mdata:execute
-service maintenance svc:/network/carpool:default
-other  network/nginx
-net net0: flags=843<UP> mtu 1500
-net \tinet 192.168.0.200 netmask ffffff00
-end 0
+DIGESTS = ("0123456789abcdef" * 4, "fedcba9876543210" * 4)
+
+WITHIN = f"""\
+% files
+/opt/carpool/carpool.pyz
+/opt/carpool/www.pw
+% modes
+-rw-r--r--   1 0        0         200000 Nov 22 12:00 /opt/carpool/carpool.pyz
+-rw-------+  1 100      100           11 Nov 22 12:00 /opt/carpool/www.pw
+% digests
+{DIGESTS[0]}
+(/opt/carpool/www.pw) = {DIGESTS[1]}
+% services
+online         svc:/smartdc/mdata:execute
+maintenance    svc:/network/carpool:default
+% service network/nginx
+% service system/cron
+online*
+% net
+net0: flags=843<UP> mtu 1500
+\tinet 192.168.0.200 netmask ffffff00
+% end 0
+"""
+
+LX_WITHIN = """\
+% unit carpool
+LoadState=loaded
+ActiveState=failed
+% unit nginx
+LoadState=not-found
+ActiveState=inactive
+% net
+% end 0
 """
 
 
@@ -53,10 +78,10 @@ def test_an_answer_is_read() -> None:
     one, two = found["web1"], found["web2"]
     assert one.state == "running"
     assert one.inside is not None
-    assert one.inside.files["/opt/carpool/www.pw"] == FileState("-rw-------", "4567")
+    assert one.inside.files["/opt/carpool/www.pw"] == FileState("-rw-------", DIGESTS[1])
     assert one.inside.service == "maintenance"
     assert one.inside.boot == "online"
-    assert one.inside.services == {"network/nginx": "absent"}
+    assert one.inside.services == {"network/nginx": "absent", "system/cron": "online*"}
     assert one.inside.addresses == {ip_address("192.168.0.200")}
     assert two.vm is None
     assert two.state == "absent"
@@ -65,22 +90,39 @@ def test_an_answer_is_read() -> None:
 
 def test_why_one_cannot_look_inside_is_told() -> None:
     (web1, _) = made_goal().targets
-    within = "zlogin: login allowed only to running zones (it is 'installed').\nend 1\n"
+    within = "zlogin: login allowed only to running zones (it is 'installed').\n"
     stopped = vm_of(web1, state="stopped")
     found = answer("gz", [web1], answer_text(web1, stopped, within) + "== end\n")["web1"]
     assert found.inside is None
     assert found.why_not == "zlogin: login allowed only to running zones (it is 'installed')."
 
 
+def test_services_of_systemd_are_told_in_the_words_of_smf() -> None:
+    (web1, _) = made_goal(LX).targets
+    text = answer_text(web1, vm_of(web1), LX_WITHIN) + "== end\n"
+    inside = answer("gz", [web1], text)["web1"].inside
+    assert inside is not None
+    assert (inside.service, inside.services) == ("maintenance", {"nginx": "absent"})
+
+
+@pytest.mark.parametrize("part", ["digests", "modes"])
+def test_lists_that_do_not_fit_together_are_no_answer(part: str) -> None:
+    (web1, _) = made_goal().targets
+    head, _, rest = WITHIN.partition(f"% {part}\n")
+    within = f"{head}% {part}\n{rest.partition(chr(10))[2]}"
+    found = answer("gz", [web1], answer_text(web1, vm_of(web1), within) + "== end\n")["web1"]
+    assert (found.inside, found.why_not) == (None, "ls or digest fails there")
+
+
 def test_missing_images_and_tags_belong_to_the_node_behind_them() -> None:
     web1, web2 = made_goal().targets
-    text = "== image no\n== no-tag external\n" + answer_text(web1, None).split("\n", 1)[1]
+    text = "== no-image\n== no-tag external\n" + answer_text(web1, None)
     found = answer("gz", [web1, web2], text + answer_text(web2, None) + "== end\n")
     assert (found["web1"].image, found["web1"].missing_tags) == (False, ("external",))
     assert (found["web2"].image, found["web2"].missing_tags) == (True, ())
 
 
-@pytest.mark.parametrize("text", ["", "== image yes\n== zone", "sh: not found\n"])
+@pytest.mark.parametrize("text", ["", "== no-image\n== zone", "sh: not found\n"])
 def test_an_answer_that_breaks_off_is_an_error(text: str) -> None:
     (web1, _) = made_goal().targets
     with pytest.raises(DeployError, match=r"gz: look: .*answer"):
@@ -115,4 +157,5 @@ def test_the_question_is_posix_shell(zone: object, full: bool) -> None:
 def test_the_light_question_asks_for_no_file() -> None:
     script = question(made_goal().targets, full=False)
     assert "digest" not in script
+    assert "nictagadm" not in script
     assert "imgadm" not in script

@@ -298,7 +298,9 @@ def test_a_new_image_is_rolled_out_one_node_at_a_time() -> None:
     assert report.problems == ()
     assert world.order() == ["web2", "web1"]
     assert world.unserved == []
-    assert world.actions("web1") == ["validate", "stop", "delete", "create", "program", "set up"]
+    assert world.actions("web1") == [
+        *("import", "validate", "stop", "delete", "create", "program", "set up")
+    ]
 
 
 def test_a_boot_stops_the_service_first() -> None:

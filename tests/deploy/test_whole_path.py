@@ -26,6 +26,7 @@ from carpool.lab.smartos.results import Result, Step, as_json, table
 DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo-smartos"]
 MOST_SECONDS = 120  # of which it takes 45 on a machine that does nothing else
 
+pytestmark = [pytest.mark.peer("sshd"), pytest.mark.peer("ssh"), pytest.mark.peer("nft")]
 needs_lab = pytest.mark.skipif(
     performance.why_not() is not None, reason=f"no SmartOS lab: {performance.why_not()}"
 )
@@ -54,6 +55,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @needs_lab
+@pytest.mark.timeout(MOST_SECONDS + 90)
 def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     with family.popen(

@@ -145,20 +145,19 @@ class FakeRemote:
         world, node = self.world, target.node
         vm = world.zones.get(node)
         if vm is None or vm["state"] != "running":
-            text = answer_text(target, vm, "zlogin: not running\nend 1\n")
+            text = answer_text(target, vm, "zlogin: not running\n")
         else:
             held = [group for group in world.goal.groups if world.holder.get(group.name) == node]
-            lines = [
-                f"file {file.mode} {file.digests[0]} {file.path}"
-                for file in target.files
-                if file.digests[0] in world.files[node]
-            ]
-            lines.append("boot online svc:/smartdc/mdata:execute")
-            lines.append(f"service {self._service(node)} svc:/network/carpool:default")
-            lines.append("net net0: flags=843<UP> mtu 1500")
-            lines += [f"net \tinet {ip} netmask 0" for group in held for ip in group.addresses]
-            text = answer_text(target, vm, "\n".join([*lines, "end 0"]))
-        return text if self.name in world.images else text.replace("image yes", "image no")
+            files = [file for file in target.files if file.digests[0] in world.files[node]]
+            lines = ["% files", *(file.path for file in files)]
+            lines += ["% modes", *(f"{file.mode} 1 0 0 0 Nov 22 12:00" for file in files)]
+            lines += ["% digests", *(file.digests[0] for file in files)]
+            lines += ["% services", "online svc:/smartdc/mdata:execute"]
+            lines.append(f"{self._service(node)} svc:/network/carpool:default")
+            lines += ["% net", "net0: flags=843<UP> mtu 1500"]
+            lines += [f"\tinet {ip} netmask 0" for group in held for ip in group.addresses]
+            text = answer_text(target, vm, "\n".join([*lines, "% end 0"]))
+        return text if self.name in world.images else f"== no-image\n{text}"
 
     def _service(self, node: str) -> str:
         if node in self.world.online:

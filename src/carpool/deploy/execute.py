@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from carpool.deploy import shell
 from carpool.deploy.errors import DeployError
-from carpool.deploy.observe import ABSENT, answer, question, service_name
+from carpool.deploy.observe import ABSENT, answer
 from carpool.deploy.plan import Kind
+from carpool.deploy.question import question, service_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,10 @@ Halted = Callable[[], bool]
 
 _ARRIVED = """\
 arrived() {
-    [ "$(digest_of "$1")" = "$2" ] || { echo "not all of it has arrived" >&2; return 1; }
+    case $(digests_of "$1") in
+    *"$2"*) ;;
+    *) echo "not all of it has arrived" >&2; return 1 ;;
+    esac
 }
 """
 
@@ -89,9 +93,8 @@ class Executor:
     def prepare(self, plan: NodePlan) -> None:
         """Do what can be done beforehand, and let vmadm judge the rest. Raises DeployError."""
         for step in plan.steps:
-            if step.kind is Kind.IMPORT:
+            if step.kind in (Kind.CREATE, Kind.RECREATE):
                 self._import_image()
-            elif step.kind in (Kind.CREATE, Kind.RECREATE):
                 self._validate("create", self._target.payload)
             elif step.kind is Kind.UPDATE:
                 self._validate(f"update {self._target.brand}", step.update)

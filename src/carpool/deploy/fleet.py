@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from carpool.deploy import lock
 from carpool.deploy.errors import DeployError, Problem
-from carpool.deploy.observe import Observed, answer, question
+from carpool.deploy.observe import Observed, answer
+from carpool.deploy.question import question
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,20 +1,15 @@
-"""What a global zone and the zones in it are: a script that asks, and what its answer means.
-
-One script asks for all nodes of a hypervisor, so that hundreds of them cost one round trip each.
-Sections of the answer begin with "== "; foreign text in it begins with "| ".
-"""
+"""What a global zone and the zones in it are: what the answer to the question means."""
 
 from __future__ import annotations
 
 import json
-import shlex
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from carpool.deploy import shell
 from carpool.deploy.errors import DeployError
-from carpool.smartos.places import FMRI
+from carpool.deploy.question import FIRST_BOOT, KNOWN_SERVICES, OWN_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,38 +20,7 @@ STEP = "look"
 ABSENT = "absent"
 ONLINE = "online"
 
-_HEAD = """\
-say() { printf '%s\\n' "$*"; }
-quote() { sed 's/^/| /'; }
-"""
-
-_LOOK = """\
-look() {
-    [ -f "$1" ] || return 0
-    set -- "$1" $(ls -ln "$1")
-    printf "file %s %s %s\\n" "$(printf %.10s "$2")" "$(digest_of "$1")" "$1"
-}
-"""
-
-_SMF = """\
-state() {
-    printf "%s %s %s\\n" "$1" "$(svcs -H -o state "$2" 2>/dev/null | sed "s/ .*//;q")" "$2"
-}
-state boot svc:/smartdc/mdata:execute
-ifconfig -a | sed "s/^/net /"
-"""
-
-_LX = """\
-state() {
-    if [ "$(systemctl show -p LoadState --value "$2")" = loaded ]
-    then printf "%s %s %s\\n" "$1" "$(systemctl is-active "$2")" "$2"
-    else printf "%s  %s\\n" "$1" "$2"
-    fi
-}
-ifconfig=/native/usr/sbin/ifconfig
-[ -x "$ifconfig" ] || ifconfig=ifconfig
-"$ifconfig" -a | sed "s/^/net /"
-"""
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 _FROM_SYSTEMD = {
     "active": ONLINE,
@@ -111,52 +75,6 @@ class Observed:
         return ABSENT if self.vm is None else str(self.vm.get("state", "unknown"))
 
 
-def service_name(brand: str) -> str:
-    """Return what carpool's service is called in a zone of this brand."""
-    return "carpool" if brand == "lx" else FMRI
-
-
-def question(targets: Sequence[Target], *, full: bool = True) -> str:
-    """Return the script, for sh of the global zone, that asks about these nodes of it.
-
-    Without ``full`` it asks only what changes by itself: the services and the addresses.
-    """
-    lines = [shell.ENVIRONMENT + _HEAD]
-    for target in targets:
-        inside = shlex.quote(_inside(target, full=full))
-        if full:
-            image, tags = shlex.quote(target.image), target.nic_tags
-            lines.append(
-                f"if imgadm get {image} >/dev/null 2>&1 </dev/null; then say == image yes; "
-                "else say == image no; fi"
-            )
-            lines += [
-                f"nictagadm exists {tag} >/dev/null 2>&1 </dev/null || say == no-tag {tag}"
-                for tag in map(shlex.quote, tags)
-            ]
-        lines += [
-            f"answer=$(vmadm get {target.uuid} 2>/dev/null </dev/null); code=$?",
-            f'[ "$code" = 0 ] || answer=$(vmadm get {target.uuid} 2>&1 >/dev/null </dev/null)',
-            f"say == zone {target.uuid} $code",
-            "printf '%s\\n' \"$answer\" | quote",
-            f"say == inside {target.uuid}",
-            f"{{ zlogin {target.uuid} {inside} 2>&1 </dev/null; echo end $?; }} | quote",
-        ]
-    lines.append("say == end")
-    return "\n".join(lines) + "\n"
-
-
-def _inside(target: Target, *, full: bool) -> str:
-    lines = [shell.ENVIRONMENT]
-    if full:
-        lines.append(shell.DIGEST + _LOOK)
-        lines += [f"look {shlex.quote(file.path)}" for file in target.files]
-    lines.append(_LX if target.brand == "lx" else _SMF)
-    lines.append(f"state service {service_name(target.brand)}")
-    lines += [f"state other {shlex.quote(service)}" for service in target.services]
-    return "\n".join(lines)
-
-
 def answer(host: str, targets: Sequence[Target], text: str) -> dict[str, Observed]:
     """Return what the hypervisor answered, by the nodes' names. Raises DeployError."""
     sections = list(_sections(text))
@@ -173,8 +91,8 @@ def answer(host: str, targets: Sequence[Target], text: str) -> dict[str, Observe
     zone = _Section([], [])
     for section in sections:
         match section.head:
-            case ["image", word]:
-                image, tags = word == "yes", []
+            case ["no-image"]:
+                image = False
             case ["no-tag", tag]:
                 tags.append(tag)
             case ["zone", *_]:
@@ -186,6 +104,7 @@ def answer(host: str, targets: Sequence[Target], text: str) -> dict[str, Observe
                 if vm is None:
                     inside, why = None, ""
                 found[target.node] = Observed(target.node, image, tuple(tags), vm, inside, why)
+                image, tags = True, []
     return found
 
 
@@ -232,36 +151,62 @@ def _vm(host: str, target: Target, section: _Section) -> Mapping[str, Any] | Non
 
 
 def _read_inside(lines: Sequence[str]) -> tuple[Inside | None, str]:
-    files: dict[str, FileState] = {}
-    states: dict[str, dict[str, str]] = {"service": {}, "boot": {}, "other": {}}
-    net: list[str] = []
-    rest: list[str] = []
-    code = ""
+    parts: dict[str, list[str]] = {}
+    part: list[str] = []
     for line in lines:
-        kind, _, value = line.partition(" ")
-        if kind == "file" and len(words := value.split(" ", 2)) == 3:
-            files[words[2]] = FileState(words[0], words[1])
-        elif kind in states:
-            state, _, name = value.partition(" ")
-            states[kind][name.strip()] = _FROM_SYSTEMD.get(state, state) or ABSENT
-        elif kind == "net":
-            net.append(value)
-        elif kind == "end":
-            code = value
+        if line.startswith("% "):
+            part = parts[line[2:]] = []
         else:
-            rest.append(line)
-    if code != "0" or not states["service"]:
-        return None, (rest[-1].strip()[:200] if rest else f"zlogin ends with {code}")
+            part.append(line.rstrip())
+    rest = [line.strip() for line in part if line.strip()]
+    ended = "end 0" in parts
+    if not ended or "net" not in parts:
+        return None, (rest[-1][:200] if rest else "it ends without an answer")
+    files = _read_files(parts)
+    if files is None:
+        return None, "ls or digest fails there"
+    states = _read_states(parts)
     return (
         Inside(
             files,
-            next(iter(states["service"].values())),
-            next(iter(states["boot"].values()), ABSENT),
-            states["other"],
-            addresses_up(net),
+            next((states[name] for name in OWN_SERVICES if name in states), ABSENT),
+            states.get(FIRST_BOOT, ABSENT),
+            {name: state for name, state in states.items() if name not in KNOWN_SERVICES},
+            addresses_up(parts["net"]),
         ),
         "",
     )
+
+
+def _read_files(parts: Mapping[str, list[str]]) -> dict[str, FileState] | None:
+    """Return the files that are there; None if the lists do not fit together."""
+    paths = parts.get("files", [])
+    digests = [_DIGEST.findall(line) for line in parts.get("digests", [])]
+    modes = [line[:10] for line in parts.get("modes", [])]
+    if not len(paths) == len(digests) == len(modes) or not all(digests):
+        return None
+    return {
+        path: FileState(mode, found[-1])
+        for path, mode, found in zip(paths, modes, digests, strict=True)
+    }
+
+
+def _read_states(parts: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return the states of services, those that do not exist as absent."""
+    states: dict[str, str] = {}
+    for line in parts.get("services", []):  # of SMF: STATE FMRI
+        state, _, name = line.partition(" ")
+        states[name.strip()] = state
+    for name, lines in parts.items():
+        kind, _, service = name.partition(" ")
+        if kind == "service":
+            states[service] = lines[0].strip() if lines else ABSENT
+        elif kind == "unit":
+            shown = dict(line.split("=", 1) for line in lines if "=" in line)
+            loaded = shown.get("LoadState") == "loaded"
+            active = shown.get("ActiveState", "")
+            states[service] = _FROM_SYSTEMD.get(active, active) if loaded else ABSENT
+    return states
 
 
 def addresses_up(lines: Sequence[str]) -> frozenset[Address]:

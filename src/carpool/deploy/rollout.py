@@ -29,7 +29,7 @@ Tell = Callable[[str, str], None]
 """Takes a node and a line of progress."""
 
 _READY = 60.0  # seconds for a service to be online
-_PAUSE = 0.25  # seconds between two looks at a group
+_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds between two looks at a group
 
 
 class Outcome(StrEnum):
@@ -246,12 +246,14 @@ class Rollout:
     ) -> GroupState:
         """Look until the condition holds, and return what was seen last."""
         deadline = time.monotonic() + seconds
+        pause = _PAUSE
         while True:
             state = group_state(group, self._fleet.look(group.nodes))
             halted = self._fleet.halt.is_set()
             if condition(state) or halted or time.monotonic() > deadline:
                 return state
-            time.sleep(_PAUSE)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _executor(self, node: str) -> Executor:
         target = self._goal.target(node)

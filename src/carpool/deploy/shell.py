@@ -7,8 +7,8 @@ export PATH LC_ALL
 """
 
 DIGEST = """\
-digest_of() {
-    if [ -x /usr/bin/digest ]; then digest -a sha256 "$1"; else sha256sum <"$1" | cut -d" " -f1; fi
+digests_of() {
+    if [ -x /usr/bin/digest ]; then digest -a sha256 "$@"; else sha256sum "$@"; fi
 }
 """
-"""digest(1) is illumos's, sha256sum(1) Linux's."""
+"""digest(1) is illumos's, sha256sum(1) Linux's; the digests are the words of 64 digits."""
