@@ -63,9 +63,9 @@ def judge(document: dict[str, Any], *, slowest: float) -> None:
     assert [act["returned"] for act in acts] == [False] * 4 + [True]
     stop, kill, freeze, unplug, preempt = acts
     assert max(stop["outage_ms"], preempt["outage_ms"], kill["outage_ms"]) < 500
-    # A busy machine may be late; less than the shortest silence can never be.
-    assert slowest / 2 * 1000 < freeze["outage_ms"] < slowest * 1000 + 1000
-    assert slowest / 2 * 1000 < unplug["outage_ms"] < slowest * 1000 + 1000
+    # A busy machine may be late. At the least it is the shortest patience less the last interval.
+    assert slowest * 300 < freeze["outage_ms"] < slowest * 1000 + 1000
+    assert slowest * 300 < unplug["outage_ms"] < slowest * 1000 + 1000
     assert max(act["return_outage_ms"] for act in acts) < 500
     assert kill["two_holders_ms"] > 500
     assert max(act["two_holders_ms"] for act in (stop, unplug, preempt)) < 500
@@ -184,7 +184,7 @@ def test_the_logs_of_a_demo_that_went_wrong_are_kept(
     assert "Not as promised: web1: carpool run has ended: carpool run: /no/such/file" in text
     (kept,) = temporary.iterdir()
     assert f"The zones' logs: {kept}" in text
-    assert {path.name for path in kept.iterdir()} == {"web1.log", "web2.log"}
+    assert {path.name for path in kept.iterdir()} == {"web1.log"}
     assert "cannot be read" in (kept / "web1.log").read_text()
     assert json.loads(out.read_text())["ok"] is False
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from carpool.lab.namespaces import why_unsupported
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 LAB = [sys.executable, "-P", "-m", "carpool", "lab"]
+# Daemons start at the same moment, more or less: the preferred one has 0.8 s of advantage. None is
+# patient for less than another's interval.
 FAST = """
 [nodes.a]
 address = "10.0.0.1"
@@ -35,14 +38,14 @@ vhid = 1
 addresses = ["10.0.0.100", "2001:db8::100/64"]
 password_file = "www.key"
 advbase = 0
-advskew = { a = 32, b = 64, c = 96 }
+advskew = { a = 48, b = 120, c = 124 }
 up = "/no/such/script"
 [groups.mail]
 vhid = 1
 addresses = ["172.16.0.100"]
 password_file = "mail.key"
 advbase = 0
-advskew = { b = 32, c = 64 }
+advskew = { b = 48, c = 120 }
 interface = { b = "net1", c = "net2" }
 nodes = ["b", "c"]
 """
@@ -101,8 +104,8 @@ def test_every_fault_and_its_end(family: Family, file: Path) -> None:
     steps = [
         "status",
         *("stop a", "wait 0.3", "status"),
-        *("start a", "wait 0.6", "status"),
-        *("kill b", "wait 1.5", "status"),
+        *("start a", "wait 1", "status"),
+        *("kill b", "wait 2.5", "status"),
         *("start b", "wait 1", "status"),
         *("crash a", "start a", "unplug c", "wait 1.5", "status"),
     ]
@@ -144,11 +147,11 @@ def test_every_fault_and_its_end(family: Family, file: Path) -> None:
 
 def test_a_script_on_standard_input(family: Family, file: Path) -> None:
     script = """
-    # b takes over from a
+    # another takes over from a
     status
     exec a ip -brief address show net0
     partition a
-    wait 1
+    wait 2.5
     probe 10.0.0.100; probe 2001:db8::100
     status
     log b
@@ -162,10 +165,10 @@ def test_a_script_on_standard_input(family: Family, file: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "10.0.0.100/32" in done.stdout
     assert "a     running  net0 cut off" in done.stdout
-    assert "10.0.0.100: b answers; longest wait" in done.stdout
-    assert "without answer, a to b," in done.stdout
+    assert re.search(r"10\.0\.0\.100: [bc] answers; longest wait", done.stdout)
+    assert re.search(r"without answer, a to [bc],", done.stdout)
     assert "2001:db8::100: " in done.stdout
-    assert "www: Switching to state: MASTER" in done.stdout
+    assert "www: Switching to state: BACKUP" in done.stdout
     assert "1 received" in done.stdout or "1 packets received" in done.stdout
     assert "up script" not in done.stderr
 
