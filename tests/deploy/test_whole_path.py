@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from carpool.lab.smartos.lab import SmartosLab
 from carpool.lab.smartos.results import Result, Step, as_json, table
 
 DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo-smartos"]
+ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 120  # of which it takes 45 on a machine that does nothing else
 
 pytestmark = [pytest.mark.peer("sshd"), pytest.mark.peer("ssh"), pytest.mark.peer("nft")]
@@ -84,6 +86,10 @@ def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None
     assert steps["destroy"]["outcome"] == "nothing left"
     for command in ("init", "check", "plan", "apply", "status", "destroy"):
         assert f"    $ carpool {command} web.toml" in text
+    tutorial = (ROOT / "docs/tutorial-smartos.md").read_text().replace(" \\\n        ", " ")
+    typed = re.findall(r"^    (\$ .*)", tutorial, re.MULTILINE)
+    assert len(typed) > 5
+    assert [command for command in typed if f"    {command}\n" not in text] == []
     assert "nodes: 2 unchanged" in text
     assert "nic allowed_ips: none -> 192.168.0.200" in text
     assert text.endswith("All as promised. Nothing is left of it.\n")
