@@ -26,7 +26,7 @@ VIP = "192.168.0.200"
 Payload = dict[str, Any]
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Return the condition's value once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
