@@ -166,6 +166,43 @@ def test_the_whole_path_from_nothing_to_nothing() -> None:
         assert found.run("destroy", "--yes").stdout == "0 zones deleted\n"
 
 
+def test_a_zone_that_does_not_boot_by_itself_is_booted() -> None:
+    with desk() as found:
+        found.change('nic_tag = "external"', 'nic_tag = "external"\nautoboot = false')
+        found.run("apply")
+        assert found.run("status").stdout.count("online") == 3
+        found.hosts[0].run(f"vmadm stop {WEB1}")
+        kinds = [step["kind"] for step in found.json("plan")["nodes"][0]["steps"]]
+        assert kinds == ["boot zone", "put program", "set up"]
+        found.run("apply")
+        assert found.json("plan")["changes"] is False
+
+
+def test_what_was_changed_by_hand_is_put_right() -> None:
+    with desk() as found:
+        found.run("apply")
+        found.in_zone(2, "svcadm disable -s carpool; echo >>/opt/carpool/cluster.toml")
+        found.in_zone(1, "chmod 644 /opt/carpool/www.pw")
+        plan = found.json("plan")
+        assert [[step["kind"] for step in node["steps"]] for node in plan["nodes"]] == [
+            *(["set up"], ["set up"])
+        ]
+        found.run("apply")
+        assert found.json("plan")["changes"] is False
+        assert found.in_zone(1, "ls -ln /opt/carpool/www.pw").startswith("-rw-------")
+
+
+def test_a_refusal_is_json_if_that_is_asked_for(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "carpool", "apply", "--json", str(tmp_path / "nowhere.toml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nothing was touched" in json.loads(done.stdout)["error"]
+
+
 def test_what_vmadm_can_update_is_updated_and_the_group_stays_served() -> None:
     with desk() as found:
         found.run("apply")

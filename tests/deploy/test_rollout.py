@@ -13,7 +13,7 @@ from carpool.deploy import rollout
 from carpool.deploy.destroy import destroy
 from carpool.deploy.errors import DeployError
 from carpool.deploy.fleet import Fleet
-from carpool.deploy.groups import teams
+from carpool.deploy.groups import GroupState, teams
 from carpool.deploy.rollout import Outcome, Report, Rollout, plans
 from carpool.deploy.targets import Goal, Program
 
@@ -347,3 +347,34 @@ def test_cluster_of_one_node_may_be_restarted() -> None:
     world = World(make(alone))
     world.deploy()
     assert run(world, make(alone, program=b"new")).problems == ()
+
+
+def test_a_group_may_be_led_by_a_node_that_is_no_zone() -> None:
+    zone, linux = node(1), node(2, None)
+    mixed = Cluster(None, "mixed", (zone, linux), (group(linux, zone),))
+    goal = make(mixed)
+    world = World(goal)
+    world.holder["www"] = "web2"
+    world.elect = lambda: None  # type: ignore[method-assign]
+    report = run(world, goal)
+    assert outcomes(report) == {"web1": Outcome.CHANGED}
+    assert report.problems == ()
+    assert [state.fault for state in report.groups] == [""]
+    assert goal.elsewhere == ("web2",)
+
+
+def test_two_masters_are_a_fault() -> None:
+    goal = make(chain())
+    state = GroupState("a", ("web1", "web2"), ("web1", "web2"), (), ("web1", "web2"), ("web9",))
+    assert state.fault == "2 masters: web1, web2"
+    assert state.master is None
+    assert goal.groups[0].others == ()
+
+
+def test_nodes_of_one_hypervisor_share_a_connection_and_an_image() -> None:
+    one, two = node(1), replace(node(2), hypervisor="gz1.example.com")
+    goal = make(Cluster(None, "dense", (one, two), (group(one, two),)))
+    world = World(goal)
+    assert run(world, goal).problems == ()
+    assert world.order() == ["web1", "web2"]
+    assert goal.hypervisors == ("gz1.example.com",)

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             planned = plans(working, recreate=options.recreate)
             report = Rollout(working, planned, Progress(working.goal)).run()
     except (RefusedError, DeployError) as error:
-        return refuse("apply", error)
+        return refuse("apply", error, as_json=options.json)
     if options.json:
         print_json(
             {

@@ -177,7 +177,9 @@ def print_json(document: dict[str, Any]) -> None:
     show(json.dumps(document, indent=2) + "\n")
 
 
-def refuse(command: str, error: RefusedError | DeployError) -> int:
+def refuse(command: str, error: RefusedError | DeployError, *, as_json: bool) -> int:
     """Print why a command cannot begin, and return the exit code."""
+    if as_json:
+        print_json({"error": str(error)})
     print(f"carpool {command}: {error}", file=sys.stderr)
     return 2

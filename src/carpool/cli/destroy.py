@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
             with interruptible(working):
                 results = destroy(working, Progress(working.goal), images=options.images)
     except (RefusedError, DeployError) as error:
-        return refuse("destroy", error)
+        return refuse("destroy", error, as_json=options.json)
     if options.json:
         nodes = [result.to_json() for result in results]
         print_json({"cluster": working.goal.cluster, "nodes": nodes})

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             working.survey()
             planned = plans(working, recreate=options.recreate)
     except (RefusedError, DeployError) as error:
-        return refuse("plan", error)
+        return refuse("plan", error, as_json=options.json)
     problems = [plan.problem for plan in planned if plan.problem]
     changes = any(plan.steps for plan in planned)
     if options.json:

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
             working.survey()
             nodes, groups = status(working)
     except (RefusedError, DeployError) as error:
-        return refuse("status", error)
+        return refuse("status", error, as_json=options.json)
     problems = list(working.problems.values())
     if options.json:
         print_json(

@@ -31,6 +31,9 @@ LONG = 3600.0
 FIRST_BOOT = 1200.0
 """Seconds until a zone has booted for the first time, its packages installed."""
 
+SERVICE = 300.0
+"""Seconds that a service may take to stop and to start: it waits for its scripts."""
+
 _LEAST_PAUSE, _MOST_PAUSE = 0.1, 2.0  # seconds between two looks
 _SETTLED = ("online", "degraded", "maintenance", "disabled")
 
@@ -131,7 +134,7 @@ class Executor:
             return
         if observed.inside is not None and observed.inside.service != ABSENT:
             # Whatever keeps it from stopping, it goes with its zone.
-            self._remote.run(self._zlogin(self._service(_stop)))
+            self._remote.run(self._zlogin(self._service(_stop)), patience=SERVICE)
         mend = "see what vmadm says, and run the command again"
         self._run("delete zone", f"vmadm delete {self._target.uuid}", mend, b"", LONG)
 
@@ -175,13 +178,16 @@ class Executor:
     def _create(self, step: Step) -> None:
         mend = "mend what it complains about, and run apply again"
         self._run(step.kind, "vmadm create", mend, _json(self._target.payload), LONG)
-        self._wait_for_boot(step)
+        if self._target.payload["autoboot"]:
+            self._wait_for_boot(step)
+        else:
+            self._boot(step)
 
     def _boot(self, step: Step) -> None:
         uuid = self._target.uuid
         mend = "see 'vmadm list' and /zones/UUID/logs on the hypervisor, and run apply again"
         if self.look().state == "running":
-            self._remote.run(self._zlogin(self._service(_stop)))
+            self._remote.run(self._zlogin(self._service(_stop)), patience=SERVICE)
             self._run(step.kind, f"vmadm stop {uuid}", mend, b"", LONG)
         self._run(step.kind, f"vmadm start {uuid}", mend, b"", LONG)
         self._wait_for_boot(step)
@@ -215,7 +221,7 @@ class Executor:
         return verb(self._target.brand).replace("@NAME@", service_name(self._target.brand))
 
     def _in_zone(
-        self, step: str, script: str, mend: str, data: bytes = b"", patience: float = 120.0
+        self, step: str, script: str, mend: str, data: bytes = b"", patience: float = SERVICE
     ) -> None:
         self._run(step, self._zlogin(script), mend, data, patience)
 

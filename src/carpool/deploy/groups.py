@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class GroupState:
     """Who holds a group's addresses, and whose service runs.
 
-    ``unknown`` are the nodes that could not be asked.
+    ``unknown`` are the nodes that could not be asked, ``others`` those that cannot be.
     """
 
     group: str
@@ -26,6 +26,12 @@ class GroupState:
     online: tuple[str, ...]
     unknown: tuple[str, ...]
     nodes: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def is_led(self) -> bool:
+        """Whether there is one master, as far as can be seen."""
+        return len(self.holders) == 1 or (not self.holders and bool(self.others))
 
     @property
     def master(self) -> str | None:
@@ -40,7 +46,7 @@ class GroupState:
         if self.unknown:
             unknown = f"{', '.join(self.unknown)} cannot be asked"
             return unknown if self.holders else f"no master seen, and {unknown}"
-        if not self.holders:
+        if not self.is_led:
             return "no master"
         if missing := [node for node in self.nodes if node not in self.online]:
             return f"the service is not online on {', '.join(missing)}"
@@ -72,6 +78,7 @@ def group_state(group: GroupTarget, observed: Mapping[str, Observed]) -> GroupSt
             if node not in seen or (seen[node].state == "running" and seen[node].inside is None)
         ),
         group.nodes,
+        group.others,
     )
 
 

@@ -111,34 +111,40 @@ class Rollout:
     def run(self) -> Report:
         """Do it, and report."""
         found = teams(self._goal)
-        self._prepare([node for team in found for node in team])
+        self._prepare()
         self._fleet.at_once(self._roll, found)
         states = self._verify()
         return Report(tuple(self._results[target.node] for target in self._goal.targets), states)
 
     # Before anything is touched.
 
-    def _prepare(self, nodes: Sequence[str]) -> None:
+    def _prepare(self) -> None:
         """Import images and validate payloads everywhere; failures are results."""
 
-        def prepare(node: str) -> None:
-            plan = self._plans[node]
-            if plan.problem is not None or not plan.steps:
-                return
+        def prepare(hypervisor: str) -> None:
+            # One after the other: they may share an image.
+            for target in self._goal.on(hypervisor):
+                self._prepare_node(target.node)
+
+        self._fleet.at_once(prepare, self._goal.hypervisors)
+
+    def _prepare_node(self, node: str) -> None:
+        plan = self._plans[node]
+        if plan.problem is not None:
+            self._results[node] = self._failed(node, plan.problem)
+            return
+        if not plan.steps:
+            self._results[node] = NodeResult(node, plan.hypervisor, Outcome.UNCHANGED)
+            return
+        try:
             if self._fleet.halt.is_set():
                 raise interrupted(plan.hypervisor, node)
             for step in plan.steps:
                 if step.kind is Kind.IMPORT:
                     self._tell(node, f"{step.kind}: {step.summary}")
             self._executor(node).prepare(plan)
-
-        for node, _, error in self._fleet.at_once(prepare, nodes):
-            plan = self._plans[node]
-            problem = error.problem if error else plan.problem
-            if problem is not None:
-                self._results[node] = self._failed(node, problem)
-            elif not plan.steps:
-                self._results[node] = NodeResult(node, plan.hypervisor, Outcome.UNCHANGED)
+        except DeployError as error:
+            self._results[node] = self._failed(node, error.problem)
 
     def _failed(
         self, node: str, problem: Problem, done: tuple[Step, ...] = (), seconds: float = 0.0
@@ -211,7 +217,7 @@ class Rollout:
         """Wait until each group that the node is master of has another node to take over."""
         for group in self._goal.groups_of(node):
             if len(group.nodes) == 1:
-                continue
+                continue  # none of ours can
 
             def can_spare(state: GroupState) -> bool:
                 return node not in state.holders or bool(set(state.online) - {node})
@@ -232,14 +238,14 @@ class Rollout:
             "verify", "the service is not online", lambda one: is_online(one.inside), _READY
         )
         for group in self._goal.groups_of(node):
-            state = self._await_group(group, lambda one: one.master is not None, group.takeover)
-            if state.master is None:
+            state = self._await_group(group, lambda one: one.is_led, group.takeover)
+            if not state.is_led:
                 raise executor.error(
                     "verify",
                     f"group {group.name} has {state.fault} after {group.takeover:.0f} s",
                     "see 'carpool status' and the services' logs, then run apply again",
                 )
-            self._tell(node, f"{group.name}: {state.master} is master")
+            self._tell(node, f"{group.name}: {state.master or 'another node'} is master")
 
     def _await_group(
         self, group: GroupTarget, condition: Callable[[GroupState], bool], seconds: float

@@ -34,6 +34,7 @@ PATIENCE = 120
 MOST_OUTPUT = 16 << 20
 """Bytes of output that a command may print."""
 
+_MOST_SESSIONS = 8  # at once; sshd_config(5) allows 10 on a connection, and a lock is one
 _LONGEST_REASON = 400  # characters
 _KEEPALIVE = 15  # seconds; unanswered ones make the kernel notice that a path is dead
 _CUT = "see whether the host is up, then run the command again: what is done is not done twice"
@@ -75,7 +76,7 @@ class Session(Protocol):
 
 
 class Remote(Protocol):
-    """A global zone that commands can be sent to; one at a time, from any thread."""
+    """A global zone that commands can be sent to, from any thread."""
 
     name: str
 
@@ -211,7 +212,7 @@ class SshRemote:
     def __init__(self, name: str, transport: Any) -> None:
         self.name = name
         self._transport = transport
-        self._turn = threading.Lock()
+        self._turn = threading.BoundedSemaphore(_MOST_SESSIONS)
 
     def run(self, script: str, data: bytes = b"", *, patience: float = PATIENCE) -> Output:
         """Run a script in sh, ``data`` its standard input; see Remote."""

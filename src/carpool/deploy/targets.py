@@ -86,13 +86,15 @@ class Target:
 class GroupTarget:
     """A group: its addresses, and its nodes, the preferred one first.
 
-    ``takeover`` is how many seconds it may take until there is just one master, after a change.
+    ``others`` are its nodes that are no zones of ours, and cannot be asked: the master may be one
+    of them. ``takeover`` is how many seconds it may take until there is one master after a change.
     """
 
     name: str
     addresses: tuple[Address, ...]
     nodes: tuple[str, ...]
     takeover: float
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def _group(group: Group, ours: set[str]) -> GroupTarget:
         tuple(address.ip for address in group.addresses),
         tuple(member.node for member in members),
         2 * down_time + _MARGIN,
+        tuple(member.node for member in group.members if member.node not in ours),
     )
 
 
