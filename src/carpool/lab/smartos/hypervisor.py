@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Interface, IPv6Interface
@@ -44,6 +45,7 @@ class Hypervisor:
         self._lab = lab
         self._plan = plan
         self._process: int | None = None
+        self._echoes: list[subprocess.Popen[bytes]] = []
         self.renew_host_key()
 
     @property
@@ -91,6 +93,16 @@ class Hypervisor:
             kernel.setns(home, kernel.NEW_NETWORK)
             os.close(home)
             os.close(zone)
+
+    def start_echo(self, uuid: str, number: int) -> None:
+        """Let its zone of that UUID answer carpool.lab.probe, as `number`, until it halts."""
+        with self.in_network_of(uuid):
+            echo = subprocess.Popen(
+                [sys.executable, "-P", "-m", "carpool.lab.echo", str(number)],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._echoes.append(echo)
 
     def fail(self, fault: Fault, *, zone: str | None = None) -> None:
         """Make commands of the hypervisor, or of its zone of that UUID, suffer a fault."""
@@ -146,6 +158,10 @@ class Hypervisor:
             return
         for port in self.zone.chosen(None):
             self._lab.route.set_link(port.hub_index, up=False)
+        for echo in self._echoes:
+            echo.kill()
+            echo.wait()
+        self._echoes.clear()
         os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
         self._process = None
