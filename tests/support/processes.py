@@ -45,7 +45,7 @@ class Family:
             assert time.monotonic() < deadline, f"nobody runs {arguments}"
             time.sleep(0.02)
 
-    def all_gone(self, seconds: float = 10) -> None:
+    def all_gone(self, seconds: float = 30) -> None:
         """Wait until no member lives, nor any process in one of their namespaces."""
         deadline = time.monotonic() + seconds
         while self.alive() or _inhabitants(self.namespaces):

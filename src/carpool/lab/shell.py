@@ -24,6 +24,7 @@ _NOTICEABLE: Final = 25  # intervals of the client
 _LONGEST_WAIT: Final = 86_400  # seconds
 _STOP_SECONDS: Final = 35.0  # a daemon waits for its scripts: 30 s, unless the file says more
 _FOLLOW_SECONDS: Final = 0.1
+_FIRST_ANSWER_SECONDS: Final = 3.0
 
 
 class CommandError(Exception):
@@ -210,6 +211,8 @@ class Shell:
     def probe(self, address: str = "") -> None:
         """Report the outages of one client or of all."""
         for probe in [self._probe(self._vip(address))] if address else self.probes:
+            # One that has only now begun needs a moment.
+            until(probe.answers, _FIRST_ANSWER_SECONDS)
             self._report(probe)
 
     def wait(self, seconds: str) -> None:
