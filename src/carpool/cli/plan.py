@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         )
     else:
         show(plan_text(planned))
+        if working.goal.elsewhere:
+            show(f"not deployed, without zone or hypervisor: {', '.join(working.goal.elsewhere)}\n")
     print_problems("plan", problems)
     if problems:
         return 2

@@ -272,12 +272,11 @@ class Rollout:
         """Return the state of all groups; those that were changed are given time to settle."""
 
         def verify(group: GroupTarget) -> GroupState:
-            sound = all(
-                self._results[node].outcome in (Outcome.CHANGED, Outcome.UNCHANGED)
-                for node in group.nodes
-            )
-            changed = any(self._results[node].done for node in group.nodes)
-            patience = group.takeover if sound and changed else 0
+            outcomes = {self._results[node].outcome for node in group.nodes}
+            if outcomes <= {Outcome.UNCHANGED}:
+                return group_state(group, self._fleet.observed)
+            sound = outcomes <= {Outcome.CHANGED, Outcome.UNCHANGED}
+            patience = group.takeover if sound else 0
             return self._await_group(group, lambda state: not state.fault, patience)
 
         found = self._fleet.at_once(verify, self._goal.groups)
