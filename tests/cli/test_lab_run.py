@@ -21,8 +21,7 @@ from carpool.lab.namespaces import why_unsupported
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 LAB = [sys.executable, "-P", "-m", "carpool", "lab"]
-# Daemons start at the same moment, more or less: the preferred one has 0.8 s of advantage. None is
-# patient for less than another's interval.
+# No node is patient for less than another's interval.
 FAST = """
 [nodes.a]
 address = "10.0.0.1"

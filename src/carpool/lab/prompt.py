@@ -53,14 +53,15 @@ def run_lab(prepared: Prepared, commands: str | None, *, as_json: bool) -> int:
 
 
 def _start(shell: Shell) -> bool:
-    """Start all daemons, and wait until masters answer. Return whether all started."""
+    """Start all daemons, in the order of the file, and wait until masters answer.
+
+    Return whether all started.
+    """
     lab, started = shell.lab, True
-    members = [name for name in lab.nodes if lab.cluster.groups_of(name)]
-    for name in members:
-        lab.launch(name)
-    for name in members:
+    # One after the other: without preempt, the first that is ready rules.
+    for name in (name for name in lab.nodes if lab.cluster.groups_of(name)):
         try:
-            lab.await_start(name)
+            lab.start(name)
         except LabError as error:
             print(error, file=sys.stderr)
             started = False
