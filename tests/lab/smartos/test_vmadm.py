@@ -1,6 +1,7 @@
 """Zones: made, changed, booted, and refused."""
 
 import json
+from ipaddress import IPv4Address, ip_interface
 
 import pytest
 from tests.lab.smartos.support import (
@@ -15,9 +16,13 @@ from tests.lab.smartos.support import (
     nic,
     one_host,
     payload,
+    smartos,
     state,
     until,
 )
+
+from carpool.lab.namespaces import LabError
+from carpool.lab.probe import Probe
 
 pytestmark = NEEDS
 
@@ -199,3 +204,15 @@ def test_pkgin_brings_python() -> None:
             told = in_zone(host, UUID, f"setpriv --reuid={user} --clear-groups {python}")
             assert told == "1\n"
         assert "python312" in in_zone(host, UUID, "/opt/local/bin/pkgin list")
+
+
+def test_a_zone_answers_the_probe() -> None:
+    with smartos("gz1") as (datacenter, (host,)):
+        client = datacenter.lab.add_zone("client", addresses=[ip_interface("192.168.0.9/24")])
+        create(host, payload())
+        host.start_echo(UUID, client.number)
+        with Probe(datacenter.lab, client, IPv4Address("192.168.0.201")) as probe:
+            answer = until(probe.answers, "an answer")[0]
+        assert answer.zone == "client", "the number that it was told to be"
+        with pytest.raises(LabError, match="does not run"), host.in_network_of(OTHER_UUID):
+            pass
