@@ -77,7 +77,7 @@ class Bench:
         name = "remove " + " ".join(str(address.ip) for address in addresses)
         self.host.remove_addresses(self.net0, addresses, lambda why: self.done.append((name, why)))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain: {self.done} {self.lines}"
