@@ -1,5 +1,6 @@
 """Link protection: what leaves a zone's nic, frame by frame."""
 
+import json
 import socket
 import struct
 import time
@@ -117,6 +118,21 @@ def test_what_leaves(flags: Payload, passing: list[bytes], dropped: list[bytes])
                 for frame in (*dropped, *passing):
                     sending.send(frame)
             assert seen(seeing, [*dropped, *passing], last=passing[-1]) == passing
+
+
+def test_an_update_takes_effect_at_once() -> None:
+    with smartos("gz1") as (datacenter, (host,)):
+        watcher = datacenter.lab.add_zone("watcher", addresses=[ip_interface("192.168.0.9/24")])
+        create(host, payload(nics=[nic(mac=MAC)]))
+        with watcher.namespace.entered(), wire() as seeing:
+            with host.in_network_of(UUID), wire() as sending:
+                sending.send(ipv4(vip()))
+                change = {"update_nics": [{"mac": MAC, "allowed_ips": [VIP]}]}
+                done = host.run(f"vmadm update {UUID}", json.dumps(change))
+                assert done.returncode == 0, done.stderr
+                sending.send(arp(REAL, REAL, vip()))
+            frames = [ipv4(vip()), arp(REAL, REAL, vip())]
+            assert seen(seeing, frames, last=frames[-1]) == frames[1:]
 
 
 def seen(watching: socket.socket, sent: list[bytes], last: bytes) -> list[bytes]:

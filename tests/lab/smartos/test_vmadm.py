@@ -38,6 +38,8 @@ def test_a_zone_from_nothing_to_nothing() -> None:
         done = host.run("vmadm create", made)
         assert done.stderr == f"Successfully created VM {UUID}\n"
         assert host.run("vmadm lookup -1 alias=web201").stdout == f"{UUID}\n"
+        assert host.run("vmadm lookup alias=~^web state=running").stdout == f"{UUID}\n"
+        assert host.run("vmadm lookup -1 alias=web").returncode == 1
         assert host.run("vmadm list -p -o uuid,type,ram,state,alias").stdout == (
             f"{UUID}:OS:256:running:web201\n"
         )

@@ -14,7 +14,7 @@ from carpool.lab.smartos.places import HOST, TOOLS
 from carpool.lab.smartos.stage import CommandError, worker
 
 _BOOT_SECONDS: Final = 30.0
-_HALT_SECONDS: Final = 300.0
+_HALT_SECONDS: Final = 60.0  # then it is halted by force: vmadm(8), "stop"
 _TOOL_SECONDS: Final = 30
 
 

@@ -1,6 +1,7 @@
 """vmadm: zones, from payloads."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -227,8 +228,14 @@ def _filtered(filters: Sequence[str]) -> list[Vm]:
         name, equals, value = word.partition("=")
         if not equals:
             raise CommandError(f"Invalid filter: {word}", read.USAGE)
-        wanted.append((name, value))
-    return [vm for vm in machines.known() if all(_cell(vm, name) == text for name, text in wanted)]
+        # key=value is the whole value, key=~value an expression that is in it.
+        pattern = value[1:] if value.startswith("~") else rf"\A{re.escape(value)}\Z"
+        wanted.append((name, re.compile(pattern)))
+    return [
+        vm
+        for vm in machines.known()
+        if all(pattern.search(_cell(vm, name)) for name, pattern in wanted)
+    ]
 
 
 def _cell(vm: Vm, column: str) -> str:
