@@ -73,7 +73,7 @@ def test_a_false_attribute_length_ends_the_row() -> None:
     ],
 )
 def test_a_link(flags: int, up: bool, carrier: bool) -> None:
-    expected = LinkInfo(7, "net0", MAC, up, carrier, 1500)
+    expected = LinkInfo(7, "net0", MAC, up, carrier, 1500, messages.OPER_UNKNOWN)
     assert event(16, link(flags=flags)) == expected
 
 

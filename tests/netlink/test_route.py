@@ -21,7 +21,12 @@ from carpool.netlink import (
     RouteEvent,
     RouteMonitor,
 )
-from carpool.netlink.messages import IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_TENTATIVE
+from carpool.netlink.messages import (
+    IFA_F_NODAD,
+    IFA_F_PERMANENT,
+    IFA_F_TENTATIVE,
+    OPER_UP,
+)
 
 pytestmark = pytest.mark.namespaces
 
@@ -64,12 +69,16 @@ def test_no_such_link(name: str) -> None:
         assert route.link(name) is None
 
 
+LOWER_LAYER_DOWN = 3
+"""IF_OPER_LOWERLAYERDOWN (linux/if.h)."""
+
+
 def test_up_and_carrier_are_two_things() -> None:
     with Route() as route, RouteMonitor() as monitor:
         one, two = cable(route)
-        wait_for(monitor, LinkInfo(two.index, "two", two.mac, True, True, 1500))
+        wait_for(monitor, LinkInfo(two.index, "two", two.mac, True, True, 1500, OPER_UP))
         route.set_link(one.index, up=False)
-        wait_for(monitor, LinkInfo(two.index, "two", two.mac, True, False, 1500))
+        wait_for(monitor, LinkInfo(two.index, "two", two.mac, True, False, 1500, LOWER_LAYER_DOWN))
         now = route.link("two")
         assert now is not None
         assert (now.up, now.carrier) == (True, False)

@@ -1,6 +1,7 @@
 """The lab: zones on LAN segments, which are bridges in the hub's network namespace."""
 
 import signal
+import time
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final, Self
@@ -8,8 +9,11 @@ from typing import Final, Self
 from carpool.lab.namespaces import LabError
 from carpool.lab.zone import Port, Zone, write_settings
 from carpool.netlink import Route
+from carpool.netlink.messages import OPER_UP
 
 _GRACE_SECONDS: Final = 5.0
+_CARRIER_SECONDS: Final = 10.0
+_CARRIER_POLL_SECONDS: Final = 0.001
 # The hub only passes frames: no addresses, no chatter of its own in the zones' captures.
 _HUB_SETTINGS: Final = {
     "ipv6/conf/all/disable_ipv6": "1",
@@ -83,6 +87,8 @@ class Lab:
         zone.route.set_link(zone_end.index, up=True)
         for address in port.addresses:
             zone.route.add_address(zone_end.index, address)
+        _until_up(self._route, f"v{self._cables}")
+        _until_up(zone.route, interface)
         zone.ports[interface] = port
         return port
 
@@ -105,3 +111,15 @@ class Lab:
             self._route.set_link(link.index, up=True)
             self._bridges[segment] = link.index
         return self._bridges[segment]
+
+
+def _until_up(route: Route, name: str) -> None:
+    """Wait until a link that has just been switched on passes frames.
+
+    A carrier takes effect in a kernel worker: what is sent before that is dropped without an error.
+    """
+    deadline = time.monotonic() + _CARRIER_SECONDS
+    while (link := route.link(name)) is None or link.operstate != OPER_UP:
+        if time.monotonic() > deadline:
+            raise LabError(f"interface {name}: has no carrier after {_CARRIER_SECONDS:g} s")
+        time.sleep(_CARRIER_POLL_SECONDS)

@@ -40,10 +40,15 @@ IFA_F_NODAD: Final = 0x02
 IFA_F_TENTATIVE: Final = 0x40
 IFA_F_PERMANENT: Final = 0x80
 
+# IF_OPER_* of linux/if.h.
+OPER_UNKNOWN: Final = 0
+OPER_UP: Final = 6
+
 _IFLA_ADDRESS: Final = 1
 IFLA_IFNAME: Final = 3
 _IFLA_MTU: Final = 4
 _IFLA_MASTER: Final = 10
+_IFLA_OPERSTATE: Final = 16
 _IFLA_LINKINFO: Final = 18
 _IFLA_NET_NS_FD: Final = 28
 _IFLA_INFO_KIND: Final = 1
@@ -87,7 +92,8 @@ class LinkInfo:
 
     `up` is the administrator's wish (IFF_UP). `carrier` is whether it can pass traffic: cable in
     and operational (IFF_LOWER_UP and IFF_RUNNING; ucarp looks at IFF_RUNNING). `mac` is empty where
-    there is none, `mtu` is in bytes.
+    there is none, `mtu` is in bytes. `operstate` is RFC 2863's: OPER_UP when the kernel has seen to
+    everything that a new carrier asks for; many drivers leave it at OPER_UNKNOWN for ever.
     """
 
     index: int
@@ -96,6 +102,7 @@ class LinkInfo:
     up: bool
     carrier: bool
     mtu: int
+    operstate: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,7 @@ def decode_link(body: bytes) -> LinkInfo | None:
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP and flags & IFF_RUNNING),
         mtu=_u32(attributes.get(_IFLA_MTU), 0),
+        operstate=int.from_bytes(attributes.get(_IFLA_OPERSTATE, b"")[:1]),
     )
 
 
