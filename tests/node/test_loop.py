@@ -1,3 +1,4 @@
+import errno
 import os
 import selectors
 import signal
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sized
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,50 @@ def test_a_process_stopped_inside_its_poll_reads_before_its_timer_acts(
             assert child.stdout.read() == "frame\ntimer\n"
         finally:
             child.kill()
+
+
+def test_a_connection_is_told_when_it_is_made_or_refused(loop: Loop) -> None:
+    told: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for closed in (False, True):
+            if closed:
+                server.close()
+            with socket.socket() as client:
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+
+                def note(client: socket.socket = client) -> None:
+                    told.append(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                    loop.unwatch(client)
+
+                loop.watch(client, note, for_writing=True)
+                before = len(told)
+                deadline = loop.now() + 5000 * MS
+                while len(told) == before:
+                    assert loop.now() < deadline, "waited in vain"
+                    run_for(loop, MS)
+    assert told == [0, errno.ECONNREFUSED]
+
+
+def test_who_waits_to_write_is_not_woken_by_what_can_be_read(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    left, right = pair
+    left.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            left.send(b"x" * 65536)
+    told: list[str] = []
+    right.send(b"something to read")
+    loop.watch(left, lambda: told.append("writable"), for_writing=True)
+    run_for(loop, 5 * MS)
+    assert told == []
+    right.setblocking(False)
+    with suppress(BlockingIOError):
+        while right.recv(65536):
+            pass
+    run_until(loop, told)
 
 
 def test_a_descriptor_unwatched_in_its_own_round_is_not_called(

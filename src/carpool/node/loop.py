@@ -141,12 +141,16 @@ class Loop:
         """Return the monotonic clock's reading in ns."""
         return time.monotonic_ns()
 
-    def watch(self, source: int | HasFileno, callback: Callback) -> None:
+    def watch(
+        self, source: int | HasFileno, callback: Callback, *, for_writing: bool = False
+    ) -> None:
         """Call `callback` in every round that finds `source` readable, or at its end or in error.
 
-        Raises KeyError if it is watched already, ValueError if it is not open.
+        With `for_writing`, when it is writable instead, which is also when it has connected or
+        failed to. Raises KeyError if it is watched already, ValueError if it is not open.
         """
-        self._selector.register(source, selectors.EVENT_READ, callback)
+        events = selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ
+        self._selector.register(source, events, callback)
 
     def unwatch(self, source: int | HasFileno) -> None:
         """Stop watching `source`; its callback does not run again, not even in this round.
