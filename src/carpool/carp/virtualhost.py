@@ -29,6 +29,8 @@ from carpool.carp.effects import (
 )
 from carpool.carp.election import TABLE, Action, Event, State
 from carpool.carp.packet import Datagram
+from carpool.carp.rulers import Ruler, Rulers
+from carpool.carp.tiebreak import TieBreak
 from carpool.carp.wire import Advertisement, Rejection
 
 STAND_BACK_TIME = 3 * timing.SECOND
@@ -65,19 +67,6 @@ class Settings:
         return f"Settings(vhid={self.vhid}, advbase={self.advbase}, advskew={self.advskew})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ruler:
-    """The master that a backup obeys in one IP family, until it has been silent for too long."""
-
-    source: bytes
-    interval: int
-    until: int
-
-    def outranks(self, other: "_Ruler") -> bool:
-        """Tell whether the other, hearing this one, will yield."""
-        return (self.interval, self.source[::-1]) < (other.interval, other.source[::-1])
-
-
 class VirtualHost:
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
@@ -107,9 +96,8 @@ class VirtualHost:
         self._announce_after: int | None = None
         self._reassertions_left = REASSERTIONS
         self._stand_back_until = 0
-        self._rulers: dict[int, _Ruler] = {}
-        self._ipv4_heard_until = 0
-        self._tied_since: int | None = None
+        self._rulers = Rulers()
+        self._tie = TieBreak(self._families)
 
     # What the outside asks.
 
@@ -201,8 +189,7 @@ class VirtualHost:
         self._fire(self._classify(datagram, advertisement, now), now)
         self._heard = None
         if datagram.family == 4:
-            self._ipv4_heard_until = now + self.master_down_time
-            self._tied_since = None
+            self._tie.heard_ipv4(now + self.master_down_time)
         self.handle_timer(now)
         return None
 
@@ -227,7 +214,8 @@ class VirtualHost:
         if theirs < own:
             return Event.FASTER
         if theirs == own:
-            return Event.TIE_LOST if self._loses_tie(datagram, now) else Event.TIE_WON
+            lost = self._tie.is_lost(self.sources, datagram.source, own, now)
+            return Event.TIE_LOST if lost else Event.TIE_WON
         # OpenBSD skips this test at advbase 0, where the own patience is not in whole seconds.
         if self.settings.advbase and theirs > self.master_down_time:
             return self._unless_overruled(Event.TOO_SLOW, datagram, now)
@@ -237,41 +225,10 @@ class VirtualHost:
 
     def _unless_overruled(self, event: Event, datagram: Datagram, now: int) -> Event:
         """Pass `event` on, unless it comes from a lesser master while we know a greater one."""
-        ruler = self._ruler(datagram.family, now)
-        if self.state is not State.BACKUP or ruler is None or ruler.source == datagram.source:
-            return event
-        return Event.OVERRULED
-
-    def _ruler(self, family: int, now: int) -> _Ruler | None:
-        ruler = self._rulers.get(family)
-        return ruler if ruler is not None and now < ruler.until else None
-
-    def _loses_tie(self, datagram: Datagram, now: int) -> bool:
-        """Tell whether we yield to an equally fast advertisement: the higher address does.
-
-        Higher as ucarp compares: the raw address read as a little-endian number, so that
-        10.0.1.5 counts as lower than 10.0.0.9.
-        """
-        own = self.sources.get(datagram.family)
-        if own is None:
-            return True  # We hear more than we can say: let the one that speaks rule.
-        if datagram.family == 6 and self._ipv4_decides(now):
-            return False
-        return own[::-1] > datagram.source[::-1]
-
-    def _ipv4_decides(self, now: int) -> bool:
-        """Tell whether to leave an IPv6 tie to IPv4: else each family may unseat another node.
-
-        A virtual host that speaks both does so while IPv4 is heard, and for an interval beyond,
-        because the IPv4 advertisement may be on its way.
-        """
-        if 4 not in self._families or 4 not in self.sources:
-            return False
-        if now < self._ipv4_heard_until:
-            return True
-        if self._tied_since is None:
-            self._tied_since = now
-        return now - self._tied_since < self.interval
+        overruled = self.state is State.BACKUP and self._rulers.another_rules(
+            datagram.family, datagram.source, now
+        )
+        return Event.OVERRULED if overruled else event
 
     def _lapsed(self, now: int) -> bool:
         """As a master that was paused past the backups' patience, step down. Tell whether."""
@@ -290,7 +247,7 @@ class VirtualHost:
             return
         previous, self.state = self.state, row.next
         if row.next is not previous:
-            self._tied_since = None
+            self._tie.state_changed()
             self._effects.append(Transition(previous, row.next, event, self._heard_in_short()))
         for action in row.actions:
             self._ACTIONS[action](self, now)
@@ -356,14 +313,12 @@ class VirtualHost:
         if self._heard is not None:
             advertisement, datagram = self._heard
             until = now + self.master_down_time
-            claim = _Ruler(datagram.source, advertisement.interval, until)
-            ruler = self._ruler(datagram.family, now)
-            if ruler is None or ruler.source == claim.source or claim.outranks(ruler):
-                self._rulers[datagram.family] = claim
+            claim = Ruler(datagram.source, advertisement.interval, until)
+            if self._rulers.obey(datagram.family, claim, now):
                 self.master = claim.source
 
     def _cut_wait(self, now: int) -> None:
-        self._rulers.clear()
+        self._rulers.forget()
         self._timer_event = Event.MASTER_LEFT
         soon = now + timing.takeover_wait(self.advskew)
         self._master_down_at = min(soon, self._master_down_at or soon)

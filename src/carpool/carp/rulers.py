@@ -1,0 +1,44 @@
+"""Whom a backup obeys: the greatest master heard, until it has been silent for too long."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """A master that is obeyed until the instant `until`; `interval` is in nanoseconds."""
+
+    source: bytes
+    interval: int
+    until: int
+
+    def outranks(self, other: "Ruler") -> bool:
+        """Tell whether the other, hearing this one, will yield."""
+        return (self.interval, self.source[::-1]) < (other.interval, other.source[::-1])
+
+
+@dataclass(slots=True)
+class Rulers:
+    """The ruler of each IP family: their advertisements may arrive in any order."""
+
+    _by_family: dict[int, Ruler] = field(default_factory=dict, init=False)
+
+    def obey(self, family: int, claim: Ruler, now: int) -> bool:
+        """Obey `claim` from now on, unless a greater one rules. Tell which."""
+        ruler = self._of(family, now)
+        if ruler is None or ruler.source == claim.source or claim.outranks(ruler):
+            self._by_family[family] = claim
+            return True
+        return False
+
+    def another_rules(self, family: int, source: bytes, now: int) -> bool:
+        """Tell whether there is a ruler, and it is not the one at `source`."""
+        ruler = self._of(family, now)
+        return ruler is not None and ruler.source != source
+
+    def forget(self) -> None:
+        """Obey nobody: the ruler has left."""
+        self._by_family.clear()
+
+    def _of(self, family: int, now: int) -> Ruler | None:
+        ruler = self._by_family.get(family)
+        return ruler if ruler is not None and now < ruler.until else None
