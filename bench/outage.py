@@ -55,6 +55,7 @@ def start_carpool(zone: Zone, folder: Path) -> Popen[bytes]:
     """Start carpool's daemon in a zone."""
     cluster = folder / "cluster.toml"
     command = [sys.executable, "-m", "carpool", "run", str(cluster), "--node", zone.name]
+    command += ["--state-dir", str(folder / "state")]
     return zone.start(command, log=folder / f"{zone.name}.log")
 
 

@@ -117,6 +117,8 @@ class Lan:
     ) -> Daemon:
         """Run a program in a zone."""
         log = self.folder / f"{zone.name}-{next(self._serial)}.log"
+        environment = dict(os.environ if environment is None else environment)
+        environment.setdefault("STATE_DIRECTORY", str(self.folder / "state"))
         daemon = Daemon(zone.start(arguments, log=log, environment=environment), log)
         self._daemons.append(daemon)
         # Tests run beside tests, and what is measured here is time.

@@ -17,6 +17,7 @@ from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.plan import plan
+from carpool.node.state import DEFAULT, default_state_directory, open_state_directory
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group; USR2 hands every group that is master here to another node.
@@ -65,6 +66,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help="which node this is (default: the one with this host's address)",
     )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep in this directory what must survive a restart "
+        f"(default: $STATE_DIRECTORY, which systemd sets, or {DEFAULT})",
+    )
     parser.add_argument("--debug", action="store_true", help="log rejected frames and more")
     parser.add_argument(
         "--smf",
@@ -90,7 +98,8 @@ def _run(options: argparse.Namespace) -> None:
     groups = plan(loaded.cluster, node)
     if not groups:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
-    daemon = Daemon(groups, host, loop, log)
+    state = open_state_directory(options.state_dir or default_state_directory(), log)
+    daemon = Daemon(groups, host, loop, log, state)
     daemon.handle_signals(stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
     daemon.open()
     if options.smf:

@@ -12,6 +12,7 @@ from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
+from carpool.node.state import StateDirectory
 
 _FLUSH_LOG_EVERY = 60 * SECOND
 
@@ -27,7 +28,16 @@ class Daemon:
     was told to stop and has left. Its sockets close with the process.
     """
 
-    def __init__(self, settings: Sequence[GroupSettings], host: Host, loop: Loop, log: Log) -> None:
+    def __init__(
+        self,
+        settings: Sequence[GroupSettings],
+        host: Host,
+        loop: Loop,
+        log: Log,
+        state: StateDirectory | None = None,
+    ) -> None:
+        self.state = state
+        """Where to keep what survives a restart; None: nowhere."""
         self._settings = settings
         self._host = host
         self._loop = loop

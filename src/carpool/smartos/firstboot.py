@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from carpool.smartos.config import config
-from carpool.smartos.places import FMRI, USER, ZONE, Places, key_file, metadata_key
+from carpool.smartos.places import FMRI, STATE, USER, ZONE, Places, key_file, metadata_key
 from carpool.smartos.service import AUTHORISATION, manifest
 from carpool.smartos.templates import template
 from carpool.smartos.unit import lx_unit
@@ -53,6 +53,7 @@ def user_script(
     return template(
         "firstboot.sh",
         home=shlex.quote(home),
+        state=STATE,
         user=USER,
         platform=platform.strip(),
         packages=f"ensure {shlex.join(zone.packages)}" if zone.packages else "",

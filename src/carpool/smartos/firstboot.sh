@@ -11,6 +11,7 @@ PATH="${PATH:+$PATH:}/opt/local/sbin:/opt/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 export LC_ALL PATH
 
 home=@HOME@
+state_directory=@STATE@
 user=@USER@
 
 say() {
@@ -70,11 +71,20 @@ ensure() {
     put "$home/packages" 644 root printf '%s\n' "$*"
 }
 
+# The daemon keeps there what must survive its restart.
+make_state_directory() {
+    mkdir -p "$state_directory" || fail "cannot make $state_directory"
+    if ! chown "$user" "$state_directory" || ! chmod 700 "$state_directory"; then
+        fail "cannot give $state_directory to $user"
+    fi
+}
+
 @PLATFORM@
 
 mkdir -p "$home" || fail "cannot make $home"
 @PACKAGES@
 make_user
+make_state_directory
 @SCRIPTS@
 changed=no # if what follows changes, a running daemon has to start again
 @FILES@

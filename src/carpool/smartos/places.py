@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 FMRI = "svc:/network/carpool:default"
 USER = "carpool"
 """User that the daemon runs as in a SmartOS zone."""
+STATE = "/var/lib/carpool"
+"""What survives a restart of the daemon, which looks here by itself."""
 
 _PYTHON = re.compile(r"python3([0-9]{1,2})(-.*)?")
 
