@@ -43,11 +43,11 @@ class Peer:
     counter: int = 0
 
     def says(
-        self, advbase: int = 1, advskew: int = 0, family: int = 4
+        self, advbase: int = 1, advskew: int = 0, family: int = 4, demotion: int = 0
     ) -> tuple[Datagram, Advertisement]:
         self.counter += 1
         digest = Authenticator(self.password, self.vhid, self.addresses).digest(self.counter)
-        advertisement = Advertisement(self.vhid, advbase, advskew, self.counter, digest)
+        advertisement = Advertisement(self.vhid, advbase, advskew, self.counter, digest, demotion)
         source = packed(self.source if family == 4 else self.source6)
         group = GROUP_V4 if family == 4 else GROUP_V6
         return Datagram(source, group, 255, advertisement.encode()), advertisement
@@ -115,12 +115,22 @@ class Bench:
         self.collect()
 
     def hears(
-        self, advbase: int = 1, advskew: int = 0, family: int = 4, peer: Peer | None = None
+        self,
+        advbase: int = 1,
+        advskew: int = 0,
+        family: int = 4,
+        peer: Peer | None = None,
+        demotion: int = 0,
     ) -> Rejection | None:
-        datagram, advertisement = (peer or self.peer).says(advbase, advskew, family)
+        datagram, advertisement = (peer or self.peer).says(advbase, advskew, family, demotion)
         rejection = self.host.receive(datagram, advertisement, self.now)
         self.collect()
         return rejection
+
+    def demoted(self, demotion: int) -> "Bench":
+        self.host.set_demotion(demotion, self.now)
+        self.collect()
+        return self
 
     def as_master(self) -> "Bench":
         """Start, hear nobody, and be a master whose second announcement is long past."""
@@ -171,7 +181,8 @@ def word(effect: Effect) -> str:
             return "announce"
         case Advertise():
             said = read(effect.payload)
-            return f"advertise {said.advbase}/{said.advskew}"
+            demoted = f" demoted {said.demotion}" if said.demotion and not said.is_bow_out else ""
+            return f"advertise {said.advbase}/{said.advskew}{demoted}"
 
 
 def seconds(amount: float) -> int:

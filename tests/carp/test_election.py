@@ -328,45 +328,6 @@ def test_last_word_is_slower_than_the_winner_and_never_the_bow_out(
     assert bench.did() == ["-> BACKUP", "remove", said]
 
 
-# demotion: advskew sent as at least 240
-
-
-@pytest.mark.parametrize(("configured", "sent"), [(0, 240), (239, 240), (240, 240), (250, 250)])
-def test_demotion__advskew_sent_as_at_least_240(configured: int, sent: int) -> None:
-    bench = Bench.of(configured).as_master()
-    bench.host.set_demoted(True, bench.now)
-    bench.collect()
-    assert bench.did() == [f"advertise 1/{sent}"]  # At once.
-    bench.wait(bench.host.interval)
-    assert bench.did()[1:] == [f"advertise 1/{sent}"]
-    bench.host.set_demoted(False, bench.now)
-    bench.collect()
-    assert bench.did()[2:] == [f"advertise 1/{configured}"]
-
-
-def test_demotion__a_demoted_master_yields_to_a_sound_one() -> None:
-    bench = Bench.of().as_master()
-    bench.host.set_demoted(True, bench.now)
-    bench.hears(1, 100)
-    assert bench.state() is State.BACKUP
-
-
-def test_demotion__a_demoted_backup_takes_over_last_and_does_not_preempt() -> None:
-    bench = Bench.of(preempt=True)
-    bench.host.set_demoted(True, 0)
-    bench.start()
-    bench.hears(1, 100)
-    assert bench.state() is State.BACKUP
-    assert bench.host.timer() == 3 * SECOND + 240 * TICK
-
-
-def test_demotion__saying_the_same_twice_does_nothing() -> None:
-    bench = Bench.of().as_master()
-    bench.host.set_demoted(False, bench.now)
-    bench.collect()
-    assert bench.did() == []
-
-
 # clean stop as master: bow-out 255/255, the peer takes over at once
 
 

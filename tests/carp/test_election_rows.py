@@ -11,7 +11,7 @@ from tests.carp.test_election import HIGHER, LOWER, TAKE_OVER
 
 from carpool.carp import timing, virtualhost
 from carpool.carp.effects import Advertise
-from carpool.carp.election import ROWS, TABLE, Event, Row, State
+from carpool.carp.election import NEVER_MASTER, ROWS, TABLE, Event, Row, State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
@@ -68,6 +68,11 @@ def unplugged() -> Bench:
     return bench
 
 
+def forgetful(bench: Bench) -> Bench:
+    bench.forget()
+    return bench
+
+
 ANOTHER = Peer(source="192.0.2.30")
 Deed = Callable[[Bench], object]
 MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
@@ -81,6 +86,17 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.host.link_back(bench.now),
         ["-> BACKUP"],
     ),
+    (State.BACKUP, Event.LESS_DEMOTED): (
+        lambda: backup().demoted(7),
+        lambda bench: bench.hears(1, 255, demotion=6),
+        [],
+    ),
+    (State.BACKUP, Event.MORE_DEMOTED): (
+        backup,
+        lambda bench: bench.hears(1, 0, demotion=1),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.BACKUP, Event.DEMOTION_CHANGED): (backup, lambda bench: bench.demoted(7), []),
     (State.BACKUP, Event.FASTER): (backup, lambda bench: bench.hears(1, 99), []),
     (State.BACKUP, Event.TIE_LOST): (
         backup,
@@ -129,6 +145,26 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         master,
         lambda bench: bench.wait(bench.host.interval),
         ["advertise 1/100"],
+    ),
+    (State.MASTER, Event.LESS_DEMOTED): (
+        lambda: forgetful(master().demoted(7)),
+        lambda bench: bench.hears(1, 255, demotion=6),
+        ["-> BACKUP", "remove", "advertise 2/0 demoted 7"],
+    ),
+    (State.MASTER, Event.MORE_DEMOTED): (
+        master,
+        lambda bench: bench.hears(0, 1, demotion=1),
+        ["advertise 1/100", "announce"],
+    ),
+    (State.MASTER, Event.DEMOTION_CHANGED): (
+        master,
+        lambda bench: bench.demoted(7),
+        ["advertise 1/240 demoted 7"],
+    ),
+    (State.MASTER, Event.FORBIDDEN): (
+        master,
+        lambda bench: bench.demoted(NEVER_MASTER),
+        ["-> BACKUP", "remove", "advertise 255/255"],
     ),
     (State.MASTER, Event.FASTER): (
         master,
@@ -218,6 +254,7 @@ COMMANDS: dict[Event, Callable[[VirtualHost, int], None]] = {
     Event.LINK_LOST: VirtualHost.link_lost,
     Event.LINK_BACK: VirtualHost.link_back,
     Event.YIELD: VirtualHost.yield_mastership,
+    Event.FORBIDDEN: lambda host, now: host.set_demotion(NEVER_MASTER, now),
 }
 
 
@@ -228,7 +265,7 @@ COMMANDS: dict[Event, Callable[[VirtualHost, int], None]] = {
 )
 def test_what_the_table_does_not_list_changes_nothing(state: State, event: Event) -> None:
     bench = {State.INIT: stopped, State.BACKUP: backup, State.MASTER: master}[state]()
-    due = bench.host.timer()
+    due = None if event is Event.FORBIDDEN else bench.host.timer()
     COMMANDS[event](bench.host, bench.now)
     bench.collect()
     assert (bench.state(), bench.did(), bench.host.timer()) == (state, [], due)
@@ -237,6 +274,7 @@ def test_what_the_table_does_not_list_changes_nothing(state: State, event: Event
 @pytest.mark.parametrize(
     ("key", "restarts"),
     [
+        ((State.BACKUP, Event.LESS_DEMOTED), True),
         ((State.BACKUP, Event.FASTER), True),
         ((State.BACKUP, Event.TIE_LOST), True),
         ((State.BACKUP, Event.TIE_WON), True),

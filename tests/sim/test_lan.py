@@ -226,18 +226,58 @@ def test_a_killed_daemon_leaves_its_address_and_takes_it_off_when_it_starts() ->
     assert not lan.record.doubled(VHID, booted)
 
 
-def test_demotion_moves_the_address_only_with_preempt() -> None:
-    def demote(host: VirtualHost, now: int) -> None:
-        host.set_demoted(True, now)
+def demote(demotion: int) -> Callable[[VirtualHost, int], None]:
+    return lambda host, now: host.set_demotion(demotion, now)
 
-    for preempt in (False, True):
-        lan = settled(cluster({"a": 0, "b": 100}, preempt=preempt))
-        start = lan.now
-        lan.tell("a", demote)
-        lan.run(5 * SECOND)
-        assert lan.record.holders(VHID) == ({"b"} if preempt else {"a"})
-        assert not lan.record.dark(VHID, start)
-        assert doubled_for(lan, start) < MS
+
+@PREEMPT
+@FAMILIES
+def test_demotion_moves_the_address_preempt_or_not(
+    preempt: bool, addresses: tuple[Address, ...]
+) -> None:
+    lan = settled(cluster({"a": 0, "b": 100, "c": 120}, preempt=preempt, addresses=addresses))
+    start = lan.now
+    lan.tell("a", demote(1))
+    lan.run(5 * SECOND)
+    assert lan.record.holders(VHID) == {"b"}
+    lan.tell("b", demote(2))
+    lan.run(5 * SECOND)
+    assert lan.record.holders(VHID) == {"c"}
+    lan.tell("c", demote(2))
+    lan.run(5 * SECOND)
+    assert lan.record.holders(VHID) == {"a"}, "the least demoted"
+    assert not lan.record.dark(VHID, start)
+    assert doubled_for(lan, start) < 10 * MS
+
+
+def test_all_equally_demoted_there_is_still_one_master() -> None:
+    lan = settled(cluster({"a": 0, "b": 100, "c": 200}))
+    start = lan.now
+    for name in "abc":
+        lan.tell(name, demote(254))
+    lan.run(10 * SECOND)
+    assert len(lan.record.holders(VHID)) == 1
+    assert not lan.record.dark(VHID, start)
+    lan.crash(*lan.record.holders(VHID))
+    lan.run(5 * SECOND)
+    assert len(lan.record.holders(VHID)) == 1
+
+
+def test_a_master_that_must_not_be_one_hands_over_in_milliseconds_and_for_good() -> None:
+    lan = settled(cluster({"a": 0, "b": 100, "c": 200}, preempt=True))
+    start = lan.now
+    lan.tell("a", demote(255))
+    lan.run(10 * SECOND)
+    assert lan.record.holders(VHID) == {"b"}
+    assert longest_dark(lan, start) < 10 * MS
+    assert not lan.record.doubled(VHID, start)
+    lan.crash("b")
+    lan.crash("c")
+    lan.run(100 * SECOND)
+    assert not lan.record.holders(VHID)
+    lan.tell("a", demote(0))
+    lan.run(MS)
+    assert lan.record.holders(VHID) == {"a"}
 
 
 def test_lost_frames_are_borne() -> None:

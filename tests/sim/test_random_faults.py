@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.sim.support import MS, VHID, VIP, VIP6, cluster, states
 
 from carpool.carp.auth import Address
-from carpool.carp.election import State
+from carpool.carp.election import NEVER_MASTER, State
 from carpool.carp.timing import SECOND, TICK, interval
 from carpool.carp.virtualhost import STAND_BACK_TIME, VirtualHost
 from carpool.sim.lan import Lan
@@ -19,12 +19,8 @@ SLACK = 10 * MS
 """For delays on the way, and answers to answers."""
 
 
-def demote(host: VirtualHost, now: int) -> None:
-    host.set_demoted(True, now)
-
-
-def promote(host: VirtualHost, now: int) -> None:
-    host.set_demoted(False, now)
+def demote(demotion: int) -> Callable[[Lan, str], None]:
+    return lambda lan, name: lan.tell(name, lambda host, now: host.set_demotion(demotion, now))
 
 
 FAULTS: dict[str, Callable[[Lan, str], object]] = {
@@ -40,8 +36,10 @@ FAULTS: dict[str, Callable[[Lan, str], object]] = {
     "part": lambda lan, name: lan.partition([n for n in lan.nodes if n <= name]),
     "heal": lambda lan, _: lan.heal(),
     "yield": lambda lan, name: lan.tell(name, VirtualHost.yield_mastership),
-    "demote": lambda lan, name: lan.tell(name, demote),
-    "promote": lambda lan, name: lan.tell(name, promote),
+    "demote by 1": demote(1),
+    "demote by 9": demote(9),
+    "forbid": demote(NEVER_MASTER),
+    "promote": demote(0),
 }
 
 
@@ -96,7 +94,7 @@ def lived_through(scenario: Scenario) -> Lan:
         lan.thaw(name)
         lan.plug(name)
         lan.boot(name)
-        lan.tell(name, promote)
+        demote(0)(lan, name)
     return lan
 
 

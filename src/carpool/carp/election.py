@@ -5,9 +5,14 @@ neither speaks nor listens. BACKUP: it listens, and takes over when nobody is he
 master-down time. MASTER: it holds the addresses and advertises once per interval.
 
 Of two masters the one that advertises *faster* wins: a smaller interval (advbase + advskew/256)
-is a higher rank. Every advertisement heard is therefore first compared with our own interval
-and becomes one of the events below; then the table says what happens. A pair of state and event
-that the table does not list changes nothing.
+is a higher rank. Before the interval comes the demotion (0 to 255, what a node holds against
+itself): a master that is less demoted wins, whatever the intervals and whether or not anybody
+preempts (OpenBSD's rule). Every advertisement heard is therefore first compared with our own and
+becomes one of the events below; then the table says what happens. A pair of state and event that
+the table does not list changes nothing.
+
+A node whose demotion is NEVER_MASTER has no master-down time: it listens and stays BACKUP. That
+demotion says so of this node alone; heard from another it is the highest there is, and no more.
 
 Where implementations differ, we do what ends with one master beside all of them; each such row
 says how. The machine that walks this table is `carpool.carp.virtualhost`.
@@ -15,6 +20,11 @@ says how. The machine that walks this table is `carpool.carp.virtualhost`.
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+
+MOST_DEMOTED = 254
+"""The highest demotion with which a node is still master where there is no better one."""
+NEVER_MASTER = 255
+"""The demotion of a node that must not be master, not even if there is no other."""
 
 
 class State(StrEnum):
@@ -33,12 +43,16 @@ class Event(Enum):
     LINK_LOST = "the link is down"
     LINK_BACK = "the link is up again"
     YIELD = "told to give up mastership"
+    DEMOTION_CHANGED = "the own demotion has changed"
+    FORBIDDEN = "must not be master"
 
     MASTER_DOWN = "no master heard"
     MASTER_LEFT = "the master has bowed out"
     ADVERTISEMENT_DUE = "time to advertise"
     LAPSED = "was paused for so long that a backup has taken over"
 
+    LESS_DEMOTED = "an advertisement of a less demoted master"
+    MORE_DEMOTED = "an advertisement of a more demoted master"
     FASTER = "a faster advertisement"
     TIE_LOST = "an equally fast advertisement of a lower address"
     TIE_WON = "an equally fast advertisement of a higher address"
@@ -66,6 +80,8 @@ class Action(Enum):
     """Advertise 255/255: a backup may take over at once."""
     AWAIT_MASTER = auto()
     """Start the master-down timer afresh."""
+    ADJUST_WAIT = auto()
+    """Let the master-down timer, as it runs, be as long as it is with the demotion of now."""
     CUT_WAIT = auto()
     """Let the master-down timer run out in a moment, the fastest backup's first: MASTER_LEFT."""
     STAND_BACK = auto()
@@ -92,7 +108,8 @@ ROWS: tuple[Row, ...] = (
     Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
     Row(_S.INIT, _E.LINK_BACK, _S.BACKUP, (_A.AWAIT_MASTER,)),
     #
-    # BACKUP: whoever advertises at our speed or faster is the master.
+    # BACKUP: whoever is less demoted, or else advertises at our speed or faster, is the master.
+    Row(_S.BACKUP, _E.LESS_DEMOTED, _S.BACKUP, (_A.AWAIT_MASTER,)),
     Row(_S.BACKUP, _E.FASTER, _S.BACKUP, (_A.AWAIT_MASTER,)),
     Row(_S.BACKUP, _E.TIE_LOST, _S.BACKUP, (_A.AWAIT_MASTER,)),
     Row(_S.BACKUP, _E.TIE_WON, _S.BACKUP, (_A.AWAIT_MASTER,)),
@@ -104,13 +121,16 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.BOW_OUT, _S.BACKUP, (_A.CUT_WAIT,)),
     Row(_S.BACKUP, _E.MASTER_DOWN, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.MASTER_LEFT, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.MORE_DEMOTED, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.DEMOTION_CHANGED, _S.BACKUP, (_A.ADJUST_WAIT,)),
     Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),
     Row(_S.BACKUP, _E.STOP, _S.INIT, ()),
     #
-    # MASTER: yield to the faster, the address off before the last word.
+    # MASTER: yield to the less demoted, or else to the faster; addresses off before the last word.
     Row(_S.MASTER, _E.ADVERTISEMENT_DUE, _S.MASTER, (_A.ADVERTISE,)),
+    Row(_S.MASTER, _E.LESS_DEMOTED, _S.BACKUP, _STEP_DOWN),
     Row(_S.MASTER, _E.FASTER, _S.BACKUP, _STEP_DOWN),
     # Equal intervals: kernels yield whenever they hear one, ucarp yields from the higher address.
     # We follow ucarp. Its last word before yielding is an equal advertisement, on which a kernel
@@ -118,12 +138,21 @@ ROWS: tuple[Row, ...] = (
     Row(_S.MASTER, _E.TIE_LOST, _S.BACKUP, _STEP_DOWN),
     Row(_S.MASTER, _E.TIE_WON, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.SLOWER, _S.MASTER, (_A.REASSERT,)),
+    Row(_S.MASTER, _E.MORE_DEMOTED, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.PREEMPTIBLE, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.TOO_SLOW, _S.MASTER, (_A.REASSERT,)),
     Row(_S.MASTER, _E.BOW_OUT, _S.MASTER, (_A.REASSERT,)),
     # Silent for longer than a backup's patience: another has the address by now. Not one stale
     # advertisement; listen first.
     Row(_S.MASTER, _E.LAPSED, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
+    # Said at once: a better node need not wait for it.
+    Row(_S.MASTER, _E.DEMOTION_CHANGED, _S.MASTER, (_A.ADVERTISE,)),
+    Row(
+        _S.MASTER,
+        _E.FORBIDDEN,
+        _S.BACKUP,
+        (_A.REMOVE_ADDRESSES, _A.SAY_BOW_OUT, _A.AWAIT_MASTER),
+    ),
     Row(_S.MASTER, _E.LINK_LOST, _S.INIT, (_A.REMOVE_ADDRESSES,)),
     Row(
         _S.MASTER,

@@ -8,12 +8,18 @@ class Ruler:
     """A master that is obeyed until the instant `until`; `interval` is in nanoseconds."""
 
     source: bytes
+    demotion: int
     interval: int
     until: int
 
     def outranks(self, other: "Ruler") -> bool:
         """Tell whether the other, hearing this one, will yield."""
-        return (self.interval, self.source[::-1]) < (other.interval, other.source[::-1])
+        return self.rank < other.rank
+
+    @property
+    def rank(self) -> tuple[int, int, bytes]:
+        """The lower wins."""
+        return (self.demotion, self.interval, self.source[::-1])
 
 
 @dataclass(slots=True)

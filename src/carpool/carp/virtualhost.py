@@ -27,7 +27,7 @@ from carpool.carp.effects import (
     RemoveAddresses,
     Transition,
 )
-from carpool.carp.election import TABLE, Action, Event, State
+from carpool.carp.election import NEVER_MASTER, TABLE, Action, Event, State
 from carpool.carp.packet import Datagram
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.tiebreak import TieBreak
@@ -83,12 +83,13 @@ class VirtualHost:
         self.master: bytes | None = None
         """Source address of the master that keeps us BACKUP, or last did."""
         self._started = False
-        self._demoted = False
+        self._demotion = 0
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
         self._families = sorted({address.version for address in settings.addresses})
         self._counter = counter & _COUNTER_MASK
         self._effects: deque[Effect] = deque()
         self._heard: tuple[Advertisement, Datagram] | None = None
+        self._awaiting_since = 0
         self._master_down_at: int | None = None
         self._timer_event = Event.MASTER_DOWN
         self._advertise_at: int | None = None
@@ -102,10 +103,15 @@ class VirtualHost:
     # What the outside asks.
 
     @property
+    def demotion(self) -> int:
+        """What is held against this node: 0 for nothing, NEVER_MASTER (255) if all is."""
+        return self._demotion
+
+    @property
     def advskew(self) -> int:
         """The advskew that we advertise, 1/256 s: at least 240 while demoted."""
         own = self.settings.advskew
-        return max(own, timing.DEMOTED_ADVSKEW) if self._demoted else own
+        return max(own, timing.DEMOTED_ADVSKEW) if self._demotion else own
 
     @property
     def interval(self) -> int:
@@ -122,7 +128,8 @@ class VirtualHost:
         """Return the instant at which `handle_timer` wants to be called, or None."""
         if self.state is State.MASTER:
             return self._advertise_at
-        return self._master_down_at if self.state is State.BACKUP else None
+        waiting = self.state is State.BACKUP and self._demotion != NEVER_MASTER
+        return self._master_down_at if waiting else None
 
     def next_effect(self) -> Effect | None:
         """Return the next thing to do, or None when there is none left."""
@@ -155,15 +162,18 @@ class VirtualHost:
         self._lapsed(now)
         self._fire(Event.YIELD, now)
 
-    def set_demoted(self, demoted: bool, now: int) -> None:
-        """Advertise with an advskew of at least 240 from now on, or no longer.
+    def set_demotion(self, demotion: int, now: int) -> None:
+        """Be demoted by `demotion` from now on: 0 not at all, at most 255 (NEVER_MASTER).
 
-        A master says so at once, so that a preempting peer need not wait for it.
+        It goes into the demotion byte for carpool and OpenBSD, and where it is not 0 the advskew is
+        at least 240, for ucarp and NetBSD. Forbidden to be master, a master bows out.
         """
-        if demoted != self._demoted:
-            self._demoted = demoted
-            if self.state is State.MASTER:
-                self._fire(Event.ADVERTISEMENT_DUE, now)
+        if demotion == self._demotion:
+            return
+        self._lapsed(now)
+        self._demotion = demotion
+        forbidden = demotion == NEVER_MASTER
+        self._fire(Event.FORBIDDEN if forbidden else Event.DEMOTION_CHANGED, now)
 
     def handle_timer(self, now: int) -> None:
         """Do what is due. Calling it too early does nothing."""
@@ -211,6 +221,10 @@ class VirtualHost:
             return self._unless_overruled(Event.BOW_OUT, datagram, now)
         if self.state is State.BACKUP and now < self._stand_back_until:
             return Event.FASTER  # While we stand back everyone outranks us.
+        if advertisement.demotion < self._demotion or self._demotion == NEVER_MASTER:
+            return Event.LESS_DEMOTED
+        if advertisement.demotion > self._demotion:
+            return self._unless_overruled(Event.MORE_DEMOTED, datagram, now)
         if theirs < own:
             return Event.FASTER
         if theirs == own:
@@ -301,21 +315,28 @@ class VirtualHost:
         winner, _ = self._heard
         own = timing.ticks(self.settings.advbase, self.advskew)
         slower = max(own, timing.ticks(winner.advbase, winner.advskew) + 1)
-        self._send(*divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256), farewell=True)
+        advbase, advskew = divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256)
+        self._send(advbase, advskew, self._demotion, farewell=True)
 
     def _say_bow_out(self, _now: int) -> None:
-        self._send(255, 255, farewell=True)
+        # OpenBSD would yield even to this, if it were less demoted.
+        self._send(255, 255, NEVER_MASTER, farewell=True)
 
     def _await_master(self, now: int) -> None:
         self._advertise_at = None
         self._timer_event = Event.MASTER_DOWN
-        self._master_down_at = max(now, self._stand_back_until) + self.master_down_time
+        self._awaiting_since = max(now, self._stand_back_until)
+        self._master_down_at = self._awaiting_since + self.master_down_time
         if self._heard is not None:
             advertisement, datagram = self._heard
             until = now + self.master_down_time
-            claim = Ruler(datagram.source, advertisement.interval, until)
+            claim = Ruler(datagram.source, advertisement.demotion, advertisement.interval, until)
             if self._rulers.obey(datagram.family, claim, now):
                 self.master = claim.source
+
+    def _adjust_wait(self, _now: int) -> None:
+        if self._timer_event is Event.MASTER_DOWN:
+            self._master_down_at = self._awaiting_since + self.master_down_time
 
     def _cut_wait(self, now: int) -> None:
         self._rulers.forget()
@@ -330,14 +351,14 @@ class VirtualHost:
 
     def _speak(self, now: int) -> None:
         self._advertised_at = now
-        self._send(self.settings.advbase, self.advskew)
+        self._send(self.settings.advbase, self.advskew, self._demotion)
 
-    def _send(self, advbase: int, advskew: int, *, farewell: bool = False) -> None:
+    def _send(self, advbase: int, advskew: int, demotion: int, *, farewell: bool = False) -> None:
         vhid = self.settings.vhid
         for family in self._families:
             self._counter = (self._counter + 1) & _COUNTER_MASK
             digest = self._authenticator.digest(self._counter)
-            advertisement = Advertisement(vhid, advbase, advskew, self._counter, digest)
+            advertisement = Advertisement(vhid, advbase, advskew, self._counter, digest, demotion)
             self._effects.append(Advertise(family, advertisement.encode(), farewell))
 
     _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {
@@ -349,6 +370,7 @@ class VirtualHost:
         Action.CONCEDE: _concede,
         Action.SAY_BOW_OUT: _say_bow_out,
         Action.AWAIT_MASTER: _await_master,
+        Action.ADJUST_WAIT: _adjust_wait,
         Action.CUT_WAIT: _cut_wait,
         Action.STAND_BACK: _stand_back,
     }

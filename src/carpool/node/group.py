@@ -14,9 +14,10 @@ from carpool.carp.effects import (
 from carpool.carp.election import Event, State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
+from carpool.node.demotions import Demotions
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
 from carpool.node.host import Host, HostError, Interface, Link
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
 
@@ -24,6 +25,10 @@ DEMOTING_ERRORS = 3
 """Advertisements in a row that could not be sent until a master demotes itself (ucarp's 3)."""
 RECOVERING_SUCCESSES = 3
 """Advertisements in a row that were sent until it no longer does."""
+SEND_ERROR_DEMOTION = 240
+"""By how much it demotes itself (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
+
+_SEND_ERRORS = f"{DEMOTING_ERRORS} advertisements in a row could not be sent"
 
 
 class Group:
@@ -56,6 +61,7 @@ class Group:
         self._restored_at = 0
         self._farewells: list[Advertise] = []
         self._removing = False
+        self._demotions = Demotions()
         self._send_errors = 0
         self._send_successes = 0
         self._starting = False
@@ -126,6 +132,24 @@ class Group:
         self.virtual_host.yield_mastership(self._loop.now())
         self.pump()
 
+    @property
+    def demotions(self) -> dict[str, int]:
+        """Why this node is demoted, and by how much for each reason."""
+        return self._demotions.amounts
+
+    def demote(self, reason: str, amount: int) -> None:
+        """Be demoted by `amount` because of `reason`, from now on; 0: no longer.
+
+        It replaces what that reason amounted to. Reasons add up, to MOST_DEMOTED (254) at most;
+        one that amounts to NEVER_MASTER (255) keeps the node BACKUP whatever happens.
+        """
+        change = self._demotions.change(reason, amount)
+        if change is None:
+            return
+        self._log.write(Level.WARNING if amount else Level.NOTICE, f"{self.label}{change}")
+        self.virtual_host.set_demotion(self._demotions.total, self._loop.now())
+        self.pump()
+
     def status_line(self) -> str:
         """Return what SIGUSR1 logs, in ucarp's words."""
         state = self.virtual_host.state
@@ -134,6 +158,8 @@ class Group:
 
     def pump(self) -> None:
         """Carry out every effect that waits, and set the timer. Call after anything happened."""
+        if self._pumping:
+            return  # Whoever pumps is not through yet.
         self._pumping = True
         while effect := self.virtual_host.next_effect():
             self._perform(effect)
@@ -314,8 +340,7 @@ class Group:
             key=f"advertise {self.settings.name}",
         )
         if self._send_errors == DEMOTING_ERRORS:
-            self._log.error(f"{self.label}demoted: {DEMOTING_ERRORS} advertisements were not sent")
-            self.virtual_host.set_demoted(True, self._loop.now())
+            self.demote(_SEND_ERRORS, SEND_ERROR_DEMOTION)
 
     def _sending_worked(self) -> None:
         if self._send_errors < DEMOTING_ERRORS:
@@ -324,5 +349,4 @@ class Group:
         self._send_successes += 1
         if self._send_successes == RECOVERING_SUCCESSES:
             self._send_errors = self._send_successes = 0
-            self._log.notice(f"{self.label}no longer demoted: advertisements are sent again")
-            self.virtual_host.set_demoted(False, self._loop.now())
+            self.demote(_SEND_ERRORS, 0)
