@@ -103,6 +103,19 @@ def test_services_of_systemd_are_told_in_the_words_of_smf() -> None:
     inside = answer("gz", [web1], text)["web1"].inside
     assert inside is not None
     assert (inside.service, inside.services) == ("maintenance", {"nginx": "absent"})
+    assert inside.boot == "absent"
+
+
+@pytest.mark.parametrize(
+    ("said", "boot"),
+    [("starting", "absent"), ("running", "online"), ("degraded", "online"), ("no bus", "absent")],
+)
+def test_a_zone_with_systemd_has_booted_when_all_is_started(said: str, boot: str) -> None:
+    (web1, _) = made_goal(LX).targets
+    text = answer_text(web1, vm_of(web1), f"% boot\n{said}\n{LX_WITHIN}") + "== end\n"
+    inside = answer("gz", [web1], text)["web1"].inside
+    assert inside is not None
+    assert inside.boot == boot
 
 
 @pytest.mark.parametrize("part", ["digests", "modes"])

@@ -67,9 +67,13 @@ script=$(mktemp /tmp/carpool.XXXXXX) || exit 1
 trap 'rm -f "$script"' EXIT
 cat >"$script" && arrived "$script" @DIGEST@ || exit 1
 @STOP@
+start() {
+@START@
+}
 sh "$script" </dev/null 2>&1
 code=$?
-@START@ || [ "$code" != 0 ] || code=1
+# What the script complained about is the last word.
+if [ "$code" = 0 ]; then start || code=1; else start >/dev/null 2>&1; fi
 exit "$code"
 """
 
@@ -194,8 +198,7 @@ class Executor:
 
     def _wait_for_boot(self, step: Step) -> None:
         def settled(observed: Observed) -> bool:
-            inside = observed.inside
-            return inside is not None and (self._target.brand == "lx" or inside.boot in _SETTLED)
+            return observed.inside is not None and observed.inside.boot in _SETTLED
 
         self.wait(step.kind, "the zone has not booted", settled, FIRST_BOOT)
 

@@ -29,6 +29,7 @@ _FROM_SYSTEMD = {
     "activating": "offline",
     "deactivating": "offline",
 }
+_BOOT = {"running": ONLINE, "degraded": ONLINE, "maintenance": "maintenance"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,8 @@ def _read_states(parts: Mapping[str, list[str]]) -> dict[str, str]:
         kind, _, service = name.partition(" ")
         if kind == "service":
             states[service] = lines[0].strip() if lines else ABSENT
+        elif name == "boot":  # of systemd as a whole: systemctl(1), is-system-running
+            states[FIRST_BOOT] = _BOOT.get("".join(lines).strip(), ABSENT)
         elif kind == "unit":
             shown = dict(line.split("=", 1) for line in lines if "=" in line)
             loaded = shown.get("LoadState") == "loaded"

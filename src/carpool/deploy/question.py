@@ -98,6 +98,8 @@ def _inside(target: Target, *, full: bool) -> str:
         paths = sorted(file.path for file in target.files)
         lines += [shell.DIGEST, _FILES.replace("@FILES@", shlex.join(paths))]
     if target.brand == "lx":
+        # The first-boot script is among what is to be done before the system runs.
+        lines.append('echo "% boot"; systemctl is-system-running')
         for name in (UNIT, *target.services):
             quoted = shlex.quote(name)
             lines.append(f"echo {shlex.quote(f'% unit {name}')}")
