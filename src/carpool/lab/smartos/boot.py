@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 from carpool.lab.smartos import kernel, machines, protection, room, startd, zoneinit
+from carpool.lab.smartos.commands import of_lx_zone, of_zone
 from carpool.lab.smartos.machines import Vm
 from carpool.lab.smartos.places import HOST, TOOLS
 from carpool.lab.smartos.stage import CommandError, worker
+from carpool.lab.smartos.units import FOLDER
 
 _BOOT_SECONDS: Final = 30.0
 _HALT_SECONDS: Final = 60.0  # then it is halted by force: vmadm(8), "stop"
@@ -26,8 +28,12 @@ def host() -> dict[str, Any]:
 
 def install(vm: Vm) -> None:
     """Make the disk of a zone."""
-    room.furnish(machines.ZONES / vm["uuid"] / "root", vm.get("hostname") or vm["uuid"])
-    room.link_commands(machines.ZONES / vm["uuid"] / "root", ["opt/local/bin/pkgin"])
+    root = machines.ZONES / vm["uuid"] / "root"
+    room.furnish(root, vm.get("hostname") or vm["uuid"])
+    commands = of_lx_zone.COMMANDS if vm["brand"] == "lx" else of_zone.COMMANDS
+    room.link_commands(root, [path for path in commands if not path.startswith("usr/")])
+    if vm["brand"] == "lx":
+        (root / FOLDER.relative_to("/")).mkdir(parents=True)
     packages = machines.config(vm["uuid"]) / "packages.json"
     packages.write_text(json.dumps(host()["packages"]))
 

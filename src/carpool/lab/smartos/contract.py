@@ -35,14 +35,14 @@ class Contract:
     `fd` can be read when `status` is known, and again when the contract is empty.
     """
 
-    def __init__(self, method: Method, fmri: str, log: str) -> None:
+    def __init__(self, method: Method, log: str) -> None:
         """Start the method. Its exit status is later in `status`."""
         self.status: int | None = None
         self.empty = False
         self.fd, writer = os.pipe()
         self._holder = os.fork()
         if self._holder == 0:
-            worker(lambda: _hold(method, fmri, log, writer))
+            worker(lambda: _hold(method, log, writer))
         os.close(writer)
 
     def read(self) -> None:
@@ -72,14 +72,14 @@ class Contract:
             members |= more
         return sorted(members - {self._holder})
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to every process of the contract."""
-        for process in self.processes():
+    def kill(self, number: int = signal.SIGKILL, *, first_only: bool = False) -> None:
+        """Send a signal to every process of the contract, or to the one that came first."""
+        for process in self.processes()[: 1 if first_only else None]:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
 
-def _hold(method: Method, fmri: str, log: str, writer: int) -> int:
+def _hold(method: Method, log: str, writer: int) -> int:
     os.setsid()
     kernel.adopt_orphans()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -90,7 +90,7 @@ def _hold(method: Method, fmri: str, log: str, writer: int) -> int:
     child = os.fork()
     if child == 0:
         os.close(3)
-        worker(lambda: _execute(method, fmri))
+        worker(lambda: _execute(method))
     while True:
         try:
             process, status = os.waitpid(-1, 0)
@@ -101,7 +101,7 @@ def _hold(method: Method, fmri: str, log: str, writer: int) -> int:
             os.write(3, bytes([code if code >= 0 else 128 - code]))
 
 
-def _execute(method: Method, fmri: str) -> int:
+def _execute(method: Method) -> int:
     try:
         account = pwd.getpwuid(int(method.user)) if method.user.isdecimal() else None
         account = account or pwd.getpwnam(method.user)
@@ -117,6 +117,6 @@ def _execute(method: Method, fmri: str) -> int:
     directory = account.pw_dir if method.directory == ":default" else method.directory
     os.chdir(directory)
     kernel.become(account.pw_uid, group, os.getgrouplist(account.pw_name, group), granted)
-    environment = {"SMF_FMRI": fmri, "LOGNAME": account.pw_name, "HOME": account.pw_dir}
+    environment = {"LOGNAME": account.pw_name, "HOME": account.pw_dir}
     environment |= dict(method.environment)
     return os.execve("/bin/sh", ["/bin/sh", "-c", f"exec {method.exec}"], environment)  # noqa: S606

@@ -10,7 +10,7 @@ from typing import Final
 
 from carpool.lab.smartos import boot, kernel, machines, room
 from carpool.lab.smartos.commands import of_global_zone
-from carpool.lab.smartos.places import STATE, ZONE_USR
+from carpool.lab.smartos.places import LX_USR, STATE, ZONE_USR
 from carpool.lab.smartos.stage import LOG, CommandError, Stage, keep_only, worker
 
 _SSH_PORT: Final = 22
@@ -53,7 +53,8 @@ def install(disk: Path, name: str, authorized_key: str, host_json: str) -> None:
     state = disk / STATE.relative_to("/")
     state.mkdir(mode=0o700)
     (state / "host.json").write_text(host_json)
-    (disk / ZONE_USR.relative_to("/")).mkdir()
+    for usr in (ZONE_USR, LX_USR):
+        (disk / usr.relative_to("/")).mkdir()
     (disk / "etc/ssh/sshd_config").write_text(_SSHD_CONFIG)
     (disk / "root/.ssh/authorized_keys").write_text(authorized_key)
 
@@ -74,7 +75,8 @@ def run(plan: HostPlan, ready: int) -> int:
     kernel.make_mounts_private()
     socket.sethostname(plan.name)
     room.mount_devices(plan.disk)
-    kernel.bind(plan.folder / "zone-usr", plan.disk / ZONE_USR.relative_to("/"))
+    for usr in (ZONE_USR, LX_USR):
+        kernel.bind(plan.folder / usr.name, plan.disk / usr.relative_to("/"))
     room.enter(plan.disk, plan.folder / "global-usr", plan.folder / "tools")
     stage = Stage(of_global_zone.COMMANDS)
     ssh = socket.create_server(("", _SSH_PORT), backlog=_SSH_BACKLOG)

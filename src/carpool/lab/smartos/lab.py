@@ -15,7 +15,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from carpool.lab.namespaces import LabError
 from carpool.lab.network import Lab
 from carpool.lab.smartos import globalzone, kernel, room
-from carpool.lab.smartos.commands import of_global_zone, of_zone
+from carpool.lab.smartos.commands import of_global_zone, of_lx_zone, of_zone
 from carpool.lab.smartos.globalzone import HostPlan
 from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.smartos.operator import Operator
@@ -159,9 +159,14 @@ class SmartosLab:
         for name in ("disks", "logs"):
             (self.folder / name).mkdir()
         room.prepare(self.folder)
-        editions = {"global": of_global_zone.COMMANDS, "zone": of_zone.COMMANDS}
-        for edition, commands in editions.items():
-            layer = room.make_layer(self.folder / f"{edition}-layer", commands)
+        for edition, commands, absent in (
+            ("global", of_global_zone.COMMANDS, room.NOT_OF_ILLUMOS),
+            ("zone", of_zone.COMMANDS, room.NOT_OF_ILLUMOS),
+            ("lx", of_lx_zone.COMMANDS, room.NOT_OF_LX),
+        ):
+            layer = room.make_layer(self.folder / f"{edition}-layer", commands, absent)
+            if edition == "lx":
+                room.link_python(layer)
             usr = self.folder / f"{edition}-usr"
             usr.mkdir()
             self._mount("overlay", usr, f"lowerdir={layer}:/usr")

@@ -140,15 +140,17 @@ def described(payload: dict[str, Any], uuid: str) -> Vm:
         "create_timestamp": now(),
         "state": "provisioning",
     }
-    vm["nics"] = [full_nic(nic, number) for number, nic in enumerate(payload.get("nics", []))]
+    nics = payload.get("nics", [])
+    vm["nics"] = [full_nic(nic, number, vm["brand"]) for number, nic in enumerate(nics)]
     if vm["nics"] and not any(nic.get("primary") for nic in vm["nics"]):
         vm["nics"][0]["primary"] = True
     return vm
 
 
-def full_nic(nic: dict[str, Any], number: int) -> dict[str, Any]:
+def full_nic(nic: dict[str, Any], number: int, brand: str) -> dict[str, Any]:
     """Return a nic with its defaults, in the new form (`ips`, `gateways`) and the old."""
-    full = {"interface": f"net{number}", "mac": _random_mac(), **nic}
+    interface = f"eth{number}" if brand == "lx" else f"net{number}"
+    full = {"interface": interface, "mac": _random_mac(), **nic}
     if "ips" not in full and "ip" in full:
         dhcp = full["ip"] == "dhcp"
         full["ips"] = ["dhcp" if dhcp else str(_interface(full["ip"], full["netmask"]))]

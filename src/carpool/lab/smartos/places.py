@@ -17,5 +17,11 @@ HOST: Final = STATE / "host.json"
 ZONE_USR: Final = Path("/.lab/zone-usr")
 """The /usr of zones, in the global zone."""
 
+LX_USR: Final = Path("/.lab/lx-usr")
+"""The /usr of lx zones, in the global zone."""
+
+LX_PYTHON: Final = Path("/.lab/python3")
+"""Where /usr/bin/python3 of an lx zone leads to, once it is installed."""
+
 SEEN_CONFIG: Final = Path("/.lab/config")
 """What the hypervisor knows of a zone, as the zone sees it."""

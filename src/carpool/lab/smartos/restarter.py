@@ -283,7 +283,7 @@ class Restarter:
 
     def _start_contract(self, instance: Instance, method: Method) -> Contract:
         service = instance.service
-        contract = Contract(method, service.fmri, service.log)
+        contract = Contract(method, service.log)
         self._watch(contract.fd, lambda: self._news(instance, contract))
         return contract
 

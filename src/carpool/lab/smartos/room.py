@@ -14,17 +14,23 @@ from typing import Final
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.smartos import kernel
-from carpool.lab.smartos.places import LIBRARY, TOOLS
+from carpool.lab.smartos.places import LIBRARY, LX_PYTHON, TOOLS
 
 _PROGRAMS: Final = ("ip", "nft")
 """What stand-ins run, and zones do not see."""
 
-_ABSENT: Final = (
-    *("python", "perl", "pip", "pydoc", "apt", "dpkg", "systemctl", "journalctl"),
-    *("ip", "nft", "ss", "bridge", "tc", "nsenter", "unshare", "sudo", "flock"),
+NOT_OF_LX: Final = (
+    *("python", "pip", "pydoc", "apt", "dpkg", "systemctl", "journalctl", "ifconfig"),
+    *("ip", "nft", "ss", "bridge", "tc", "nsenter", "unshare", "sudo"),
+)
+"""Programs of this machine that a new lx zone does not have, or that do nothing there, by the
+beginnings of their names."""
+NOT_OF_ILLUMOS: Final = (
+    *NOT_OF_LX,
+    *("perl", "flock"),
     *("md5sum", "sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha512sum", "b2sum"),
 )
-"""Programs of Linux that a SmartOS does not have, by the beginnings of their names."""
+"""Those that a SmartOS does not have."""
 _ABSENT_EXACTLY: Final = frozenset({"ip", "ss", "tc", "nft", "bridge", "flock"})
 
 _PACKAGES: Final = {
@@ -84,24 +90,34 @@ def prepare(folder: Path) -> None:
     for name in _PROGRAMS:
         shutil.copy2(find_tool(name), tools)
     shutil.copy2(Path(sys.executable).resolve(), tools / "python")
-    # Where a copied interpreter finds its library: the landmark of virtual environments.
-    (folder / "pyvenv.cfg").write_text(f"home = {_library() / 'bin'}\n")
+    _point_to_library(folder)
     shutil.copy2(Path(__file__).with_name("client.py"), tools / "client")
     (tools / "client").chmod(0o755)
 
 
-def make_layer(layer: Path, paths: Iterable[str]) -> Path:
-    """Make the layer that goes over the machine's /usr, with stand-ins at `paths`; return it."""
+def make_layer(layer: Path, paths: Iterable[str], absent: Iterable[str]) -> Path:
+    """Make the layer that goes over the machine's /usr, and return it.
+
+    It has stand-ins at `paths`, and hides the programs whose names begin as `absent` say.
+    """
     for place in ("usr/bin", "usr/sbin"):
         (layer / place).mkdir(parents=True)
-        _hide_absent(layer / place, Path("/", place))
+        _hide_absent(layer / place, Path("/", place), absent)
     link_commands(layer, [path for path in paths if path.startswith("usr/")])
     return layer / "usr"
+
+
+def link_python(usr: Path) -> None:
+    """Let /usr/bin/python3 of the layer be what an lx zone installs by that name."""
+    (usr / "bin/python3").unlink(missing_ok=True)
+    (usr / "bin/python3").symlink_to(LX_PYTHON)
+    _point_to_library(usr / "bin")
 
 
 def link_commands(root: Path, paths: Iterable[str]) -> None:
     """Put stand-ins at some paths below a root."""
     for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).unlink(missing_ok=True)
         (root / path).symlink_to(TOOLS / "client")
 
@@ -173,22 +189,28 @@ def enter(root: Path, usr: Path, tools: Path) -> None:
     kernel.change_root(root)
 
 
+def _point_to_library(folder: Path) -> None:
+    """Let an interpreter there find its library: by the landmark of virtual environments."""
+    (folder / "pyvenv.cfg").write_text(f"home = {_library() / 'bin'}\n")
+
+
 def _library() -> Path:
     """Return where zones see what the interpreter needs; its home may be no one else's business."""
     prefix = Path(sys.base_prefix)
     return prefix if prefix.is_relative_to("/usr") else LIBRARY
 
 
-def _hide_absent(upper: Path, machine: Path) -> None:
-    for name in _absent(entry.name for entry in machine.iterdir()):
+def _hide_absent(upper: Path, machine: Path, absent: Iterable[str]) -> None:
+    for name in _absent((entry.name for entry in machine.iterdir()), absent):
         # A character device 0, 0 is how an overlay says that a file below is not there:
         # filesystems/overlayfs.rst of Linux.
         os.mknod(upper / name, stat.S_IFCHR, os.makedev(0, 0))
 
 
-def _absent(names: Iterable[str]) -> list[str]:
-    beginnings = tuple(name for name in _ABSENT if name not in _ABSENT_EXACTLY)
-    return [name for name in names if name in _ABSENT_EXACTLY or name.startswith(beginnings)]
+def _absent(names: Iterable[str], absent: Iterable[str]) -> list[str]:
+    exactly = _ABSENT_EXACTLY.intersection(absent)
+    beginnings = tuple(set(absent) - exactly)
+    return [name for name in names if name in exactly or name.startswith(beginnings)]
 
 
 def _write(path: Path, text: str) -> None:

@@ -58,7 +58,11 @@ class Service:
     def method(self, name: str) -> Method:
         """Return a method, its tokens expanded; one that does nothing if there is none such."""
         found = self.methods.get(name, Method(":true", 0))
-        return replace(found, exec=_TOKEN.sub(lambda token: self._expand(token, name), found.exec))
+        return replace(
+            found,
+            exec=_TOKEN.sub(lambda token: self._expand(token, name), found.exec),
+            environment=(("SMF_FMRI", self.fmri), *found.environment),
+        )
 
     def with_property(self, name: str, value: str) -> "Service":
         """Return the service with a property of another value."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from carpool.lab.smartos import kernel, places, repository, room, startd
 from carpool.lab.smartos.commands import of_zone
+from carpool.lab.smartos.lxinit import LxZone
 from carpool.lab.smartos.machines import ZONES, Vm
 from carpool.lab.smartos.restarter import Restarter
 from carpool.lab.smartos.stage import CommandError, Stage, keep_only
@@ -42,21 +43,22 @@ def run(vm: Vm, running: int, tell: int, wait: int) -> int:
     _enter(vm)
     write_settings(_SETTINGS)
     has_network = _configure_network(vm)
-    zone = _Zone(vm, has_network=has_network)
+    _write_user_script(vm)
+    lx = vm["brand"] == "lx"
+    zone = LxZone(_SCRIPT) if lx else _Zone(vm, has_network=has_network)
     os.write(tell, b"b")
     os.close(tell)
     return zone.run()
 
 
 class _Zone:
-    """The zone's event loop: commands, requests about services, and the services."""
+    """The event loop of a zone with SMF: commands, requests about services, and the services."""
 
     def __init__(self, vm: Vm, *, has_network: bool) -> None:
         self._stage = Stage(of_zone.COMMANDS)
         self._restarter = Restarter(self._stage.watch, self._stage.unwatch)
         self._listener = startd.listen()
         self._stage.watch(self._listener.fileno(), self._serve)
-        _write_user_script(vm)
         for service, enabled in repository.load(vm, has_script=_SCRIPT.exists()):
             self._restarter.add(service, enabled=enabled)
         if not has_network:
@@ -114,7 +116,8 @@ def _enter(vm: Vm) -> None:
     config = root / places.SEEN_CONFIG.relative_to("/")
     config.mkdir(exist_ok=True)
     kernel.bind(home / "config", config, writable=True)
-    room.enter(root, places.ZONE_USR, places.TOOLS)
+    usr = places.LX_USR if vm["brand"] == "lx" else places.ZONE_USR
+    room.enter(root, usr, places.TOOLS)
 
 
 def _configure_network(vm: Vm) -> bool:

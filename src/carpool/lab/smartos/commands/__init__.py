@@ -1,4 +1,4 @@
 """The stand-in commands, a small module each: `main(words)` returns the exit code.
 
-`of_global_zone` and `of_zone` say which are where.
+`of_global_zone`, `of_zone` and `of_lx_zone` say which are where.
 """

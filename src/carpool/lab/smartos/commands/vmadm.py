@@ -165,13 +165,13 @@ def _apply(vm: Vm, change: dict[str, Any], others: Sequence[Vm]) -> None:
                 changed = {name: value for name, value in changed.items() if name not in old}
         _check_nic(changed, host, others)
         known.clear()
-        known.update(machines.full_nic(changed, 0))
+        known.update(machines.full_nic(changed, 0, vm["brand"]))
     for mac in change.get("remove_nics", []):
         nics.pop(mac, None)
     vm["nics"] = list(nics.values())
     for nic in change.get("add_nics", []):
         _check_nic(nic, host, others)
-        vm["nics"].append(machines.full_nic(nic, len(vm["nics"])))
+        vm["nics"].append(machines.full_nic(nic, len(vm["nics"]), vm["brand"]))
     for name, value in change.items():
         verb, _, what = name.partition("_")
         if name in ("update_nics", "remove_nics", "add_nics"):

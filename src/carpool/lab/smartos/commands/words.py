@@ -14,11 +14,12 @@ USAGE = 2
 
 
 def options(
-    words: Sequence[str], known: str, *, anywhere: bool = False
+    words: Sequence[str], known: str, long: Sequence[str] = (), *, anywhere: bool = False
 ) -> tuple[dict[str, str], list[str]]:
     """Return the options and the operands. Raises CommandError."""
+    read = getopt.gnu_getopt if anywhere else getopt.getopt
     try:
-        found, rest = (getopt.gnu_getopt if anywhere else getopt.getopt)(list(words), known)
+        found, rest = read(list(words), known, list(long))
     except getopt.GetoptError as error:
         raise CommandError(str(error), USAGE) from None
     return dict(found), rest
