@@ -139,8 +139,18 @@ MISTAKES = [
     ("CP206", 18, "groups.db.interface.web3", "advbase = 1", "interface.web3 = 'net0'"),
     ("CP207", 12, "groups.www.advskew.web2", '["web1", "web2"]', '["web1"]'),
     ("CP208", 19, "groups.db.advskew", "advbase = 1\n", "advbase = 255\nadvskew = 255\n"),
-    ("CP209", 18, "groups.db.advbase", "advbase = 1\n", "advbase = 0\n"),
+    ("CP209", 18, "groups.db.advbase", "advbase = 1\n",
+     "advbase = 0\nadvskew = { web1 = 0, web2 = 2 }\n"),
     ("CP210", 19, "groups.db.advskew", "advbase = 1\n", "preempt = true\nadvskew = 0\n"),
+    *(
+        ("CP221", 18, "groups.db.advbase", "advbase = 1\n", f"advbase = 0\n{rest}\n")
+        for rest in (
+            "advskew = { web1 = 60, web2 = 20 }",  # as long to wait as to send
+            "advskew = { web1 = 120, web2 = 1 }",
+            "advskew = 20\ndead_ratio = 1",
+        )
+    ),
+    ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nadvskew = 9\n"),
 ]  # fmt: skip
 
 GOOD_ZONES = """\

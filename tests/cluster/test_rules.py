@@ -180,6 +180,11 @@ CASES: list[tuple[str, ...]] = [
     ("CP520 nodes.d_b.hostname", "cluster.toml", "[nodes.db2]", "[nodes.d_b]"),
     ("CP523 nodes.db2.interface", "cluster.toml", '"net0"\nhypervisor = "gz2"',
      '"eth0"\nhypervisor = "gz2"'),
+    ("CP523 nodes.db2.interface", "cluster.toml", '"net0"\nhypervisor = "gz2"',
+     '"net1"\nhypervisor = "gz2"'),
+    ("CP523 groups.db.interface", "cluster.toml", "vhid = 31", 'vhid = 31\ninterface = "eth0"'),
+    ("CP523 groups.db.interface.db2", "cluster.toml", "vhid = 31",
+     'vhid = 31\ninterface = { db2 = "net2" }'),
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from carpool.carp.timing import interval, master_down_time
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import network_edges
 from carpool.cluster.wording import choose_from, listing
@@ -30,6 +31,7 @@ def check(draft: Draft, source: Source) -> None:
         key = ("groups", name)
         _check_nodes(draft, group, key, source)
         _check_interval(group, draft.seats[name], key, source)
+        _check_patience(group, draft.seats[name], key, source)
         _check_ranks(group, draft.seats[name], key, source)
 
 
@@ -183,6 +185,34 @@ def _check_interval(group: Values, seats: tuple[Seat, ...], key: Key, source: So
         message = f"0, with advskew 0 on {listing(names)}, means 256 advertisements a second"
         mend = "use advbase 1, or an advskew of at least 1"
         source.report(Rule.NO_INTERVAL, (*key, "advbase"), message, mend)
+
+
+def _check_patience(group: Values, seats: tuple[Seat, ...], key: Key, source: Source) -> None:
+    """Report a backup whose patience ends before a master of the group advertises again."""
+    advbase, dead_ratio = group.get("advbase"), group.get("dead_ratio")
+    ranked = sorted((seat.advskew, seat.node) for seat in seats if seat.advskew is not None)
+    if advbase is None or dead_ratio is None or len(ranked) < 2:
+        return
+    # Patience and interval both grow with advskew: if any two do not fit, these two do not.
+    (least, backup), (most, master) = ranked[0], ranked[-1]
+    patience = master_down_time(advbase, least, dead_ratio)
+    pause = interval(advbase, most)
+    if patience > pause:
+        return
+    message = (
+        f"{backup} takes over after {_milliseconds(patience)} without an advertisement, and "
+        f"{master} sends one every {_milliseconds(pause)}"
+    )
+    if advbase == 0:
+        mend = "use advbase 1, a higher dead_ratio, or advskews that are closer together"
+    else:
+        mend = "use a dead_ratio of at least 2; 3 is what other implementations have"
+    name = "advbase" if advbase == 0 else "dead_ratio"
+    source.report(Rule.IMPATIENT, (*key, name), message, mend)
+
+
+def _milliseconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1_000_000:.0f} ms"
 
 
 def _with_skew(seats: tuple[Seat, ...], advskew: int) -> list[str]:

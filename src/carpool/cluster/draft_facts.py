@@ -28,7 +28,11 @@ def claims_of(
         key = ("groups", name)
         password = passwords.get(name)
         seats = tuple(
-            Seat(hosts[seat.node], advskew=_at(seat.advskew, (*key, "advskew", seat.node)))
+            Seat(
+                hosts[seat.node],
+                advskew=_at(seat.advskew, (*key, "advskew", seat.node)),
+                interface=_own_interface(group.get("interface"), seat.node, (*key, "interface")),
+            )
             for seat in draft.seats[name]
         )
         claims.append(
@@ -78,6 +82,13 @@ def _host(draft: Draft, name: str, source: Source) -> Host:
         resolvers=each("resolvers"),
         interface=_at(node.get("interface"), (*key, "interface")),
     )
+
+
+def _own_interface(given: object, node: str, key: Key) -> At[str] | None:
+    """Return the interface that a group has for the node, if it has one: for it or for all."""
+    if isinstance(given, dict):
+        return _at(given.get(node), (*key, node))
+    return At(given, key) if isinstance(given, str) else None
 
 
 def _at(value: Any, key: Key) -> At[Any] | None:

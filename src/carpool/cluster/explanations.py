@@ -100,6 +100,10 @@ EXPLANATIONS = {
     "it reject each other, and each is master.",
     Rule.UNEQUAL_ADVBASE: "A backup waits for three times its own advbase. If the master's is "
     "longer, the backup takes over between two of its advertisements.",
+    Rule.IMPATIENT: "A backup waits dead_ratio times advbase, plus its advskew/256 s, for the "
+    "master's next advertisement; with advbase 0, dead_ratio times its advskew/256 s. If the "
+    "master's own interval is as long, the backup takes over from a master that is alive: without "
+    "preempt, and again and again.",
     Rule.PASSWORD_UNREADABLE: "The file that the group's password_file names could not be read. It "
     "is looked up beside the cluster file. Where the check runs without the passwords, use "
     "`carpool check --no-passwords`.",
@@ -171,7 +175,8 @@ EXPLANATIONS = {
     Rule.NESTED_METADATA: "Values of metadata are strings, numbers and booleans. vmadm refuses "
     "lists, objects and null.",
     Rule.REPEATED_PROPERTY: "JSON readers keep the last one and drop the others without a word.",
-    Rule.ZONE_INTERFACE: "The first nic of a zone is net0, in brand lx eth0. With another name the "
+    Rule.ZONE_INTERFACE: "The first nic of a zone is net0, in brand lx eth0, and a zone that is "
+    "made from a cluster file has no other. With another name, for the node or for a group, the "
     "daemon finds no interface to take the address on.",
     Rule.DYNAMIC_ADDRESS: "A node is known by its address, and DHCP may give it another one. Its "
     "network is not known either, so the gateway and the virtual address were not held against "

@@ -72,11 +72,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seat:
-    """A node's part in a group; ``host`` is None if the file has only its ``address``."""
+    """A node's part in a group; ``host`` is None if the file has only its ``address``.
+
+    ``interface`` is what the group is on, if that is not the host's.
+    """
 
     host: Host | None
     address: At[Address] | None = None
     advskew: At[int] | None = None
+    interface: At[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

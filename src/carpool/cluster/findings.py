@@ -79,6 +79,7 @@ class Rule(Enum):
     UNEQUAL_VIPS = ("CP218", _ERROR, "nodes of one group with different virtual addresses")
     UNEQUAL_PASSWORD = ("CP219", _ERROR, "nodes of one group with different passwords")
     UNEQUAL_ADVBASE = ("CP220", _ERROR, "nodes of one group with different advbase")
+    IMPATIENT = ("CP221", _WARNING, "a backup that cannot wait for a master's advertisement")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")

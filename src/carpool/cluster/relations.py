@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from carpool.cluster.findings import Rule
 from carpool.cluster.team_rules import check_room, check_team, team
 from carpool.cluster.wording import listing
-from carpool.cluster.zone_rules import check_zone, networks
+from carpool.cluster.zone_rules import check_interface, check_zone, networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +27,9 @@ def check_alone(hosts: Sequence[Host], claims: Sequence[Claim]) -> None:
     vips_of: Counter[str] = Counter()
     for claim in claims:
         members = [seat.host for seat in claim.seats if seat.host is not None]
+        for seat in claim.seats:
+            if seat.host is not None and seat.interface is not None:
+                check_interface(seat.host, seat.interface)
         if members:
             check_team(team((at.value for at in claim.vips), members))
         vips_of.update({host.name: len(claim.vips) for host in members})

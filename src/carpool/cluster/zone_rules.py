@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv6Network
 
-    from carpool.cluster.facts import Host, Nic
+    from carpool.cluster.facts import At, Host, Nic
 
 _MUCH_MEMORY = 2048
-_INTERFACES = {"lx": re.compile(r"eth[0-9]+"), None: re.compile(r"net[0-9]+")}
 _PRIVATE = (
     IPv4Network("10.0.0.0/8"),
     IPv4Network("172.16.0.0/12"),
@@ -42,12 +40,16 @@ def check_zone(host: Host) -> None:
         mend = "use letters, digits and '-', not first or last, with dots between the parts"
         report(Rule.HOST_NAME_NOT_DNS, host.hostname.key, message, mend)
     if host.interface:
-        wanted = _INTERFACES.get(host.brand, _INTERFACES[None])
-        if not wanted.fullmatch(host.interface.value):
-            first = "eth0" if host.brand == "lx" else "net0"
-            message = f"a zone of brand {host.brand} has no interface {host.interface.value!r}"
-            mend = f"use {first}, the zone's first nic"
-            report(Rule.ZONE_INTERFACE, host.interface.key, message, mend)
+        check_interface(host, host.interface)
+
+
+def check_interface(host: Host, interface: At[str]) -> None:
+    """Report an interface that the zone will not have. Not of a node that is none."""
+    kind = "eth" if host.brand == "lx" else "net"
+    if host.zone and interface.value not in {f"{kind}{number}" for number in range(len(host.nics))}:
+        message = f"this zone of brand {host.brand} has no interface {interface.value!r}"
+        mend = f"use {kind}0, the zone's first nic"
+        host.source.report(Rule.ZONE_INTERFACE, interface.key, message, mend)
 
 
 def networks(nic: Nic) -> list[IPv4Network]:
