@@ -2,9 +2,9 @@
 
 import argparse
 import signal
-import sys
 from pathlib import Path
 
+from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
 from carpool.cluster.load import load
@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> int:
     except SystemExit as error:  # argparse has said why
         return _SMF_ERR_CONFIG if under_smf and error.code == _UNFIT else int(error.code or 0)
     except (_UnfitError, PasswordError) as error:
-        print(f"carpool run: {error}", file=sys.stderr)
+        tell(f"carpool run: {error}")
         return _SMF_ERR_CONFIG if under_smf else _UNFIT
     except (CannotRunError, HostError) as error:
-        print(f"carpool run: {error}", file=sys.stderr)
+        tell(f"carpool run: {error}")
         return _SMF_RETRY if under_smf else _UNFIT
     return 0
 
@@ -86,7 +86,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> None:
     loaded = load(options.file)
     for finding in loaded.findings:
-        print(finding, file=sys.stderr)
+        tell(str(finding))
     if loaded.cluster is None:
         errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
         raise _UnfitError(f"{options.file}: {_count(errors, 'error')}; nothing was touched")

@@ -4,6 +4,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from carpool.cli.telling import tell
 from carpool.cli.ucarp_secret import hide_password
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ def main(arguments: list[str]) -> int:
 
     parsed = parse(arguments)
     for warning in parsed.warnings:
-        print(f"carpool ucarp: warning: {warning}", file=sys.stderr)
+        tell(f"carpool ucarp: warning: {warning}")
     for error in parsed.errors:
-        print(f"carpool ucarp: {error}", file=sys.stderr)
+        tell(f"carpool ucarp: {error}")
     if parsed.usage:
         print(USAGE, file=sys.stderr if parsed.errors else sys.stdout, end="")
     return parsed.exit_code if parsed.options is None else _run(parsed.options)

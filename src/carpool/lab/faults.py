@@ -54,6 +54,8 @@ def crash(lab: Lab, zone: Zone) -> None:
 
     The zone stays, empty; Lab.connect and Zone.start bring it up again.
     """
+    # First cut off, with the carrier still there: some daemons say a last word when a process dies.
+    partition(lab, zone)
     zone.signal(signal.SIGKILL)
     for port in zone.chosen(None):
         lab.route.set_link(port.hub_index, up=False)
