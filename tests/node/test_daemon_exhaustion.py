@@ -1,6 +1,5 @@
 """A host that runs out of what a daemon needs: disk, descriptors."""
 
-import os
 import resource
 import signal
 from pathlib import Path
@@ -17,7 +16,7 @@ FULL = Path("/dev/full")
 
 
 def allow_no_more_files(daemon: Daemon) -> None:
-    used = max(map(int, os.listdir(f"/proc/{daemon.pid}/fd"))) + 1
+    used = max(int(one.name) for one in Path(f"/proc/{daemon.pid}/fd").iterdir()) + 1
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used, used))
 
 
