@@ -23,7 +23,6 @@ ACTIONS = {
     Action.SAY_BOW_OUT: "bow out (255/255)",
     Action.AWAIT_MASTER: "start the master-down time afresh",
     Action.ADJUST_WAIT: "make the running master-down time as long as it now is",
-    Action.CUT_WAIT: "wait 0 to 10 ms, in proportion to advskew",
     Action.STAND_BACK: "do not preempt for 3 s",
 }
 
@@ -32,6 +31,9 @@ A *less demoted* master is one whose advertisement has the smaller demotion byte
 demoted ones an advertisement is *faster* or *slower* than our own by its interval,
 advbase + advskew/256 s. Of equally fast ones the sender with the lower address wins, compared from
 the last byte (ucarp's rule). A pair of state and event that is not listed changes nothing.
+
+What a backup hears makes it master 0 to 10 ms later, in proportion to advskew, so that the fastest
+backup is heard by the others before they act.
 
 A node whose own demotion is 255 has no master-down time: it listens, and stays BACKUP.
 """

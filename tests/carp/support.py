@@ -105,6 +105,10 @@ class Bench:
         self.now = end
         return self
 
+    def moment(self) -> "Bench":
+        """Let as much time pass as a backup may wait before it follows an invitation."""
+        return self.wait(10 * MS)
+
     def pause(self, nanoseconds: int) -> "Bench":
         """Let time pass while the process stands still: no timer runs."""
         self.now += nanoseconds
@@ -121,9 +125,14 @@ class Bench:
         family: int = 4,
         peer: Peer | None = None,
         demotion: int = 0,
+        *,
+        more: bool = False,
     ) -> Rejection | None:
+        """Hear an advertisement. Unless `more` is queued behind it, a timer that is due runs."""
         datagram, advertisement = (peer or self.peer).says(advbase, advskew, family, demotion)
         rejection = self.host.receive(datagram, advertisement, self.now)
+        if rejection is None and not more:
+            self.host.handle_timer(self.now)
         self.collect()
         return rejection
 

@@ -1,7 +1,7 @@
 """Demotion: the rows of the protocol's election table about it, named after them, and the rest."""
 
 import pytest
-from tests.carp.support import MS, Bench, Peer, packed
+from tests.carp.support import Bench, Peer, packed
 
 from carpool.carp.election import MOST_DEMOTED, NEVER_MASTER, Event, State
 from carpool.carp.timing import SECOND, TICK
@@ -67,6 +67,7 @@ def test_demotion__a_backup_takes_over_from_a_more_demoted_master_preempt_or_not
 ) -> None:
     bench = Bench.of(100, preempt=preempt).start()
     bench.hears(*theirs, demotion=1)
+    bench.moment()
     assert bench.state() is State.MASTER
     assert bench.transitions()[-1].event is Event.MORE_DEMOTED
 
@@ -112,7 +113,7 @@ def test_demotion__of_two_masters_the_less_demoted_rules() -> None:
 def test_demotion__a_bow_out_is_one_however_demoted_its_sender(demotion: int) -> None:
     bench = Bench.of(100).demoted(1).start()
     bench.hears(255, 255, demotion=demotion)
-    bench.wait(10 * MS)
+    bench.moment()
     assert bench.state() is State.MASTER
 
 
@@ -138,7 +139,7 @@ def test_demotion__a_peer_that_shows_it_by_advskew_240_alone_is_merely_slow() ->
     neutral, preempting = Bench.of(100).start(), Bench.of(100, preempt=True).start()
     for bench in (neutral, preempting):
         bench.hears(1, 240)
-        bench.wait(10 * MS)
+        bench.moment()
     assert neutral.state() is State.BACKUP
     assert preempting.state() is State.MASTER
 
@@ -178,6 +179,15 @@ def test_demotion__in_the_moment_after_a_bow_out_does_not_lengthen_it() -> None:
     due = bench.host.timer()
     bench.demoted(7)
     assert bench.host.timer() == due
+
+
+def test_demotion__in_the_moment_after_an_invitation_calls_it_off() -> None:
+    bench = Bench.of(100, preempt=True).start()
+    bench.hears(1, 101)
+    bench.demoted(7)
+    assert bench.host.timer() == 3 * SECOND + 240 * TICK
+    bench.moment()
+    assert bench.state() is State.BACKUP
 
 
 # Demoted by 255: never master.

@@ -66,6 +66,19 @@ def test_backup__advert_slower_than_own_and_preempt_on__master_at_once() -> None
     bench.forget()
     bench.hears(1, 1)
     assert bench.did() == TAKE_OVER
+    assert bench.now == 0
+
+
+def test_backup__advert_slower_than_own_and_preempt_on__the_fastest_of_several_backups_first() -> (
+    None
+):
+    bench = Bench.of(100, preempt=True).start()
+    bench.hears(1, 101)
+    bench.wait(100 * TICK // 100 - 1)
+    assert bench.state() is State.BACKUP
+    bench.hears(1, 101)  # The other family's: it does not start the moment afresh.
+    bench.wait(1)
+    assert bench.state() is State.MASTER
 
 
 def test_backup__advert_slower_than_own_and_preempt_off__stays_backup() -> None:
@@ -91,6 +104,7 @@ def test_backup__advert_not_slower_than_own__preempt_does_not_matter(advskew: in
 def test_backup__advert_slower_than_3_base_plus_skew__master_at_once(preempt: bool) -> None:
     bench = Bench.of(10, preempt=preempt).start()
     bench.hears(3, 11)
+    bench.moment()
     assert bench.state() is State.MASTER
     assert bench.transitions()[-1].event is Event.TOO_SLOW
 
@@ -114,6 +128,24 @@ def test_backup__patience_counts_the_dead_ratio() -> None:
     assert patient.state() is State.BACKUP
     patient.hears(5, 1)
     assert patient.state() is State.MASTER
+
+
+# backup, late: what is queued is heard before it acts on any of it.
+
+
+@pytest.mark.parametrize(
+    ("theirs", "demotion"), [((1, 101), 0), ((3, 101), 0), ((0, 1), 9), ((255, 255), 0)]
+)
+def test_backup__late__an_invitation_does_not_count_before_what_is_queued_behind_it(
+    theirs: tuple[int, int], demotion: int
+) -> None:
+    bench = Bench.of(100, preempt=True).start()
+    bench.hears(1, 0)
+    bench.pause(5 * SECOND)
+    bench.hears(*theirs, demotion=demotion, peer=Peer(source="192.0.2.30"), more=True)
+    bench.hears(1, 0)
+    assert bench.state() is State.BACKUP
+    assert bench.host.timer() == bench.now + bench.host.master_down_time
 
 
 # backup, bow-out (255/255): MASTER at once, preempt or not; with several backups the fastest

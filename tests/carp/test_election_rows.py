@@ -93,7 +93,7 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
     ),
     (State.BACKUP, Event.MORE_DEMOTED): (
         backup,
-        lambda bench: bench.hears(1, 0, demotion=1),
+        lambda bench: bench.hears(1, 0, demotion=1) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
     (State.BACKUP, Event.DEMOTION_CHANGED): (backup, lambda bench: bench.demoted(7), []),
@@ -114,25 +114,24 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.hears(255, 255, peer=ANOTHER),
         [],
     ),
-    (State.BACKUP, Event.BOW_OUT): (backup, lambda bench: bench.hears(255, 255), []),
     (State.BACKUP, Event.MASTER_DOWN): (
         backup,
         lambda bench: bench.wait(3 * SECOND),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
-    (State.BACKUP, Event.MASTER_LEFT): (
+    (State.BACKUP, Event.BOW_OUT): (
         backup,
-        lambda bench: bench.hears(255, 255) or bench.wait(4_000_000),
+        lambda bench: bench.hears(255, 255) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
     (State.BACKUP, Event.PREEMPTIBLE): (
         lambda: backup(preempt=True),
-        lambda bench: bench.hears(1, 101),
+        lambda bench: bench.hears(1, 101) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
     (State.BACKUP, Event.TOO_SLOW): (
         backup,
-        lambda bench: bench.hears(3, 101),
+        lambda bench: bench.hears(3, 101) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
     (State.BACKUP, Event.LINK_LOST): (
@@ -304,6 +303,7 @@ def test_overruled__a_lesser_masters_adverts_do_not_count_while_a_greater_rules(
 ) -> None:
     bench = backup(preempt=True)
     bench.hears(*theirs, peer=ANOTHER)
+    bench.moment()
     assert bench.state() is State.BACKUP
     assert bench.host.master == packed(bench.peer.source)
 
@@ -311,6 +311,7 @@ def test_overruled__a_lesser_masters_adverts_do_not_count_while_a_greater_rules(
 def test_overruled__the_ruler_itself_may_slow_down_and_is_then_preempted() -> None:
     bench = backup(preempt=True)
     bench.hears(1, 240)
+    bench.moment()
     assert bench.state() is State.MASTER
 
 
@@ -320,6 +321,7 @@ def test_overruled__a_ruler_that_fell_silent_rules_no_longer() -> None:
     patience = bench.host.master_down_time - SECOND  # backup() heard the ruler a second ago.
     bench.pause(patience)
     bench.hears(1, 200, peer=ANOTHER)
+    bench.moment()
     assert bench.transitions()[0].event is Event.PREEMPTIBLE
 
 
@@ -353,6 +355,7 @@ def test_overruled__after_the_rulers_bow_out_everyone_counts() -> None:
     bench = backup(preempt=True)
     bench.hears(255, 255)
     bench.hears(1, 200, peer=ANOTHER)
+    bench.moment()
     assert bench.state() is State.MASTER
 
 

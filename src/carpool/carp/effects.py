@@ -7,11 +7,12 @@ from carpool.carp.election import Event, State
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The advertisement behind a transition: its sender (packed, 4 or 16 bytes) and interval."""
+    """The advertisement behind a transition: its sender (packed, 4 or 16 bytes) and rank."""
 
     source: bytes
     interval: int
     """Nanoseconds."""
+    demotion: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,11 @@ the table does not list changes nothing.
 A node whose demotion is NEVER_MASTER has no master-down time: it listens and stays BACKUP. That
 demotion says so of this node alone; heard from another it is the highest there is, and no more.
 
+What a backup hears never makes it master on the spot. A row that does so is carried out by the
+timer, 0 to 10 ms later in proportion to advskew: of several backups that heard the same the fastest
+is then heard by the others before they act; and a node that was late, and has more to read, reads
+it first. Any advertisement that starts the master-down timer afresh calls it off.
+
 Where implementations differ, we do what ends with one master beside all of them; each such row
 says how. The machine that walks this table is `carpool.carp.virtualhost`.
 """
@@ -47,7 +52,6 @@ class Event(Enum):
     FORBIDDEN = "must not be master"
 
     MASTER_DOWN = "no master heard"
-    MASTER_LEFT = "the master has bowed out"
     ADVERTISEMENT_DUE = "time to advertise"
     LAPSED = "was paused for so long that a backup has taken over"
 
@@ -82,8 +86,6 @@ class Action(Enum):
     """Start the master-down timer afresh."""
     ADJUST_WAIT = auto()
     """Let the master-down timer, as it runs, be as long as it is with the demotion of now."""
-    CUT_WAIT = auto()
-    """Let the master-down timer run out in a moment, the fastest backup's first: MASTER_LEFT."""
     STAND_BACK = auto()
     """Do not preempt for a while, so that another node can take over."""
 
@@ -116,11 +118,8 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.SLOWER, _S.BACKUP, (_A.AWAIT_MASTER,)),
     # A master in the middle of yielding to a faster one is nobody's reason to take over.
     Row(_S.BACKUP, _E.OVERRULED, _S.BACKUP, ()),
-    # All peers take over on a bow-out at once, and several backups then all do so: we let the
-    # fastest be heard first, 0 to 10 ms.
-    Row(_S.BACKUP, _E.BOW_OUT, _S.BACKUP, (_A.CUT_WAIT,)),
     Row(_S.BACKUP, _E.MASTER_DOWN, _S.MASTER, _TAKE_OVER),
-    Row(_S.BACKUP, _E.MASTER_LEFT, _S.MASTER, _TAKE_OVER),
+    Row(_S.BACKUP, _E.BOW_OUT, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.MORE_DEMOTED, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),

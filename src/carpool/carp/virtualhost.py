@@ -92,6 +92,8 @@ class VirtualHost:
         self._awaiting_since = 0
         self._master_down_at: int | None = None
         self._timer_event = Event.MASTER_DOWN
+        self._invitation: Heard | None = None
+        """What makes us master when the timer next runs, if it was something heard."""
         self._advertise_at: int | None = None
         self._advertised_at = 0
         self._announce_after: int | None = None
@@ -181,13 +183,15 @@ class VirtualHost:
             return
         due = self.timer()
         if due is not None and now >= due:
-            self._fire(self._timer_event, now)
+            self._fire(self._timer_event, now, self._invitation)
 
     def receive(
         self, datagram: Datagram, advertisement: Advertisement, now: int
     ) -> Rejection | None:
         """Take an advertisement for our vhid. Return why it was rejected, or None.
 
+        What follows from it may have to wait for `handle_timer`, which is to be called when all
+        that has arrived has been received.
         The caller has checked TTL, destination, length and checksum: `carpool.carp.receiver`.
         """
         rejection = self._judge(datagram, advertisement)
@@ -195,12 +199,17 @@ class VirtualHost:
             self.rejections[rejection] += 1
             return rejection
         self._lapsed(now)
-        self._heard = (advertisement, datagram)
-        self._fire(self._classify(datagram, advertisement, now), now)
-        self._heard = None
+        event = self._classify(datagram, advertisement, now)
+        heard = Heard(datagram.source, advertisement.interval, advertisement.demotion)
+        row = TABLE.get((self.state, event))
+        if self.state is State.BACKUP and row is not None and row.next is State.MASTER:
+            self._invite(event, heard, now)
+        else:
+            self._heard = (advertisement, datagram)
+            self._fire(event, now, heard)
+            self._heard = None
         if datagram.family == 4:
             self._tie.heard_ipv4(now + self.master_down_time)
-        self.handle_timer(now)
         return None
 
     # Events.
@@ -255,22 +264,25 @@ class VirtualHost:
         self._fire(Event.LAPSED, now)
         return True
 
-    def _fire(self, event: Event, now: int) -> None:
+    def _invite(self, event: Event, heard: Heard, now: int) -> None:
+        """Let the timer make us master in a moment, because of what was heard."""
+        if event is Event.BOW_OUT:
+            self._rulers.forget()
+        soon = now + timing.takeover_wait(self.advskew)
+        self._master_down_at = min(soon, self._master_down_at or soon)
+        self._timer_event = event
+        self._invitation = heard
+
+    def _fire(self, event: Event, now: int, heard: Heard | None = None) -> None:
         row = TABLE.get((self.state, event))
         if row is None:
             return
         previous, self.state = self.state, row.next
         if row.next is not previous:
             self._tie.state_changed()
-            self._effects.append(Transition(previous, row.next, event, self._heard_in_short()))
+            self._effects.append(Transition(previous, row.next, event, heard))
         for action in row.actions:
             self._ACTIONS[action](self, now)
-
-    def _heard_in_short(self) -> Heard | None:
-        if self._heard is None:
-            return None
-        advertisement, datagram = self._heard
-        return Heard(datagram.source, advertisement.interval)
 
     # Actions, one method for each.
 
@@ -286,6 +298,7 @@ class VirtualHost:
         due = self._advertise_at
         on_time = due is not None and due <= now < due + self.interval
         self._timer_event = Event.ADVERTISEMENT_DUE
+        self._invitation = None
         self._advertise_at = (due if on_time and due is not None else now) + self.interval
         self._reassertions_left = REASSERTIONS
         self._speak(now)
@@ -325,6 +338,7 @@ class VirtualHost:
     def _await_master(self, now: int) -> None:
         self._advertise_at = None
         self._timer_event = Event.MASTER_DOWN
+        self._invitation = None
         self._awaiting_since = max(now, self._stand_back_until)
         self._master_down_at = self._awaiting_since + self.master_down_time
         if self._heard is not None:
@@ -335,14 +349,9 @@ class VirtualHost:
                 self.master = claim.source
 
     def _adjust_wait(self, _now: int) -> None:
-        if self._timer_event is Event.MASTER_DOWN:
+        if self._timer_event is not Event.BOW_OUT:
+            self._timer_event, self._invitation = Event.MASTER_DOWN, None
             self._master_down_at = self._awaiting_since + self.master_down_time
-
-    def _cut_wait(self, now: int) -> None:
-        self._rulers.forget()
-        self._timer_event = Event.MASTER_LEFT
-        soon = now + timing.takeover_wait(self.advskew)
-        self._master_down_at = min(soon, self._master_down_at or soon)
 
     def _stand_back(self, now: int) -> None:
         self._stand_back_until = now + STAND_BACK_TIME
@@ -371,6 +380,5 @@ class VirtualHost:
         Action.SAY_BOW_OUT: _say_bow_out,
         Action.AWAIT_MASTER: _await_master,
         Action.ADJUST_WAIT: _adjust_wait,
-        Action.CUT_WAIT: _cut_wait,
         Action.STAND_BACK: _stand_back,
     }

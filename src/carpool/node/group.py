@@ -194,10 +194,17 @@ class Group:
         if change.event is Event.MASTER_DOWN:
             why += f" for {self.virtual_host.master_down_time / SECOND:.3f} s"
         if change.heard is not None:
-            sender = ip_address(change.heard.source)
-            theirs, ours = change.heard.interval / SECOND, self.virtual_host.interval / SECOND
-            why = f"{why} from {sender} ({theirs:.3f} s, ours is {ours:.3f} s)"
+            why += f" from {ip_address(change.heard.source)}{self._compared(change)}"
         self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
+
+    def _compared(self, change: Transition) -> str:
+        """Return in brackets what about an advertisement decided, beside our own."""
+        if change.heard is None or change.event is Event.BOW_OUT:
+            return ""
+        if change.event in (Event.LESS_DEMOTED, Event.MORE_DEMOTED):
+            return f" ({change.heard.demotion}, ours is {self.virtual_host.demotion})"
+        theirs, ours = change.heard.interval / SECOND, self.virtual_host.interval / SECOND
+        return f" ({theirs:.3f} s, ours is {ours:.3f} s)"
 
     # Addresses and scripts.
 
