@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 6
 
-.PHONY: demo demo-smartos test lint bench fuzz pyz clean
+.PHONY: demo demo-smartos test lint bench faults fuzz pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -22,6 +22,9 @@ lint: $(VENV)/.dev
 
 bench: $(BIN)/carpool  ## outages beside ucarp's, medians of five (needs root and ucarp)
 	@$(BIN)/python -m bench.outage
+
+faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables; 15 minutes)
+	@$(BIN)/python -m bench.faults --markdown docs/faults.md
 
 fuzz: $(VENV)/.dev  ## the receive path against five million mutated frames
 	@$(BIN)/python tests/carp/fuzz.py --frames 5000000

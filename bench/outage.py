@@ -17,79 +17,39 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from subprocess import Popen
 
+from bench.peers import CLIENT, NODES, PEERS, VIP, Peer, Setup, wait_for
 from carpool.lab.faults import crash
 from carpool.lab.namespaces import LabError, inside, why_unsupported
 from carpool.lab.network import Lab
 from carpool.lab.probe import Probe, longest, start_echo
-from carpool.lab.zone import Zone
 
-VIP = IPv4Address("10.0.0.100")
-NODES = {"a": IPv4Interface("10.0.0.1/24"), "b": IPv4Interface("10.0.0.2/24")}
-CLIENT = IPv4Interface("10.0.0.9/24")
 MILLISECOND = 1_000_000
-PATIENCE = 30.0  # seconds until a step of a round is given up
-
-CLUSTER = """\
-[nodes.a]
-address = "10.0.0.1/24"
-interface = "net0"
-[nodes.b]
-address = "10.0.0.2/24"
-interface = "net0"
-[groups.vip]
-vhid = 42
-addresses = ["10.0.0.100/32"]
-password_file = "password"
-advskew = 0
-"""
-
-Start = Callable[[Zone, Path], Popen[bytes]]
-
-
-def start_carpool(zone: Zone, folder: Path) -> Popen[bytes]:
-    """Start carpool's daemon in a zone."""
-    cluster = folder / "cluster.toml"
-    command = [sys.executable, "-m", "carpool", "run", str(cluster), "--node", zone.name]
-    command += ["--state-dir", str(folder / "state")]
-    return zone.start(command, log=folder / f"{zone.name}.log")
-
-
-def start_ucarp(zone: Zone, folder: Path) -> Popen[bytes]:
-    """Start ucarp in a zone, with the usual pair of scripts."""
-    command = ["ucarp", "-i", "net0", "-s", str(NODES[zone.name].ip), "-v", "42", "-a", str(VIP)]
-    command += ["-o", str(folder / "password"), "-z", "-f", "none"]
-    command += ["-u", str(folder / "up.sh"), "-d", str(folder / "down.sh")]
-    return zone.start(command, log=folder / f"{zone.name}.log")
-
-
-DAEMONS: dict[str, Start] = {"carpool": start_carpool, "ucarp": start_ucarp}
+SKEWS = {"a": 0, "b": 0}
+DAEMONS = ("carpool", "ucarp")
 FAULTS = ("node death", "clean stop")
 
 
-def measure(start: Start, fault: str, phase: float) -> float:
+def measure(peer: str, fault: str, phase: float) -> float:
     """Run one round in a lab of its own and return the client's outage in milliseconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(folder)
-        if inside(lambda: run_round(start, fault, phase, folder)) != 0:
+        if inside(lambda: run_round(PEERS[peer], fault, phase, folder)) != 0:
             raise LabError(f"a round of {fault} failed, see above")
         return float((folder / "outage").read_text())
 
 
-def run_round(start: Start, fault: str, phase: float, folder: Path) -> int:
+def run_round(peer: Peer, fault: str, phase: float, folder: Path) -> int:
     """Let the master fail once, and write what it cost. TimeoutError if the outage never ends."""
+    setup = Setup(folder, SKEWS, {})
     with Lab() as lab:
         zones = [lab.add_zone(name, "net0", [address]) for name, address in NODES.items()]
         client = lab.add_zone("client", "net0", [CLIENT])
         daemons = {}
         for zone in zones:
             start_echo(zone)
-            daemons[zone.name] = start(zone, folder)
+            daemons[zone.name] = peer.start(zone, setup)
             if zone is zones[0]:
                 wait_for(lambda: zones[0].holds(VIP), "the first node to become master")
         with Probe(lab, client, VIP, interval=MILLISECOND) as probe:
@@ -109,27 +69,6 @@ def run_round(start: Start, fault: str, phase: float, folder: Path) -> int:
     return 0
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Return once `condition` holds. TimeoutError after a while."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
-        time.sleep(0.005)
-
-
-def prepare(folder: Path) -> None:
-    """Write what the daemons need."""
-    (folder / "cluster.toml").write_text(CLUSTER)
-    password = folder / "password"
-    password.touch(mode=0o600)
-    password.write_text("bench\n")
-    for name, verb in (("up.sh", "add"), ("down.sh", "del")):
-        script = folder / name
-        script.write_text(f'#!/bin/sh\nexec ip address {verb} "$2/32" dev "$1"\n')
-        script.chmod(0o755)
-
-
 def run(rounds: int, output: Path | None) -> int:
     """Measure everything in turn, print the table, and write the figures."""
     figures: dict[str, dict[str, list[float]]] = {
@@ -137,8 +76,8 @@ def run(rounds: int, output: Path | None) -> int:
     }
     for index in range(rounds):
         for fault, measured in figures.items():
-            for name, start in DAEMONS.items():
-                value = measure(start, fault, index / rounds)
+            for name in DAEMONS:
+                value = measure(name, fault, index / rounds)
                 measured[name].append(value)
                 print(
                     f"round {index + 1}/{rounds}  {fault:<10}  {name:<8} {value:8.1f} ms",

@@ -1,0 +1,57 @@
+"""docs/faults.md from the figures of `bench.faults`."""
+
+from statistics import median
+from typing import Any
+
+from bench.fault_list import FAULTS, NOT_MEASURED
+
+HEAD = """\
+# What faults cost
+
+Measured by `{command}` on {date}: {versions}; Linux {kernel}, Python {python}; {rounds} rounds of
+each, {minutes} minutes. Two nodes as network namespaces on one machine; all advertise each second
+and take over after three missed ones and up to {skew} ms; nobody preempts. A client asks the
+address every millisecond, an observer asks for it by ARP every five.
+
+Each cell: **dark** / **two** / stale, medians. Dark: how long (ms) the client had no answer of
+either node, all silences of {noise} ms or more together, or else the longest, which says how busy
+the machine was. Two: how long (ms) both nodes answered ARP for the address. Stale:
+advertisements, after the fault was mended, of a node that is not master in the end. ✗: five
+seconds after it all there was not yet one node, and one alone, that answered.
+"""
+
+
+def page(report: dict[str, Any], soak: dict[str, Any] | None) -> str:
+    """Return the page for the report of a run, and for that of a soak, if there was one."""
+    peers = [*report["versions"]]
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    lines = [HEAD.format(**{**report, "versions": versions})]
+    lines += [f"| fault | {' | '.join(peers)} |", f"| --- |{' --- |' * len(peers)}"]
+    for name, by_peer in report["costs"].items():
+        cells = [_cell(by_peer[peer]) for peer in peers]
+        lines.append(f"| {FAULTS[name].title} | {' | '.join(cells)} |")
+    lines += ["", "## Why", ""]
+    lines += [f"- **{FAULTS[name].title}**: {FAULTS[name].why}" for name in report["costs"]]
+    lines += ["", "## Not measured", ""]
+    lines += [f"- **{name}**: {why}" for name, why in NOT_MEASURED.items()]
+    if soak is not None:
+        lines += ["", "## Soak", "", SOAK.format(**soak)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+SOAK = """\
+`{command}`, {date}: {minutes} minutes, {faults} faults, one every few seconds, from the list above
+and at random (seed {seed}), to either node or to both. The client was without an answer for
+{dark:,.1f} s in all; {bound:,.1f} s if every fault that stops the master had cost a full
+takeover. Both nodes answered ARP for {two:,.3f} s in all. A daemon's memory at its first and last
+look: {memory}. At the end {end}.
+"""
+
+
+def _cell(costs: list[dict[str, Any]]) -> str:
+    if not costs:
+        return "-"
+    dark, two, stale = (median(cost[key] for cost in costs) for key in ("dark", "two", "stale"))
+    lost = sum(not cost["recovered"] for cost in costs)
+    mark = "" if not lost else " ✗" if lost == len(costs) else f" ✗ ({lost} of {len(costs)})"
+    return f"{dark:,.0f} / {two:,.0f} / {stale:.0f}{mark}"
