@@ -1,4 +1,4 @@
-"""Ethernet frames that tell the network where an address lives now.
+"""Ethernet frames that tell the network where an address lives now, or ask it.
 
 IPv4: a gratuitous ARP request (RFC 5227 section 3; ucarp and Linux send requests too).
 IPv6: an unsolicited neighbour advertisement to all nodes (RFC 4861 section 7.2.6).
@@ -17,6 +17,7 @@ _ETHERNET = struct.Struct("!6s6sH")
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ALL_NODES = bytes.fromhex("ff02 0000 0000 0000 0000 0000 0000 0001")
 _ICMPV6 = 58
+_NEIGHBOUR_SOLICITATION = 135
 _NEIGHBOUR_ADVERTISEMENT = 136
 _OVERRIDE = 0x20000000
 """Flags of the advertisement: override set, so that a cached MAC is replaced; not solicited."""
@@ -47,19 +48,67 @@ def announcement(mac: bytes, address: bytes) -> bytes:
     return neighbour_advertisement(mac, address)
 
 
+def question(mac: bytes, source: bytes | None, target: bytes) -> bytes:
+    """Return the frame that asks who has `target` (4 or 16 bytes), from our `mac` and `source`.
+
+    Without a source it is a probe (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2), which a host
+    that has the address answers too.
+    """
+    if len(target) == 4:
+        return arp_request(mac, source or bytes(4), target)
+    return neighbour_solicitation(mac, source or bytes(16), target)
+
+
+def answerer(frame: bytes) -> bytes | None:
+    """Return the address that a frame says it has, if it is an answer to a question."""
+    if len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\x00\x02":
+        return frame[28:32]
+    if len(frame) < 78 or frame[12:14] != b"\x86\xdd":
+        return None
+    next_header, hop_limit, kind = frame[20], frame[21], frame[54]
+    # A hop limit of 255 cannot come through a router (RFC 4861 section 7.1.2).
+    if (next_header, hop_limit, kind) != (_ICMPV6, 255, _NEIGHBOUR_ADVERTISEMENT):
+        return None
+    return frame[62:78]
+
+
 def gratuitous_arp(mac: bytes, address: bytes) -> bytes:
     """Return a gratuitous ARP request frame, 42 bytes: sender and target address are the same."""
-    arp = _ARP.pack(1, _ETHERTYPE_IPV4, 6, 4, 1, mac, address, mac, address)
+    return _arp_request(mac, address, mac, address)
+
+
+def arp_request(mac: bytes, source: bytes, target: bytes) -> bytes:
+    """Return an ARP request frame, 42 bytes, that asks for `target` (RFC 826)."""
+    return _arp_request(mac, source, bytes(6), target)
+
+
+def _arp_request(mac: bytes, source: bytes, target_mac: bytes, target: bytes) -> bytes:
+    arp = _ARP.pack(1, _ETHERTYPE_IPV4, 6, 4, 1, mac, source, target_mac, target)
     return _ETHERNET.pack(BROADCAST, mac, _ETHERTYPE_ARP) + arp
+
+
+def neighbour_solicitation(mac: bytes, source: bytes, target: bytes) -> bytes:
+    """Return a neighbour solicitation frame for `target` (RFC 4861 section 4.3).
+
+    86 bytes with our MAC in it, 78 without: a probe from the unspecified address must not say it.
+    """
+    group = bytes.fromhex("ff02 0000 0000 0000 0000 0001 ff") + target[13:]
+    option = struct.pack("!BB6s", 1, 1, mac) if any(source) else b""
+    return _neighbour_message(
+        mac, source, group, _NEIGHBOUR_SOLICITATION, bytes(4) + target + option
+    )
 
 
 def neighbour_advertisement(mac: bytes, address: bytes) -> bytes:
     """Return an unsolicited neighbour advertisement frame, 86 bytes, with the override flag."""
     body = struct.pack("!I16sBB6s", _OVERRIDE, address, 2, 1, mac)
+    return _neighbour_message(mac, address, _ALL_NODES, _NEIGHBOUR_ADVERTISEMENT, body)
+
+
+def _neighbour_message(mac: bytes, source: bytes, group: bytes, kind: int, body: bytes) -> bytes:
     length = 4 + len(body)
-    pseudo_header = struct.pack("!16s16sII", address, _ALL_NODES, length, _ICMPV6)
-    head = struct.pack("!BBH", _NEIGHBOUR_ADVERTISEMENT, 0, 0)
-    checksum = internet_checksum(pseudo_header + head + body)
-    icmp = struct.pack("!BBH", _NEIGHBOUR_ADVERTISEMENT, 0, checksum) + body
-    ip = struct.pack("!IHBB16s16s", 6 << 28, length, _ICMPV6, 255, address, _ALL_NODES)
-    return ethernet(mac, multicast_mac(_ALL_NODES), ip + icmp)
+    pseudo_header = struct.pack("!16s16sII", source, group, length, _ICMPV6)
+    checksum = internet_checksum(pseudo_header + struct.pack("!BBH", kind, 0, 0) + body)
+    icmp = struct.pack("!BBH", kind, 0, checksum) + body
+    ip = struct.pack("!IHBB16s16s", 6 << 28, length, _ICMPV6, 255, source, group)
+    return ethernet(mac, multicast_mac(group), ip + icmp)

@@ -1,0 +1,1 @@
+"""Health checks: what makes this host a worse master than its peers, or none at all."""
