@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 import subprocess
 import sys
@@ -8,8 +7,6 @@ import zipfile
 from pathlib import Path
 
 from carpool.deploy.program import build
-
-TOOL = Path(__file__).parents[2] / "tools" / "build_pyz.py"
 
 
 def test_it_runs_and_is_the_same_every_time(tmp_path: Path) -> None:
@@ -31,13 +28,3 @@ def test_what_only_the_operator_runs_is_left_out() -> None:
         for name in names
         if "deploy" in name or "/lab" in name or ("plan.py" in name and "cli" in name)
     ]
-
-
-def test_it_is_what_the_tool_builds(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("build_pyz", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.build(tmp_path / "carpool.pyz")
-    assert (tmp_path / "carpool.pyz").read_bytes() == build().data
