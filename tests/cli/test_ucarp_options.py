@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carpool.cli.ucarp_options import USAGE, Parsed, UcarpOptions, parse
-from carpool.cli.ucarp_words import WITH_VALUE, WITHOUT_VALUE
+from carpool.cluster.ucarp_words import WITH_VALUE, WITHOUT_VALUE
 
 REQUIRED = ["-s", "10.0.0.1", "-v", "1", "-p", "secret", "-a", "10.0.0.9"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.findings import Finding
 from carpool.cluster.inputs import check_files
 
@@ -129,7 +128,7 @@ def check_texts(directory: Path, files: dict[str, str]) -> list[Finding]:
         path.chmod(0o600)
         if name != "web.key":
             paths.append(path)
-    return check_files(paths, scan)
+    return check_files(paths)
 
 
 def summary(findings: list[Finding]) -> set[tuple[str, str, str]]:

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.cluster.support import FILES
 
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.inputs import Form, check_files, form_of, read_files
 
 
@@ -52,12 +51,12 @@ def test_the_files_have_their_forms(name: str) -> None:
 def test_a_list_of_payloads_is_no_payload(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('[\n{"brand": "joyent"}, {}]')
-    assert [found.code for found in check_files([path], scan)] == ["CP005"]
+    assert [found.code for found in check_files([path])] == ["CP005"]
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "latin.json").write_bytes(b'{"a":\n "\xfc"}')
-    found = check_files([tmp_path, tmp_path / "none", tmp_path / "latin.json"], scan)
+    found = check_files([tmp_path, tmp_path / "none", tmp_path / "latin.json"])
     assert [(f.code, f.line, f.column) for f in found] == [
         ("CP001", None, None),
         ("CP001", None, None),
@@ -68,7 +67,7 @@ def test_unreadable_files_are_told(tmp_path: Path) -> None:
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "web1.json"
     path.write_text(FILES["web1.json"])
-    [read] = read_files([path, path], scan)
+    [read] = read_files([path, path])
     assert read.source.findings() == ()
 
 
@@ -131,7 +130,7 @@ def never_raises(directory: Path, spoilt: dict[str, bytes]) -> None:
     for name, text in FILES.items():
         paths.append(directory / name)
         paths[-1].write_bytes(spoilt.get(name, text.encode()))
-    for finding in check_files(paths, scan, secrets=False):
+    for finding in check_files(paths, secrets=False):
         assert str(finding).isprintable()
         assert finding.message
         assert finding.mend
@@ -176,7 +175,7 @@ def test_a_thousand_payloads_take_little_more(tmp_path: Path) -> None:
 
 def seconds(paths: list[Path]) -> float:
     begin = time.process_time()
-    found = check_files(paths, scan, secrets=False)
+    found = check_files(paths, secrets=False)
     passed = time.process_time() - begin
     assert [finding for finding in found if finding.code != "CP216"] == []
     return passed

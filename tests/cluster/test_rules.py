@@ -11,7 +11,6 @@ import pytest
 from tests.cluster.support import FILES, check_texts, cluster, summary
 from tests.cluster.test_mistakes import MISTAKES, ZONE_MISTAKES
 
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.findings import Rule
 from carpool.cluster.inputs import check_files
 
@@ -313,20 +312,20 @@ def test_a_file_of_options_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "open.cfg"
     path.write_text(FILES["web1.cfg"].replace("-o web.key", "-p 0f1e2d3c4b5a6978"))
     path.chmod(0o644)
-    assert {finding.code for finding in check_files([path], scan)} == {"CP302", "CP306"}
+    assert {finding.code for finding in check_files([path])} == {"CP302", "CP306"}
     path.chmod(0o640)
-    assert {finding.code for finding in check_files([path], scan)} == {"CP306"}
+    assert {finding.code for finding in check_files([path])} == {"CP306"}
 
 
 def test_the_passfile_is_tried_where_it_is(tmp_path: Path) -> None:
     path, key = tmp_path / "web.cfg", tmp_path / "web.key"
     path.write_text(FILES["web1.cfg"])
-    assert check_files([path], scan) == []  # it may be on another host
+    assert check_files([path]) == []  # it may be on another host
     key.write_text("short")
     key.chmod(0o644)
-    assert {finding.code for finding in check_files([path], scan)} == {"CP302"}
+    assert {finding.code for finding in check_files([path])} == {"CP302"}
     key.chmod(0o600)
-    assert {finding.code for finding in check_files([path], scan)} == {"CP305"}
+    assert {finding.code for finding in check_files([path])} == {"CP305"}
 
 
 def test_not_an_object(tmp_path: Path) -> None:
@@ -343,7 +342,7 @@ def test_the_article(tmp_path: Path) -> None:
     for name in ("web1.json", "web2.json", "ucarp.cfg"):
         (tmp_path / name).write_text((ARTICLE / name).read_text())
         (tmp_path / name).chmod(0o644)
-    found = check_files([tmp_path / name for name in ("web1.json", "web2.json", "ucarp.cfg")], scan)
+    found = check_files([tmp_path / name for name in ("web1.json", "web2.json", "ucarp.cfg")])
     both = {
         ("CP503", "dataset_uuid"),
         ("CP504", "nics[0].ip"),

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.findings import Finding, Rule, Severity
 from carpool.cluster.inputs import check_files
 
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> int:
         help="do not read password files, which may not be where the check runs",
     )
     options = parser.parse_args(arguments)
-    found = check_files(options.files, scan, secrets=not options.no_passwords)
+    found = check_files(options.files, secrets=not options.no_passwords)
     findings = [finding for finding in found if finding.code not in options.ignore]
     show(FORMATS[options.format](findings))
     errors = sum(finding.severity is Severity.ERROR for finding in findings)

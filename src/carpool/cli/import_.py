@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from carpool.cli.check import show
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.findings import Severity
 from carpool.cluster.importing import CannotImportError, import_files
 from carpool.cluster.inputs import read_files
@@ -39,7 +38,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     options = parser.parse_args(arguments)
-    inputs = read_files(options.files, scan)
+    inputs = read_files(options.files)
     for read in inputs:
         for finding in read.source.findings():
             print(finding, file=sys.stderr)

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from carpool.cli.questions import ask, ask_or_not, yes_or_no
-from carpool.cli.ucarp_file import scan
 from carpool.cluster import readers, zone_readers
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.inputs import read_files
-from carpool.cluster.listening import CannotListenError, hear_vhids
 from carpool.cluster.making import NewCluster, NewNode, free_vhid, key_file, make
 from carpool.cluster.new_files import CannotWriteError, refuse_existing, write_files
 from carpool.cluster.readers import Interface, Reader
 from carpool.cluster.source import Source
+from carpool.node.listening import CannotListenError, hear_vhids
 
 EPILOG = """On a terminal, what is not given is asked for; with --yes nothing is asked.
 
@@ -251,7 +250,7 @@ def _used(options: argparse.Namespace) -> set[int]:
     except OSError:
         pass  # then the file cannot be written either
     files = [*options.used, *beside[:_MOST_BESIDE]]
-    inputs = read_files([file for file in files if file != options.file], scan, secrets=False)
+    inputs = read_files([file for file in files if file != options.file], secrets=False)
     for read in inputs[: len(set(options.used))]:
         for finding in read.source.findings():
             if finding.code in ("CP001", "CP002", "CP003", "CP004"):

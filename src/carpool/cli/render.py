@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 from carpool.cli.check import show
-from carpool.cli.ucarp_file import scan
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
 from carpool.cluster.inputs import check_files
@@ -67,7 +66,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     secrets = options.secrets or options.output is not None
-    findings = check_files([options.file], scan, secrets=secrets)
+    findings = check_files([options.file], secrets=secrets)
     for finding in findings:
         print(finding, file=sys.stderr)
     loaded = load(options.file, secrets=False)

@@ -14,9 +14,9 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Any
 
-from carpool.cli.option_file import OptionFileError, read_option_file
-from carpool.cli.ucarp_words import Mistake, Operand, Option, scan
+from carpool.cluster.option_file import OptionFileError, read_option_file
 from carpool.cluster.password import LONGEST, LONGEST_OF_UCARP, PasswordError, read_password
+from carpool.cluster.ucarp_words import Mistake, Operand, Option, scan
 from carpool.node.log import FACILITIES
 from carpool.node.settings import DEFAULT_MULTICAST
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from carpool.cli.ucarp_words import Option, scan
+from carpool.cluster.ucarp_words import Option, scan
 
 _LONGEST = 20  # bytes of a CARP key
 

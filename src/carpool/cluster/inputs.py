@@ -6,7 +6,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from carpool.cluster.ifupdown import looks_like_interfaces, read_interfaces
 from carpool.cluster.load import read_cluster
@@ -14,19 +14,17 @@ from carpool.cluster.payload import read_payload
 from carpool.cluster.reading import read_text
 from carpool.cluster.relations import check_alone, check_together
 from carpool.cluster.source import Source
-from carpool.cluster.ucarp_setup import Given, Wrong, claim_of, read_options
+from carpool.cluster.ucarp_file import scan
+from carpool.cluster.ucarp_setup import claim_of, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from carpool.cluster.facts import Claim, Host
     from carpool.cluster.findings import Finding
     from carpool.cluster.payload import Payload
     from carpool.cluster.ucarp_setup import Setup
-
-    Scan: TypeAlias = Callable[[str], Iterable[Given | Wrong]]
-    """Finds ucarp's options in the text of a file of options."""
 
 _COMMENT_OR_BLANK = re.compile(r"(?:\s+|#[^\n]*)*")
 _JSON = re.compile(r"(?:\[\s*)?\{")
@@ -55,13 +53,13 @@ class Input:
     payload: Payload | None = None
 
 
-def check_files(paths: Sequence[Path], scan: Scan, *, secrets: bool = True) -> list[Finding]:
+def check_files(paths: Sequence[Path], *, secrets: bool = True) -> list[Finding]:
     """Return all that is wrong in the files and between them, file by file."""
-    inputs = read_files(paths, scan, secrets=secrets)
+    inputs = read_files(paths, secrets=secrets)
     return [finding for read in inputs for finding in read.source.findings()]
 
 
-def read_files(paths: Sequence[Path], scan: Scan, *, secrets: bool = True) -> list[Input]:
+def read_files(paths: Sequence[Path], *, secrets: bool = True) -> list[Input]:
     """Read the files and check them, each by itself and all together.
 
     With ``secrets``, the password files that cluster files name are read as well. Raises nothing
@@ -77,7 +75,7 @@ def read_files(paths: Sequence[Path], scan: Scan, *, secrets: bool = True) -> li
         if text is None:
             inputs.append(Input(source, Form.NONE))
             continue
-        read = _read(text, source, path, scan, secrets=secrets)
+        read = _read(text, source, path, secrets=secrets)
         inputs.append(read)
         if read.form is not Form.CLUSTER or text not in texts:  # every node has the same one
             hosts += read.hosts
@@ -98,7 +96,7 @@ def form_of(text: str) -> Form:
     return Form.INTERFACES if looks_like_interfaces(text) else Form.CLUSTER
 
 
-def _read(text: str, source: Source, path: Path, scan: Scan, *, secrets: bool) -> Input:
+def _read(text: str, source: Source, path: Path, *, secrets: bool) -> Input:
     form = form_of(text)
     hosts: tuple[Host, ...] = ()
     setups: tuple[Setup, ...] = ()

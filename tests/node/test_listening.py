@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from carpool.cluster.listening import CannotListenError, hear_vhids, vhid_of
+from carpool.node.listening import CannotListenError, hear_vhids, vhid_of
 
 ADVERTISEMENT = bytes.fromhex("21 2a 00 07 00 01 00 00") + bytes(28)
 

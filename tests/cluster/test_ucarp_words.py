@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carpool.cli.ucarp_secret import without_passwords
-from carpool.cli.ucarp_words import WITH_VALUE, WITHOUT_VALUE, Mistake, Operand, Option, scan
+from carpool.cluster.ucarp_words import WITH_VALUE, WITHOUT_VALUE, Mistake, Operand, Option, scan
 
 SHORT = "".join(WITHOUT_VALUE.values()) + "".join(letter + ":" for letter in WITH_VALUE.values())
 LONG = [*WITHOUT_VALUE, *(name + "=" for name in WITH_VALUE)]

@@ -1,12 +1,12 @@
-"""Finds the options in a file of ucarp's options, for the commands that check and import it."""
+"""Finds the options in a file of ucarp's options."""
 
 from collections.abc import Iterator
 
-from carpool.cli.option_file import OptionFileError, split
-from carpool.cli.ucarp_words import WITH_VALUE, WITHOUT_VALUE, Mistake, Operand
-from carpool.cli.ucarp_words import scan as scan_words
 from carpool.cluster.findings import Rule
+from carpool.cluster.option_file import OptionFileError, split
 from carpool.cluster.ucarp_setup import Given, Wrong
+from carpool.cluster.ucarp_words import WITH_VALUE, WITHOUT_VALUE, Mistake, Operand
+from carpool.cluster.ucarp_words import scan as scan_words
 from carpool.cluster.wording import Place
 
 _NAMES = {letter: name for name, letter in (WITH_VALUE | WITHOUT_VALUE).items()}

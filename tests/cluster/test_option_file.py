@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carpool.cli.option_file import OptionFileError, read_option_file, split
+from carpool.cluster.option_file import OptionFileError, read_option_file, split
 
 
 @given(st.text("ab \t\n'\"\\=-", max_size=12))
