@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,12 @@ class Terminal:
         os.write(self._fd, f"{text}\n".encode())
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        """Interrupt it, and again if it overheard that: a signal just before readline waits."""
+        for _ in range(20):
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+                return
 
     def end(self) -> int:
         """Wait for the end and return the exit code."""
