@@ -9,8 +9,12 @@ from carpool.carp.packet import GROUP_V6, Datagram, ipv4_packet, ipv6_packet
 from carpool.carp.wire import Rejection
 from carpool.node.settings import Advertise
 
-RECEIVE_BUDGET = 64
-"""Datagrams taken from a socket per wake-up: a flood must not starve the timers."""
+RECEIVE_BUDGET = 2048
+"""Datagrams taken from a socket per wake-up: a flood must not starve the timers.
+
+Two wake-ups come before a timer that was late, and empty a buffer that was full: a backup that has
+slept must not take over from a master whose word is still in it.
+"""
 
 
 class RawSocket(Protocol):
