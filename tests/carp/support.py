@@ -74,9 +74,12 @@ class Bench:
         source: str = "192.0.2.10",
         source6: str = "2001:db8::10",
         counter: int = FIRST_COUNTER,
+        **more: int,
     ) -> "Bench":
         addresses = tuple(addresses)
-        settings = Settings(VHID, addresses, PASSWORD, advbase, advskew, preempt, dead_ratio)
+        settings = Settings(
+            VHID, addresses, PASSWORD, advbase, advskew, preempt, dead_ratio, **more
+        )
         sources = {4: packed(source), 6: packed(source6)}
         families = {address.version for address in addresses}
         sources = {family: sources[family] for family in families}
@@ -144,7 +147,8 @@ class Bench:
     def as_master(self) -> "Bench":
         """Start, hear nobody, and be a master whose second announcement is long past."""
         self.start()
-        self.wait(self.host.master_down_time + 2 * self.host.interval)
+        silence = self.host.settings.hold_down + self.host.master_down_time
+        self.wait(silence + 2 * self.host.interval)
         assert self.state() is State.MASTER
         self.log.clear()
         return self

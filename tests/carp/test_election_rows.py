@@ -96,7 +96,12 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.hears(1, 0, demotion=1) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
-    (State.BACKUP, Event.DEMOTION_CHANGED): (backup, lambda bench: bench.demoted(7), []),
+    (State.BACKUP, Event.DEMOTED): (backup, lambda bench: bench.demoted(7), []),
+    (State.BACKUP, Event.RECOVERED): (
+        lambda: backup().demoted(7),
+        lambda bench: bench.demoted(6),
+        [],
+    ),
     (State.BACKUP, Event.FASTER): (backup, lambda bench: bench.hears(1, 99), []),
     (State.BACKUP, Event.TIE_LOST): (
         backup,
@@ -155,10 +160,20 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.hears(0, 1, demotion=1),
         ["advertise 1/100", "announce"],
     ),
-    (State.MASTER, Event.DEMOTION_CHANGED): (
+    (State.MASTER, Event.DEMOTED): (
         master,
         lambda bench: bench.demoted(7),
         ["advertise 1/240 demoted 7"],
+    ),
+    (State.MASTER, Event.RECOVERED): (
+        lambda: forgetful(master().demoted(7)),
+        lambda bench: bench.demoted(0),
+        ["advertise 1/100"],
+    ),
+    (State.MASTER, Event.LINK_BACK): (
+        master,
+        lambda bench: bench.host.link_back(bench.now),
+        ["announce"],
     ),
     (State.MASTER, Event.FORBIDDEN): (
         master,

@@ -73,6 +73,7 @@ def test_the_smallest_file_has_every_default(write: Write, tmp_path: Path) -> No
                 source_mac="real",
                 multicast=IPv4Address("224.0.0.18"),
                 ignore_link=False,
+                announce_every=60_000_000_000,
             ),
         ),
     )
@@ -86,6 +87,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'nodes = ["a", "b"]\nadvbase = 2\nadvskew = { b = 7 }\npreempt = true\ndead_ratio = 4\n'
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
+            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\n"
             "ignore_link = true\n[cluster]\nname = 'web'\n"
         )
     )
@@ -106,7 +108,12 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         source_mac="virtual",
         multicast=IPv4Address("224.0.0.19"),
         ignore_link=True,
+        preempt_delay=60_000_000_000,
+        hold_down=30_500_000_000,
+        announce_every=0,
     )
+    settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"")
+    assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)
 
 
 def test_lookups(write: Write) -> None:

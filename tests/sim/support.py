@@ -23,12 +23,14 @@ def cluster(
     vhids: Sequence[int] = (VHID,),
     seed: int = 1,
     loss: float = 0.0,
+    **delays: int,
 ) -> Lan:
     """Return a LAN with a node per name, at 192.0.2.11, .12 and so on."""
     lan = Lan(seed=seed, loss=loss)
     for number, (name, advskew) in enumerate(advskews.items(), start=11):
         settings = [
-            Settings(vhid, addresses, b"secret", 1, advskew, preempt=preempt) for vhid in vhids
+            Settings(vhid, addresses, b"secret", 1, advskew, preempt=preempt, **delays)
+            for vhid in vhids
         ]
         sources = {
             4: ip_address(f"192.0.2.{number}").packed,

@@ -22,6 +22,9 @@ def test_it_loads_as_the_same_groups(tmp_path: Path) -> None:
         up=("/bin/sh", "-c", 'echo "\\ \t\x7f"', ""),
         script_timeout=1_500_000_000,
         preempt=True,
+        preempt_delay=60_000_000_000,
+        hold_down=500_000_000,
+        announce_every=90_000_000_000,
     )
     made = replace(made, groups=(www,))
     path = tmp_path / "cluster.toml"

@@ -48,7 +48,8 @@ class Event(Enum):
     LINK_LOST = "the link is down"
     LINK_BACK = "the link is up again"
     YIELD = "told to give up mastership"
-    DEMOTION_CHANGED = "the own demotion has changed"
+    DEMOTED = "more demoted than before"
+    RECOVERED = "less demoted than before"
     FORBIDDEN = "must not be master"
 
     MASTER_DOWN = "no master heard"
@@ -73,7 +74,11 @@ class Action(Enum):
     ADD_ADDRESSES = auto()
     REMOVE_ADDRESSES = auto()
     ADVERTISE = auto()
-    """Send an advertisement now and every interval from now on."""
+    """Send an advertisement now and every interval from now on.
+
+    With one of them in every `announce_every` goes an announcement: a master cannot know that a
+    rival which it never heard, behind a partition, has left its mark in caches.
+    """
     ANNOUNCE = auto()
     """Gratuitous ARP / neighbour advertisement now, and again two advertisements later."""
     REASSERT = auto()
@@ -86,6 +91,10 @@ class Action(Enum):
     """Start the master-down timer afresh."""
     ADJUST_WAIT = auto()
     """Let the master-down timer, as it runs, be as long as it is with the demotion of now."""
+    HOLD_DOWN = auto()
+    """Wait for longer, by `hold_down`, unless anybody is heard: the port may not forward yet."""
+    DELAY_PREEMPTION = auto()
+    """Do not preempt for the time of `preempt_delay`; other reasons to take over stand."""
     STAND_BACK = auto()
     """Do not preempt for a while, so that another node can take over."""
 
@@ -102,13 +111,14 @@ class Row:
 
 _S, _E, _A = State, Event, Action
 
+_BEGIN = (_A.HOLD_DOWN, _A.DELAY_PREEMPTION, _A.AWAIT_MASTER)
 _TAKE_OVER = (_A.ADD_ADDRESSES, _A.ADVERTISE, _A.ANNOUNCE)
 _STEP_DOWN = (_A.REMOVE_ADDRESSES, _A.CONCEDE, _A.AWAIT_MASTER)
 
 ROWS: tuple[Row, ...] = (
     # Always BACKUP first. An address left behind by a crash goes before anything else.
-    Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
-    Row(_S.INIT, _E.LINK_BACK, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, *_BEGIN)),
+    Row(_S.INIT, _E.LINK_BACK, _S.BACKUP, _BEGIN),
     #
     # BACKUP: whoever is less demoted, or else advertises at our speed or faster, is the master.
     Row(_S.BACKUP, _E.LESS_DEMOTED, _S.BACKUP, (_A.AWAIT_MASTER,)),
@@ -123,7 +133,8 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.MORE_DEMOTED, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),
-    Row(_S.BACKUP, _E.DEMOTION_CHANGED, _S.BACKUP, (_A.ADJUST_WAIT,)),
+    Row(_S.BACKUP, _E.DEMOTED, _S.BACKUP, (_A.ADJUST_WAIT,)),
+    Row(_S.BACKUP, _E.RECOVERED, _S.BACKUP, (_A.DELAY_PREEMPTION, _A.ADJUST_WAIT)),
     Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),
     Row(_S.BACKUP, _E.STOP, _S.INIT, ()),
     #
@@ -145,7 +156,8 @@ ROWS: tuple[Row, ...] = (
     # advertisement; listen first.
     Row(_S.MASTER, _E.LAPSED, _S.BACKUP, (_A.REMOVE_ADDRESSES, _A.AWAIT_MASTER)),
     # Said at once: a better node need not wait for it.
-    Row(_S.MASTER, _E.DEMOTION_CHANGED, _S.MASTER, (_A.ADVERTISE,)),
+    Row(_S.MASTER, _E.DEMOTED, _S.MASTER, (_A.ADVERTISE,)),
+    Row(_S.MASTER, _E.RECOVERED, _S.MASTER, (_A.ADVERTISE,)),
     Row(
         _S.MASTER,
         _E.FORBIDDEN,
@@ -153,6 +165,8 @@ ROWS: tuple[Row, ...] = (
         (_A.REMOVE_ADDRESSES, _A.SAY_BOW_OUT, _A.AWAIT_MASTER),
     ),
     Row(_S.MASTER, _E.LINK_LOST, _S.INIT, (_A.REMOVE_ADDRESSES,)),
+    # Master all the while, because the link is ignored: what hangs on it may have forgotten us.
+    Row(_S.MASTER, _E.LINK_BACK, _S.MASTER, (_A.ANNOUNCE,)),
     Row(
         _S.MASTER,
         _E.YIELD,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from carpool.carp import timing
+from carpool.carp.announcements import Announcements
 from carpool.carp.auth import Address, Authenticator
 from carpool.carp.effects import (
     AddAddresses,
@@ -41,9 +42,6 @@ REASSERTIONS = 3
 forger from making us shout. Where there are more, the next advertisement comes after an eighth of
 the interval, and announces: the last of many rivals to leave must not have the last word."""
 
-ANNOUNCE_AGAIN_AFTER = 2
-"""Advertisements until the second announcement, for switches that missed the first (ucarp)."""
-
 _COUNTER_MASK = (1 << 64) - 1
 
 
@@ -52,6 +50,10 @@ class Settings:
     """What a virtual host is configured to be: the field's own names and units.
 
     advbase in seconds (0-255), advskew in 1/256 s (0-255), `dead_ratio` in intervals (1-255).
+    `preempt_delay`: how long a node does not preempt after it started, its link came back, or it
+    is less demoted. `hold_down`: how much longer it waits for a master after it started or its
+    link came back, unless it hears one. `announce_every`: how often a master announces its
+    addresses again; 0 for never. All three in nanoseconds.
     """
 
     vhid: int
@@ -61,6 +63,9 @@ class Settings:
     advskew: int = 0
     preempt: bool = False
     dead_ratio: int = 3
+    preempt_delay: int = 0
+    hold_down: int = 0
+    announce_every: int = 0
 
     def __repr__(self) -> str:
         """Name the group without its password."""
@@ -96,9 +101,11 @@ class VirtualHost:
         """What makes us master when the timer next runs, if it was something heard."""
         self._advertise_at: int | None = None
         self._advertised_at = 0
-        self._announce_after: int | None = None
         self._reassertions_left = REASSERTIONS
+        self._announcements = Announcements(settings.announce_every, settings.vhid)
         self._stand_back_until = 0
+        self._hold_down_until = 0
+        self._preempt_from = 0
         self._rulers = Rulers()
         self._tie = TieBreak(self._families)
 
@@ -173,9 +180,11 @@ class VirtualHost:
         if demotion == self._demotion:
             return
         self._lapsed(now)
-        self._demotion = demotion
-        forbidden = demotion == NEVER_MASTER
-        self._fire(Event.FORBIDDEN if forbidden else Event.DEMOTION_CHANGED, now)
+        before, self._demotion = self._demotion, demotion
+        if demotion == NEVER_MASTER:
+            self._fire(Event.FORBIDDEN, now)
+        else:
+            self._fire(Event.DEMOTED if demotion > before else Event.RECOVERED, now)
 
     def handle_timer(self, now: int) -> None:
         """Do what is due. Calling it too early does nothing."""
@@ -199,6 +208,7 @@ class VirtualHost:
             self.rejections[rejection] += 1
             return rejection
         self._lapsed(now)
+        self._hold_down_until = 0  # Whoever hears is heard.
         event = self._classify(datagram, advertisement, now)
         heard = Heard(datagram.source, advertisement.interval, advertisement.demotion)
         row = TABLE.get((self.state, event))
@@ -242,7 +252,7 @@ class VirtualHost:
         # OpenBSD skips this test at advbase 0, where the own patience is not in whole seconds.
         if self.settings.advbase and theirs > self.master_down_time:
             return self._unless_overruled(Event.TOO_SLOW, datagram, now)
-        if self.settings.preempt:
+        if self.settings.preempt and (self.state is State.MASTER or now >= self._preempt_from):
             return self._unless_overruled(Event.PREEMPTIBLE, datagram, now)
         return Event.SLOWER
 
@@ -290,7 +300,7 @@ class VirtualHost:
         self._effects.append(AddAddresses())
 
     def _remove_addresses(self, _now: int) -> None:
-        self._announce_after = None
+        self._announcements.forget()
         self._effects.append(RemoveAddresses())
 
     def _advertise(self, now: int) -> None:
@@ -302,14 +312,11 @@ class VirtualHost:
         self._advertise_at = (due if on_time and due is not None else now) + self.interval
         self._reassertions_left = REASSERTIONS
         self._speak(now)
-        if self._announce_after is not None:
-            self._announce_after -= 1
-            if self._announce_after == 0:
-                self._announce_after = None
-                self._effects.append(Announce())
+        if self._announcements.due(now):
+            self._effects.append(Announce())
 
-    def _announce(self, _now: int) -> None:
-        self._announce_after = ANNOUNCE_AGAIN_AFTER
+    def _announce(self, now: int) -> None:
+        self._announcements.announced(now)
         self._effects.append(Announce())
 
     def _reassert(self, now: int) -> None:
@@ -319,7 +326,7 @@ class VirtualHost:
             self._announce(now)
         elif self._advertise_at is not None:
             self._advertise_at = min(self._advertise_at, now + self.interval // 8)
-            self._announce_after = 1
+            self._announcements.announce_next_time()
 
     def _concede(self, _now: int) -> None:
         """Say one last word that no winner can take for a stronger or equal rival's."""
@@ -339,7 +346,7 @@ class VirtualHost:
         self._advertise_at = None
         self._timer_event = Event.MASTER_DOWN
         self._invitation = None
-        self._awaiting_since = max(now, self._stand_back_until)
+        self._awaiting_since = max(now, self._stand_back_until, self._hold_down_until)
         self._master_down_at = self._awaiting_since + self.master_down_time
         if self._heard is not None:
             advertisement, datagram = self._heard
@@ -352,6 +359,12 @@ class VirtualHost:
         if self._timer_event is not Event.BOW_OUT:
             self._timer_event, self._invitation = Event.MASTER_DOWN, None
             self._master_down_at = self._awaiting_since + self.master_down_time
+
+    def _hold_down(self, now: int) -> None:
+        self._hold_down_until = now + self.settings.hold_down
+
+    def _delay_preemption(self, now: int) -> None:
+        self._preempt_from = now + self.settings.preempt_delay
 
     def _stand_back(self, now: int) -> None:
         self._stand_back_until = now + STAND_BACK_TIME
@@ -380,5 +393,7 @@ class VirtualHost:
         Action.SAY_BOW_OUT: _say_bow_out,
         Action.AWAIT_MASTER: _await_master,
         Action.ADJUST_WAIT: _adjust_wait,
+        Action.HOLD_DOWN: _hold_down,
+        Action.DELAY_PREEMPTION: _delay_preemption,
         Action.STAND_BACK: _stand_back,
     }

@@ -165,6 +165,9 @@ def _build(draft: Draft, path: Path) -> Cluster:
             source_mac=values["source_mac"],
             multicast=values["multicast"],
             ignore_link=values["ignore_link"],
+            preempt_delay=values["preempt_delay"],
+            hold_down=values["hold_down"],
+            announce_every=values["announce_every"],
         )
         for name, values in draft.groups.items()
     )

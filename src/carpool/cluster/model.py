@@ -72,9 +72,9 @@ class Member:
 class Group:
     """Virtual addresses that move together: one vhid.
 
-    ``advbase`` is in seconds, ``script_timeout`` in ns. ``password_file`` is absolute. ``up`` and
-    ``down`` are a program and its arguments. ``multicast`` is where IPv4 advertisements go; those
-    of IPv6 go to ff02::12.
+    ``advbase`` is in seconds; ``script_timeout``, ``preempt_delay``, ``hold_down`` and
+    ``announce_every`` are in ns. ``password_file`` is absolute. ``up`` and ``down`` are a program
+    and its arguments. ``multicast`` is where IPv4 advertisements go; those of IPv6 go to ff02::12.
     """
 
     name: str
@@ -91,6 +91,9 @@ class Group:
     source_mac: Literal["real", "virtual"]
     multicast: IPv4Address
     ignore_link: bool
+    preempt_delay: int = 0
+    hold_down: int = 0
+    announce_every: int = 0
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
@@ -106,6 +109,9 @@ class Group:
             advskew=member.advskew,
             preempt=self.preempt,
             dead_ratio=self.dead_ratio,
+            preempt_delay=self.preempt_delay,
+            hold_down=self.hold_down,
+            announce_every=self.announce_every,
         )
 
 

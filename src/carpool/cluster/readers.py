@@ -97,17 +97,20 @@ class Integer:
 class Seconds:
     """A time in seconds, with a fraction if wanted; read as nanoseconds."""
 
-    kind = f"a number of seconds from {_SHORTEST_S} to {_LONGEST_S}"
-    example = "30"
+    def __init__(self, example: str = "30", *, or_none: bool = False) -> None:
+        """Take 0 as well if `or_none`: no time at all."""
+        self.low = 0 if or_none else _SHORTEST_S
+        self.kind = f"a number of seconds from {self.low} to {_LONGEST_S}"
+        self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the time in ns."""
         if type(value) is not int and type(value) is not float:
             _report_type(value, self, key, source)
-        elif _SHORTEST_S <= value <= _LONGEST_S:
+        elif self.low <= value <= _LONGEST_S:
             return round(value * 1_000_000_000)
         else:
-            _report_range(value, _SHORTEST_S, _LONGEST_S, key, source)
+            _report_range(value, self.low, _LONGEST_S, key, source)
         return None
 
 

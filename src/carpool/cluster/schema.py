@@ -228,6 +228,27 @@ GROUP = Table(
             default=False,
         ),
         Field(
+            "preempt_delay",
+            readers.Seconds("60", or_none=True),
+            "Seconds for which a node does not preempt after it started, its link came back, or it "
+            "is less demoted.",
+            0,
+        ),
+        Field(
+            "hold_down",
+            readers.Seconds("30", or_none=True),
+            "Seconds by which a node waits longer for a master after it started or its link came "
+            "back, unless it hears one: as long as a switch port needs until it forwards.",
+            0,
+        ),
+        Field(
+            "announce_every",
+            readers.Seconds("60", or_none=True),
+            "Seconds after which a master announces its addresses again, by gratuitous ARP or "
+            "neighbour advertisement; 0 for never.",
+            60,
+        ),
+        Field(
             "dead_ratio",
             readers.Integer(1, 255, "3"),
             "How many times advbase a backup waits for the master's advertisement, 1 to 255.",

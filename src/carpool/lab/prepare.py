@@ -187,6 +187,9 @@ def _group_lines(group: Group) -> Iterator[str]:
     yield _line("multicast", str(group.multicast))
     yield _line("ignore_link", group.ignore_link)
     yield _line("script_timeout", group.script_timeout / SECOND)
+    yield _line("preempt_delay", group.preempt_delay / SECOND)
+    yield _line("hold_down", group.hold_down / SECOND)
+    yield _line("announce_every", group.announce_every / SECOND)
     for kind, command in (("up", group.up), ("down", group.down)):
         if command:
             yield _line(kind, list(command))

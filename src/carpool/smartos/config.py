@@ -37,7 +37,6 @@ def config(cluster: Cluster, node: Node) -> str:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    seconds, rest = divmod(group.script_timeout, SECOND)
     return {
         "vhid": group.vhid,
         "addresses": [str(address) for address in group.addresses],
@@ -50,11 +49,19 @@ def _group(group: Group) -> dict[str, Any]:
         "nodes": [member.node for member in group.members],
         "up": None if group.up is None else list(group.up),
         "down": None if group.down is None else list(group.down),
-        "script_timeout": group.script_timeout / SECOND if rest else seconds,
+        "script_timeout": _seconds(group.script_timeout),
         "source_mac": group.source_mac,
         "multicast": str(group.multicast),
         "ignore_link": group.ignore_link,
+        "preempt_delay": _seconds(group.preempt_delay),
+        "hold_down": _seconds(group.hold_down),
+        "announce_every": _seconds(group.announce_every),
     }
+
+
+def _seconds(nanoseconds: int) -> float:
+    seconds, rest = divmod(nanoseconds, SECOND)
+    return nanoseconds / SECOND if rest else seconds
 
 
 def _line(key: str, value: object) -> str:
