@@ -261,7 +261,7 @@ def test_the_plan_reads_well() -> None:
     plans = [plan_node(wanted[0], absent(wanted[0])), plan_node(wanted[1], observed_of(wanted[1]))]
     assert plan_text(plans) == (
         "web1 on gz1.example.com\n"
-        "  +   import image: image c02a2044-c1bd-11e4-bd8c-dfc1db8b0182\n"
+        "  +   import image: c02a2044-c1bd-11e4-bd8c-dfc1db8b0182\n"
         f"  +   create zone: {wanted[0].uuid}, joyent, 256 MiB, 10 GiB, "
         "image c02a2044-c1bd-11e4-bd8c-dfc1db8b0182\n"
         "        nic nic_tag: external\n"

@@ -140,7 +140,7 @@ def _steps(target: Target, observed: Observed) -> Iterator[Step]:
     broken = vm is not None and observed.state not in _SAFE_STATES
     fresh = differs is None or bool(differs.fixed) or broken
     if fresh and not observed.image:
-        yield Step(Kind.IMPORT, f"image {target.image}")
+        yield Step(Kind.IMPORT, target.image)
     if differs is None:
         yield Step(Kind.CREATE, describe(target), _first_details(target))
     elif fresh:
