@@ -7,9 +7,14 @@ reason; with CARPOOL_REQUIRE_PEERS in the environment it fails, so that CI canno
 
 import os
 import shutil
+import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from tests.support.processes import Family
 
 from carpool.lab.namespaces import inside, why_unsupported
 
@@ -38,6 +43,28 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if status != 0:
         pytest.fail("it failed inside its namespaces: see the captured stderr", pytrace=False)
     return True
+
+
+@pytest.fixture
+def family() -> Iterator[Family]:
+    """Fail a test that leaves a process, after ending it."""
+    made = Family()
+    yield made
+    try:
+        made.all_gone()
+    finally:
+        for pid in made.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a folder for temporary files, which is to be empty in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
 def _lacking(reason: str) -> None:

@@ -8,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +27,6 @@ FAULTS = ["clean stop", "killed", "frozen", "cable pulled", "stop, preempt"]
 needs_namespaces = pytest.mark.skipif(
     why_unsupported() is not None, reason=f"no namespaces: {why_unsupported()}"
 )
-
-
-@pytest.fixture
-def family() -> Iterator[Family]:
-    """Fail a test that leaves a process, after ending it."""
-    made = Family()
-    yield made
-    try:
-        made.all_gone()
-    finally:
-        for pid in made.alive():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return a folder for temporary files, which is to be empty in the end."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
 
 
 def judge(document: dict[str, Any], *, slowest: float) -> None:

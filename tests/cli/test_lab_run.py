@@ -1,13 +1,10 @@
 """`carpool lab run`: the user's own cluster file, from the command line."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +49,6 @@ nodes = ["b", "c"]
 pytestmark = pytest.mark.skipif(
     why_unsupported() is not None, reason=f"no namespaces: {why_unsupported()}"
 )
-
-
-@pytest.fixture
-def family() -> Iterator[Family]:
-    """Fail a test that leaves a process, after ending it."""
-    made = Family()
-    yield made
-    try:
-        made.all_gone()
-    finally:
-        for pid in made.alive():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

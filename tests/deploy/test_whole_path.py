@@ -1,13 +1,10 @@
 """The whole path on the SmartOS lab: `carpool lab demo-smartos`, from no file to nothing left."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,28 +29,6 @@ pytestmark = [pytest.mark.peer("sshd"), pytest.mark.peer("ssh"), pytest.mark.pee
 needs_lab = pytest.mark.skipif(
     performance.why_not() is not None, reason=f"no SmartOS lab: {performance.why_not()}"
 )
-
-
-@pytest.fixture
-def family() -> Iterator[Family]:
-    """Fail a test that leaves a process, after ending it."""
-    made = Family()
-    yield made
-    try:
-        made.all_gone()
-    finally:
-        for pid in made.alive():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return a folder for temporary files, which is to be empty in the end."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
 
 
 @needs_lab

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from carpool.cli.check import show
+from carpool.cli.render import add_compat
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.cluster.password import PasswordError, read_password
@@ -20,7 +21,7 @@ from carpool.deploy.fleet import Fleet
 from carpool.deploy.program import build
 from carpool.deploy.ssh import Access, Network
 from carpool.deploy.targets import Goal, Program, goal
-from carpool.smartos.payload import Compat, RenderError
+from carpool.smartos.payload import RenderError
 
 PARALLEL = 32
 """Hypervisors at a time, unless the user says otherwise."""
@@ -69,13 +70,7 @@ def add_plan_options(made: argparse.ArgumentParser) -> None:
         action="store_true",
         help="delete a zone and make it again where no update will do (brand, image)",
     )
-    made.add_argument(
-        "--compat",
-        type=Compat,
-        choices=[Compat.UCARP],
-        default=Compat.NONE,
-        help="ucarp: let the zone use any address and any MAC, as ucarp needs it",
-    )
+    add_compat(made)
     made.add_argument(
         "--program",
         type=Path,

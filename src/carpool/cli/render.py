@@ -54,13 +54,7 @@ def main(arguments: list[str]) -> int:
         metavar="DIR",
         help="write them to DIR/NODE/ (default: print them)",
     )
-    parser.add_argument(
-        "--compat",
-        type=Compat,
-        choices=[Compat.UCARP],
-        default=Compat.NONE,
-        help="ucarp: let the zone use any address and any MAC, as ucarp needs it",
-    )
+    add_compat(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--secrets", action="store_true", help="print passwords too")
     options = parser.parse_args(arguments)
@@ -187,6 +181,17 @@ def _replace(folder: Path, file: File) -> bool:
         new.unlink(missing_ok=True)
         raise
     return old != file.data
+
+
+def add_compat(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says whose habits a zone must suit."""
+    parser.add_argument(
+        "--compat",
+        type=Compat,
+        choices=[Compat.UCARP],
+        default=Compat.NONE,
+        help="ucarp: let the zone use any address and any MAC, as ucarp needs it",
+    )
 
 
 def _refuse(text: str) -> int:

@@ -14,8 +14,6 @@ from carpool.deploy.observe import Observed, answer
 from carpool.deploy.question import question
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from carpool.deploy.ssh import Remote, Session
     from carpool.deploy.targets import Goal
 
@@ -53,12 +51,7 @@ class Fleet:
     def __enter__(self) -> Fleet:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def survey(self, owner: str | None = None, *, break_lock: bool = False) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from carpool.carp.timing import SECOND
+from carpool.lab.columns import lines, milliseconds
 from carpool.lab.picture import Story, duration
 
-_MS: Final = 1_000_000
 _NUMBERS: Final = (2, 5)  # columns of the table
 
 
@@ -53,7 +53,7 @@ class Result:
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield the lines of a table, 80 columns wide where zones have short names."""
+    """Return the lines of a table, 80 columns wide where zones have short names."""
     rows = [("fault", "master", "outage", "new master", "after its return", "two held")]
     for outcome in outcomes:
         rows.append(  # noqa: PERF401 - the heading comes first
@@ -66,13 +66,7 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
                 duration(outcome.shared),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if number in _NUMBERS else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    return lines(rows, _NUMBERS)
 
 
 def as_json(result: Result, **facts: Any) -> str:
@@ -92,16 +86,12 @@ def _act(outcome: Outcome) -> dict[str, Any]:
         "fault": outcome.fault,
         "master": outcome.zone,
         "preempt": outcome.preempt,
-        "outage_ms": _ms(outcome.outage),
-        "bound_ms": _ms(outcome.bound),
+        "outage_ms": milliseconds(outcome.outage),
+        "bound_ms": milliseconds(outcome.bound),
         "new_master": outcome.new_master,
-        "taken_over_ms": _ms(outcome.taken_over),
+        "taken_over_ms": milliseconds(outcome.taken_over),
         "returned": outcome.returned,
-        "return_outage_ms": _ms(outcome.return_outage),
-        "two_holders_ms": _ms(outcome.shared),
+        "return_outage_ms": milliseconds(outcome.return_outage),
+        "two_holders_ms": milliseconds(outcome.shared),
         "problems": list(outcome.problems),
     }
-
-
-def _ms(length: int) -> float:
-    return round(length / _MS, 3)

@@ -3,7 +3,6 @@
 import socket
 from dataclasses import dataclass
 from errno import ENOBUFS, EPROTO
-from types import TracebackType
 from typing import Final, Self
 
 from carpool.netlink.messages import (
@@ -55,12 +54,7 @@ class RouteMonitor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

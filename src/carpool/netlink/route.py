@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL, ENODEV, EPROTO, ETIMEDOUT
 from ipaddress import IPv4Interface, IPv6Interface
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from carpool.netlink import messages
@@ -89,12 +88,7 @@ class Route:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from carpool.lab.smartos import startd
 from carpool.lab.smartos.commands import of_lx_zone
-from carpool.lab.smartos.stage import CommandError, Stage
+from carpool.lab.smartos.stage import Stage
 from carpool.lab.smartos.systemd import Systemd
 from carpool.lab.smartos.units import Unit
 
@@ -21,8 +21,7 @@ class LxZone:
         """Start the zone's units, and the first-boot script if there is one."""
         self._stage = Stage(of_lx_zone.COMMANDS)
         self._systemd = Systemd(self._stage.watch, self._stage.unwatch)
-        self._listener = startd.listen()
-        self._stage.watch(self._listener.fileno(), self._serve)
+        startd.serve(self._stage.watch, self._answer)
         command = f"/bin/sh {script}"
         self._systemd.boot(Unit(RC_LOCAL, command, once=True) if script.exists() else None)
 
@@ -32,14 +31,6 @@ class LxZone:
             self._systemd.step()
             self._stage.turn(self._systemd.deadline)
         return 0
-
-    def _serve(self) -> None:
-        caller, _ = self._listener.accept()
-        with caller:
-            try:
-                startd.reply(caller, self._answer(startd.receive(caller)))
-            except (CommandError, OSError) as error:
-                startd.refuse(caller, str(error))
 
     def _answer(self, request: Mapping[str, Any]) -> object:
         systemd = self._systemd

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from carpool.carp.timing import SECOND
+from carpool.lab.columns import lines, milliseconds
 from carpool.lab.picture import Story, duration
 
-_MS: Final = 1_000_000
 _NUMBERS: Final = (1, 2, 3)  # columns of the table
 
 
@@ -47,7 +47,7 @@ class Result:
 
 
 def table(steps: Sequence[Step]) -> Iterator[str]:
-    """Yield the lines of a table."""
+    """Return the lines of a table."""
     rows = [("step", "took", "client waited", "promised", "outcome")]
     rows += [
         (
@@ -59,13 +59,7 @@ def table(steps: Sequence[Step]) -> Iterator[str]:
         )
         for step in steps
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if number in _NUMBERS else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    return lines(rows, _NUMBERS)
 
 
 def as_json(result: Result) -> str:
@@ -91,4 +85,4 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _ms(length: int | None) -> float | None:
-    return None if length is None else round(length / _MS, 3)
+    return None if length is None else milliseconds(length)

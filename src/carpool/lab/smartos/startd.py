@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,14 +14,30 @@ _BYTES: Final = 65536
 _BACKLOG: Final = 32
 
 
-def listen() -> socket.socket:
-    """Return the socket of this zone that requests come to."""
+def serve(
+    watch: Callable[[int, Callable[[], None]], None],
+    answer: Callable[[Mapping[str, Any]], object],
+) -> None:
+    """Answer requests that come to this zone from now on; `watch` is the event loop's.
+
+    A CommandError or OSError of `answer` goes to who has asked.
+    """
     listener = socket.socket(socket.AF_UNIX)
     path = SEEN_CONFIG / NAME
     path.unlink(missing_ok=True)
     listener.bind(str(path))
     listener.listen(_BACKLOG)
-    return listener
+
+    def take() -> None:
+        caller, _ = listener.accept()
+        with caller:
+            try:
+                reply = {"answer": answer(json.loads(_read(caller)))}
+            except (CommandError, OSError) as error:
+                reply = {"error": str(error)}
+            caller.sendall(json.dumps(reply).encode())
+
+    watch(listener.fileno(), take)
 
 
 def ask(request: Mapping[str, Any], config: Path = SEEN_CONFIG) -> Any:
@@ -37,22 +53,6 @@ def ask(request: Mapping[str, Any], config: Path = SEEN_CONFIG) -> Any:
     if "error" in answer:
         raise CommandError(answer["error"])
     return answer.get("answer")
-
-
-def receive(caller: socket.socket) -> dict[str, Any]:
-    """Return the request of a caller."""
-    request: dict[str, Any] = json.loads(_read(caller))
-    return request
-
-
-def reply(caller: socket.socket, answer: Any) -> None:
-    """Answer a caller."""
-    caller.sendall(json.dumps({"answer": answer}).encode())
-
-
-def refuse(caller: socket.socket, why: str) -> None:
-    """Make the caller raise CommandError."""
-    caller.sendall(json.dumps({"error": why}).encode())
 
 
 def _read(peer: socket.socket) -> str:

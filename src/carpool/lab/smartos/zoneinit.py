@@ -12,7 +12,7 @@ from carpool.lab.smartos.commands import of_zone
 from carpool.lab.smartos.lxinit import LxZone
 from carpool.lab.smartos.machines import ZONES, Vm
 from carpool.lab.smartos.restarter import Restarter
-from carpool.lab.smartos.stage import CommandError, Stage, keep_only
+from carpool.lab.smartos.stage import Stage, keep_only
 from carpool.lab.zone import write_settings
 
 _SETTINGS: Final = {
@@ -57,8 +57,7 @@ class _Zone:
     def __init__(self, vm: Vm, *, has_network: bool) -> None:
         self._stage = Stage(of_zone.COMMANDS)
         self._restarter = Restarter(self._stage.watch, self._stage.unwatch)
-        self._listener = startd.listen()
-        self._stage.watch(self._listener.fileno(), self._serve)
+        startd.serve(self._stage.watch, self._answer)
         for service, enabled in repository.load(vm, has_script=_SCRIPT.exists()):
             self._restarter.add(service, enabled=enabled)
         if not has_network:
@@ -69,14 +68,6 @@ class _Zone:
             self._restarter.step()
             self._stage.turn(self._restarter.deadline)
         return 0
-
-    def _serve(self) -> None:
-        caller, _ = self._listener.accept()
-        with caller:
-            try:
-                startd.reply(caller, self._answer(startd.receive(caller)))
-            except (CommandError, OSError) as error:
-                startd.refuse(caller, str(error))
 
     def _answer(self, request: Mapping[str, Any]) -> object:
         restarter = self._restarter
