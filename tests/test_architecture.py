@@ -38,6 +38,23 @@ IMPURE = {
 }
 """What the protocol core must not know: it is given bytes and a clock reading."""
 
+WALL_CLOCK = {
+    "CLOCK_REALTIME",
+    "ctime",
+    "datetime",
+    "gmtime",
+    "localtime",
+    "strftime",
+    "time",
+    "time_ns",
+}
+"""What reads the wall clock, or shows its time: attributes of the module time."""
+READS_THE_WALL_CLOCK = {
+    "node/log.py",  # to stamp its lines
+    "node/daemon.py",  # once, to seed counters that go on where the last run's ended
+}
+"""Modules of the daemon that may: nothing that decides or waits is among them."""
+
 CEILING = 600
 """Lines of a module."""
 
@@ -121,6 +138,37 @@ def test_the_core_touches_no_socket_clock_thread_or_chance(module: Path) -> None
         return
     for line, name in imports(module):
         assert name.split(".")[0] not in IMPURE, f"{module}:{line}: carp must not import {name}"
+
+
+def wall_clock_uses(source: str) -> list[tuple[int, str]]:
+    """Return (line, name) wherever a module reads the wall clock."""
+    return [
+        (node.lineno, node.attr)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "time"
+        and node.attr in WALL_CLOCK
+    ] + [
+        (node.lineno, "an import")
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.ImportFrom) and node.module in {"time", "datetime"})
+        or (isinstance(node, ast.Import) and any(a.name == "datetime" for a in node.names))
+    ]
+
+
+def test_a_step_of_the_wall_clock_changes_nothing(module: Path) -> None:
+    if room(parts_of(module)) in {"carp", "node", "netlink"}:
+        if name_of(module) in READS_THE_WALL_CLOCK:
+            return
+        assert wall_clock_uses(module.read_text()) == [], module
+
+
+def test_the_check_sees_the_wall_clock() -> None:
+    assert wall_clock_uses("import time\ntime.monotonic()") == []
+    assert wall_clock_uses("import time\nx = time.time()") == [(2, "time")]
+    assert wall_clock_uses("time.clock_gettime(time.CLOCK_REALTIME)") == [(1, "CLOCK_REALTIME")]
+    assert wall_clock_uses("from time import time") == [(1, "an import")]
 
 
 def test_modules_fit_in_a_head(module: Path) -> None:

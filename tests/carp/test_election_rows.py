@@ -96,6 +96,11 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.hears(1, 0, demotion=1) or bench.moment(),
         ["-> MASTER", "add", "advertise 1/100", "announce"],
     ),
+    (State.BACKUP, Event.WOKE): (
+        lambda: backup().pause(10 * SECOND),
+        lambda bench: bench.host.woke(bench.now),
+        [],
+    ),
     (State.BACKUP, Event.DEMOTED): (backup, lambda bench: bench.demoted(7), []),
     (State.BACKUP, Event.RECOVERED): (
         lambda: backup().demoted(7),
@@ -268,6 +273,7 @@ COMMANDS: dict[Event, Callable[[VirtualHost, int], None]] = {
     Event.LINK_LOST: VirtualHost.link_lost,
     Event.LINK_BACK: VirtualHost.link_back,
     Event.YIELD: VirtualHost.yield_mastership,
+    Event.WOKE: VirtualHost.woke,
     Event.FORBIDDEN: lambda host, now: host.set_demotion(NEVER_MASTER, now),
 }
 
@@ -288,6 +294,7 @@ def test_what_the_table_does_not_list_changes_nothing(state: State, event: Event
 @pytest.mark.parametrize(
     ("key", "restarts"),
     [
+        ((State.BACKUP, Event.WOKE), True),
         ((State.BACKUP, Event.LESS_DEMOTED), True),
         ((State.BACKUP, Event.FASTER), True),
         ((State.BACKUP, Event.TIE_LOST), True),
@@ -459,6 +466,28 @@ def test_lapse__never_unseats_a_master_that_is_on_time(
     bench.wait(50 * bench.host.interval)
     assert bench.state() is State.MASTER
     assert len(bench.adverts()) == 50
+
+
+# A machine that slept, and whose clock counts that.
+
+
+@pytest.mark.parametrize(("slept", "state"), [(2, State.MASTER), (3, State.BACKUP)])
+def test_sleep__a_master_that_slept_for_a_backups_patience_says_nothing(
+    slept: int, state: State
+) -> None:
+    bench = Bench.of().as_master().pause(slept * SECOND)
+    bench.host.woke(bench.now)
+    bench.collect()
+    assert bench.state() is state
+    assert bench.adverts() == []
+
+
+def test_sleep__a_backup_waits_afresh_because_it_could_not_hear_the_master() -> None:
+    bench = backup().pause(100 * SECOND)
+    bench.host.woke(bench.now)
+    bench.timer_runs()
+    assert bench.state() is State.BACKUP
+    assert bench.host.timer() == bench.now + bench.host.master_down_time
 
 
 # Who else.

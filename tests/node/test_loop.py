@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from carpool.node import clock
 from carpool.node.loop import Loop
 
 MS = 1_000_000
@@ -381,3 +382,54 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)
+
+
+# The machine sleeps.
+
+
+@pytest.fixture
+def sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what lets the machine sleep for some nanoseconds, with all its processes."""
+    real, slept = clock.now, [0]
+    monkeypatch.setattr(clock, "now", lambda: real() + slept[0])
+
+    def sleep(duration: int) -> None:
+        slept[0] += duration
+
+    return sleep
+
+
+def test_the_clock_counts_the_sleep_of_the_machine() -> None:
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        pytest.skip("this system cannot tell")
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    now = clock.now()
+    assert before <= now <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    asleep = before - time.monotonic_ns()
+    assert abs(clock.asleep() - asleep) < 50 * MS
+
+
+def test_sleep_is_told_before_timers_that_fell_due_and_before_what_is_queued(
+    loop: Loop, pair: tuple[socket.socket, socket.socket], sleep: Callable[[int], None]
+) -> None:
+    left, right = pair
+    told: list[object] = []
+    loop.on_wake(told.append)
+    loop.call_at(loop.now() + 1000 * MS, lambda: told.append("timer"))
+    loop.watch(left, lambda: told.append(left.recv(1)))
+    sleep(5000 * MS)
+    right.send(b"x")
+    run_until(loop, told)
+    run_for(loop, MS)
+    slept, *rest = told
+    assert isinstance(slept, int)
+    assert abs(slept - 5000 * MS) < 50 * MS
+    assert rest == [b"x", "timer"]
+
+
+def test_without_sleep_nothing_is_told(loop: Loop, sleep: Callable[[int], None]) -> None:
+    told: list[int] = []
+    loop.on_wake(told.append)
+    sleep(50 * MS)  # not worth a word
+    run_for(loop, 20 * MS)
+    assert told == []

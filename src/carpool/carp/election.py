@@ -55,6 +55,7 @@ class Event(Enum):
     MASTER_DOWN = "no master heard"
     ADVERTISEMENT_DUE = "time to advertise"
     LAPSED = "was paused for so long that a backup has taken over"
+    WOKE = "the machine has slept"
 
     LESS_DEMOTED = "an advertisement of a less demoted master"
     MORE_DEMOTED = "an advertisement of a more demoted master"
@@ -133,6 +134,8 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.MORE_DEMOTED, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),
+    # What was sent meanwhile is lost: that nobody was heard says nothing.
+    Row(_S.BACKUP, _E.WOKE, _S.BACKUP, (_A.AWAIT_MASTER,)),
     Row(_S.BACKUP, _E.DEMOTED, _S.BACKUP, (_A.ADJUST_WAIT,)),
     Row(_S.BACKUP, _E.RECOVERED, _S.BACKUP, (_A.DELAY_PREEMPTION, _A.ADJUST_WAIT)),
     Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),

@@ -8,7 +8,7 @@
     host.timer()                       when to call handle_timer, or None
     host.next_effect()                 what to do now, one by one, in order, or None
 
-`now` is in nanoseconds of one monotonic clock and never goes backwards.
+`now` is in nanoseconds of one monotonic clock that counts a machine's sleep.
 """
 
 from collections import Counter, deque
@@ -165,6 +165,11 @@ class VirtualHost:
         """Begin again as BACKUP: the interface has its carrier again."""
         if self._started:
             self._fire(Event.LINK_BACK, now)
+
+    def woke(self, now: int) -> None:
+        """Wait for a master afresh: the machine has slept, and nothing was heard meanwhile."""
+        if not self._lapsed(now):
+            self._fire(Event.WOKE, now)
 
     def yield_mastership(self, now: int) -> None:
         """Hand the addresses to another node, if we hold them, and stand back for 3 s."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from carpool.node import clock
 from carpool.node.loop import Loop, Timer
 from carpool.node.spawn import spawn
 
@@ -152,7 +153,7 @@ def _await(pid: int, deadline: int) -> int | None:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)
-        if time.monotonic_ns() >= deadline:
+        if clock.now() >= deadline:
             return None
         time.sleep(_PAUSE_SECONDS)
 

@@ -72,6 +72,7 @@ class Daemon:
         for group in self._groups:
             group.start(carrier=self._interfaces[group.settings.interface].carrier)
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
+        self._loop.on_wake(self._on_wake)
         self._loop.run()
 
     # Commands, from signals or (some day) a control socket.
@@ -150,6 +151,11 @@ class Daemon:
             self._log.error(f"{error}; two nodes may hold it now")
 
     # The host changes under us.
+
+    def _on_wake(self, slept: int) -> None:
+        self._log.notice(f"this machine has slept for {slept / SECOND:.1f} s")
+        for group in self._groups:
+            group.woke()
 
     def _on_events(self, events: list[HostEvent]) -> None:
         stale_sources = False

@@ -104,6 +104,11 @@ class Group:
         self.virtual_host.link_lost(self._loop.now())
         self.pump()
 
+    def woke(self) -> None:
+        """Take notice that the machine has slept, and heard nothing."""
+        self.virtual_host.woke(self._loop.now())
+        self.pump()
+
     def use_link(self, link: Link | None, interface: Interface | None) -> None:
         """Speak through `link` on `interface` from now on; None while there is no interface."""
         self._link, self._interface = link, interface

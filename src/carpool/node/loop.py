@@ -3,17 +3,19 @@
 Not asyncio: importing that costs 38 ms and 9 MB, which a restart under a live address and a small
 zone both feel, and the daemon has no use for coroutines.
 
-Three rules, which the election relies on:
+Four rules, which the election relies on:
 
 - A timer acts only on what a *later* poll has heard. After a pause (SIGSTOP, a stalled or migrated
   virtual machine) the sockets are read first, so that a master which slept hears its successor
   before its overdue advertisement timer runs. For this each callback must drain its descriptor,
   within a bound.
 - Timers run in the order of their instants; those of one instant in the order they were set.
+- After the machine has slept, whoever asked to know is told before anything else: what was sent
+  meanwhile is not even queued.
 - A callback that raises ends `run`: a bug must be loud.
 
-Instants are integer nanoseconds of the monotonic clock. epoll rounds a wait up to the next
-millisecond, so a timer never runs early, and about 1 ms late at most on an idle machine. Short
+Instants are integer nanoseconds of the clock of `carpool.node.clock`. epoll rounds a wait up to the
+next millisecond, so a timer never runs early, and about 1 ms late at most on an idle machine. Short
 waits are select(2)'s, which counts microseconds: backups that are to take over one after the other
 are less than a millisecond apart.
 """
@@ -23,14 +25,16 @@ import os
 import select
 import selectors
 import signal
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
+
+from carpool.node import clock
 
 Callback = Callable[[], None]
 
 _LONGEST_WAIT = 3600.0  # seconds; epoll itself takes 2**31 ms at most
 _SHORT_WAIT = 0.02  # seconds
+_SLEEP = 100_000_000  # ns that the machine has slept at least; less is two clocks read in turn
 _IDLE_GARBAGE = 64  # stale heap entries that are not worth a sweep
 
 
@@ -83,7 +87,7 @@ class _TimerQueue:
         self.discard(timer)
         self._serial += 1
         timer.serial = self._serial
-        timer.when = max(when_ns, time.monotonic_ns())
+        timer.when = max(when_ns, clock.now())
         heapq.heappush(self._heap, (timer.when, timer.serial, timer))
         self._live += 1
 
@@ -128,6 +132,8 @@ class Loop:
         self._signals: dict[int, Callback] = {}
         self._saved_handlers: dict[int, Any] = {}
         self._children: dict[int, Callable[[int], None]] = {}
+        self._asleep = clock.asleep()
+        self._slept: Callable[[int], None] | None = None
         self._running = False
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
@@ -138,8 +144,8 @@ class Loop:
         self.on_signal(signal.SIGCHLD, self._reap)
 
     def now(self) -> int:
-        """Return the monotonic clock's reading in ns."""
-        return time.monotonic_ns()
+        """Return the clock's reading in ns: monotonic, and counting the machine's sleep."""
+        return clock.now()
 
     def watch(
         self, source: int | HasFileno, callback: Callback, *, for_writing: bool = False
@@ -182,6 +188,10 @@ class Loop:
         self._children[pid] = callback
         self.call_at(self.now(), self._reap)
 
+    def on_wake(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the nanoseconds that the machine has slept, when it has."""
+        self._slept = callback
+
     def run(self) -> None:
         """Run callbacks until one of them calls `stop`; descriptors and timers behind it wait."""
         self._running = True
@@ -189,7 +199,9 @@ class Loop:
             # Read before the poll: what falls due during the wait, or during a pause in it, is
             # left to the next round, whose poll comes after.
             polled_at = self.now()
-            for key, _events in self._poll(self._seconds_to_next(polled_at)):
+            ready = self._poll(self._seconds_to_next(polled_at))
+            self._notice_sleep()
+            for key, _events in ready:
                 if self._running and self._still_watched(key):
                     key.data()
             while self._running and (timer := self._timers.pop_due(polled_at)):
@@ -213,6 +225,12 @@ class Loop:
             return self._selector.select(seconds)
         select.select([self._waitable], [], [], seconds)
         return self._selector.select(0)
+
+    def _notice_sleep(self) -> None:
+        asleep = clock.asleep()
+        slept, self._asleep = asleep - self._asleep, asleep
+        if slept >= _SLEEP and self._slept is not None:
+            self._slept(slept)
 
     def _seconds_to_next(self, now_ns: int) -> float | None:
         when = self._timers.next()

@@ -1,0 +1,28 @@
+"""The daemon's clock: it never steps, and it goes on while the machine sleeps.
+
+CLOCK_MONOTONIC of Linux and OpenBSD stands still in a suspended machine, and a master that was
+suspended would believe itself on time while another has long taken over. CLOCK_BOOTTIME counts the
+sleep (clock_gettime(2)). Where there is none, the monotonic clock serves. A virtual machine that is
+stopped from outside may have no clock that tells.
+"""
+
+import time
+
+_AWAKE = time.CLOCK_MONOTONIC
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", _AWAKE)
+_TOGETHER = 1_000_000  # ns between two readings that count as one
+
+
+def now() -> int:
+    """Return the clock's reading, in nanoseconds. The wall clock has no part in it."""
+    return time.clock_gettime_ns(_CLOCK)
+
+
+def asleep() -> int:
+    """Return for how long the machine has slept since it booted, in nanoseconds."""
+    while True:
+        before = time.clock_gettime_ns(_AWAKE)
+        reading = now()
+        # Whoever is paused between two clocks takes the pause for sleep.
+        if time.clock_gettime_ns(_AWAKE) - before < _TOGETHER:
+            return reading - before
