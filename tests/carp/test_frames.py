@@ -86,3 +86,33 @@ def test_no_answers(frame: bytes) -> None:
 def test_any_frame_is_an_answer_or_none(rest: bytes, kind: bytes) -> None:
     found = frames.answerer(MAC + THEIRS + kind + rest)
     assert found is None or len(found) in {4, 16}
+
+
+def test_claims() -> None:
+    claimed = frames.Claim(ROUTER4, THEIRS)
+    assert frames.claim(arp(1, ROUTER4, IPV4)) == claimed
+    assert frames.claim(arp(2, ROUTER4, IPV4)) == claimed
+    assert frames.claim(frames.gratuitous_arp(THEIRS, ROUTER4)) == claimed
+    told = frames.neighbour_advertisement(THEIRS, ROUTER6)
+    assert frames.claim(told) == frames.Claim(ROUTER6, THEIRS)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        frames.question(THEIRS, None, ROUTER4),
+        arp(1, ROUTER4, IPV4)[:41],
+        frames.question(THEIRS, ROUTER6, IPV6),
+        frames.question(THEIRS, None, ROUTER6),
+        routed(frames.neighbour_advertisement(THEIRS, ROUTER6)),
+        b"",
+    ],
+)
+def test_no_claims(frame: bytes) -> None:
+    assert frames.claim(frame) is None
+
+
+@given(st.binary(max_size=120), st.sampled_from([b"\x08\x06", b"\x86\xdd"]))
+def test_any_frame_is_a_claim_or_none(rest: bytes, kind: bytes) -> None:
+    found = frames.claim(MAC + THEIRS + kind + rest)
+    assert found is None or (len(found.address) in {4, 16} and len(found.mac) == 6)

@@ -74,6 +74,7 @@ def test_the_smallest_file_has_every_default(write: Write, tmp_path: Path) -> No
                 multicast=IPv4Address("224.0.0.18"),
                 ignore_link=False,
                 announce_every=60_000_000_000,
+                on_conflict="defend",
             ),
         ),
     )
@@ -88,7 +89,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
             "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\n"
-            "ignore_link = true\n[cluster]\nname = 'web'\n"
+            "ignore_link = true\non_conflict = 'report'\n[cluster]\nname = 'web'\n"
         )
     )
     cluster = cluster_of(write(text))
@@ -111,6 +112,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         preempt_delay=60_000_000_000,
         hold_down=30_500_000_000,
         announce_every=0,
+        on_conflict="report",
     )
     settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"")
     assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)

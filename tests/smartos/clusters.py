@@ -65,6 +65,7 @@ def group(
         source_mac="real",
         multicast=IPv4Address("224.0.0.18"),
         ignore_link=False,
+        on_conflict="defend",
     )
 
 

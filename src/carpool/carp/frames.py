@@ -5,6 +5,7 @@ IPv6: an unsolicited neighbour advertisement to all nodes (RFC 4861 section 7.2.
 """
 
 import struct
+from dataclasses import dataclass
 
 from carpool.carp.wire import internet_checksum
 
@@ -21,6 +22,14 @@ _NEIGHBOUR_SOLICITATION = 135
 _NEIGHBOUR_ADVERTISEMENT = 136
 _OVERRIDE = 0x20000000
 """Flags of the advertisement: override set, so that a cached MAC is replaced; not solicited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody says that `address` (4 or 16 bytes) lives at `mac` (6 bytes)."""
+
+    address: bytes
+    mac: bytes
 
 
 def virtual_mac(vhid: int) -> bytes:
@@ -70,6 +79,18 @@ def answerer(frame: bytes) -> bytes | None:
     if (next_header, hop_limit, kind) != (_ICMPV6, 255, _NEIGHBOUR_ADVERTISEMENT):
         return None
     return frame[62:78]
+
+
+def claim(frame: bytes) -> Claim | None:
+    """Return which address its sender says it has; None for a frame that says nothing such.
+
+    ARP of every kind is a claim of its sender's address, but for a probe, which has none (RFC 5227
+    section 2.4); a neighbour advertisement is one of its target (RFC 4862 section 5.4.4).
+    """
+    if len(frame) >= 42 and frame[12:18] == b"\x08\x06\x00\x01\x08\x00" and any(frame[28:32]):
+        return Claim(frame[28:32], frame[22:28])
+    address = answerer(frame)
+    return Claim(address, frame[6:12]) if address is not None and len(address) == 16 else None
 
 
 def gratuitous_arp(mac: bytes, address: bytes) -> bytes:

@@ -168,6 +168,7 @@ def _build(draft: Draft, path: Path) -> Cluster:
             preempt_delay=values["preempt_delay"],
             hold_down=values["hold_down"],
             announce_every=values["announce_every"],
+            on_conflict=values["on_conflict"],
         )
         for name, values in draft.groups.items()
     )

@@ -94,6 +94,7 @@ class Group:
     preempt_delay: int = 0
     hold_down: int = 0
     announce_every: int = 0
+    on_conflict: Literal["defend", "yield", "report", "ignore"] = "defend"
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""

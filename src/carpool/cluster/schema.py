@@ -303,6 +303,13 @@ GROUP = Table(
             "Whether to go on as if the link were up when the interface says it is down.",
             default=False,
         ),
+        Field(
+            "on_conflict",
+            readers.Choice("defend", "yield", "report", "ignore"),
+            "What a master does about a stranger that uses one of its addresses: announce it "
+            "again, leave it alone for a minute, only say so, or not even look.",
+            "defend",
+        ),
     ),
 )
 

@@ -186,6 +186,7 @@ def _group_lines(group: Group) -> Iterator[str]:
     yield _line("source_mac", group.source_mac)
     yield _line("multicast", str(group.multicast))
     yield _line("ignore_link", group.ignore_link)
+    yield _line("on_conflict", group.on_conflict)
     yield _line("script_timeout", group.script_timeout / SECOND)
     yield _line("preempt_delay", group.preempt_delay / SECOND)
     yield _line("hold_down", group.hold_down / SECOND)

@@ -130,9 +130,13 @@ class Daemon:
             segment = self._segments[key] = Segment(
                 *key, host=self._host, loop=self._loop, log=self._log
             )
+            segment.conflicts.own_macs = self._own_macs
         segment.add(group)
         self._groups.append(group)
         self._holders |= {address.ip: group for address in settings.addresses}
+
+    def _own_macs(self) -> set[bytes]:
+        return {one.mac for one in self._interfaces.values()}
 
     def _sweep(self) -> None:
         """Take off what a killed daemon left: until the election says so, we hold nothing."""

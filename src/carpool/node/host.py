@@ -5,12 +5,13 @@ calls back: nothing waits.
 """
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Protocol
 
 from carpool.carp.auth import Address
+from carpool.carp.frames import Claim
 from carpool.carp.packet import Datagram
 from carpool.carp.wire import Rejection
 from carpool.node.settings import Advertise
@@ -85,6 +86,21 @@ class Link(Protocol):
 
     def announce(self, address: bytes) -> None:
         """Tell the network that `address` (4 or 16 bytes) lives here now. Raises OSError."""
+        ...
+
+    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:
+        """Hear from now on who else claims `addresses`, where the system lets us.
+
+        Return the sockets to watch for reading. Raises OSError.
+        """
+        ...
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield what claims have arrived, within a budget."""
+        ...
+
+    def probe(self, address: bytes) -> None:
+        """Ask who has `address` (4 or 16 bytes). Raises OSError."""
         ...
 
     def close(self) -> None:

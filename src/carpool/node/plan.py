@@ -2,7 +2,7 @@
 
 from carpool.cluster.model import Cluster, Group, Member, Node
 from carpool.cluster.password import read_password
-from carpool.node.settings import Advertise, GroupSettings
+from carpool.node.settings import Advertise, GroupSettings, OnConflict
 
 
 def plan(cluster: Cluster, node: Node) -> tuple[GroupSettings, ...]:
@@ -28,4 +28,5 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
         advertise=Advertise(group.source_mac),
         multicast=group.multicast,
         ignore_link=group.ignore_link,
+        on_conflict=OnConflict(group.on_conflict),
     )

@@ -1,5 +1,6 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
+import socket
 from collections.abc import Container, Iterable
 from ipaddress import ip_address
 
@@ -7,6 +8,7 @@ from carpool.carp.auth import Address
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
+from carpool.node.conflicts import Conflicts
 from carpool.node.group import Group
 from carpool.node.host import Host, HostAddress, Interface, Link
 from carpool.node.log import Level, Log
@@ -37,11 +39,14 @@ class Segment:
         self._log = log
         self._receiver = Receiver(group)
         self._groups: dict[int, Group] = {}
+        self.conflicts = Conflicts(loop=loop, log=log)
+        self._claim_sockets: list[socket.socket] = []
 
     def add(self, group: Group) -> None:
         """Let `group` hear this segment. A vhid can be there once: `ValueError`."""
         self._receiver.add(group.virtual_host)
         self._groups[group.settings.carp.vhid] = group
+        self.conflicts.add(group)
 
     @property
     def groups(self) -> Iterable[Group]:
@@ -54,23 +59,41 @@ class Segment:
             address.version for group in self.groups for address in group.settings.addresses
         }
         link = self._host.open_link(interface, self._group, sorted(families))
-        for socket in link.sockets():
-            self._loop.watch(socket, self._on_readable)
+        for one in link.sockets():
+            self._loop.watch(one, self._on_readable)
         self._use(link, interface)
+        self._watch_claims(link)
 
     def close(self) -> None:
         """Close the sockets; the groups go on without."""
         if self.link is None:
             return
-        for socket in self.link.sockets():
-            self._loop.unwatch(socket)
+        for one in (*self.link.sockets(), *self._claim_sockets):
+            self._loop.unwatch(one)
         self.link.close()
+        self._claim_sockets = []
         self._use(None, None)
 
     def _use(self, link: Link | None, interface: Interface | None) -> None:
         self.link = link
+        self.conflicts.use_link(link)
         for group in self.groups:
             group.use_link(link, interface)
+
+    def _watch_claims(self, link: Link) -> None:
+        try:
+            self._claim_sockets = link.watch_claims(self.conflicts.addresses)
+        except OSError as error:  # no reason not to serve
+            self._log.error(
+                f"cannot watch {self.interface} for strangers that use our addresses: "
+                f"{error.strerror}"
+            )
+        for one in self._claim_sockets:
+            self._loop.watch(one, self._on_claim)
+
+    def _on_claim(self) -> None:
+        if self.link is not None:
+            self.conflicts.hear(self.link.claims())
 
     def _on_readable(self) -> None:
         if self.link is None:
@@ -79,7 +102,9 @@ class Segment:
         for datagram in self.link.receive():
             outcome = self._receiver.receive(datagram, now)
             if isinstance(outcome, VirtualHost):
-                self._groups[outcome.settings.vhid].pump()
+                group = self._groups[outcome.settings.vhid]
+                self.conflicts.explain(group)
+                group.pump()
             else:
                 sender = None if isinstance(datagram, Rejection) else datagram.source
                 self._tell(outcome, sender)

@@ -23,6 +23,19 @@ class Advertise(StrEnum):
     """To the Ethernet broadcast address, from the own MAC (ucarp's ``--nomcast``)."""
 
 
+class OnConflict(StrEnum):
+    """What to do about a stranger that uses an address while we are master."""
+
+    DEFEND = "defend"
+    """Say so, and announce the address again, once per second at most (RFC 5227 section 2.4)."""
+    YIELD = "yield"
+    """Say so, and leave the address alone for a minute."""
+    REPORT = "report"
+    """Say so."""
+    IGNORE = "ignore"
+    """Do not even look."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupSettings:
     """One VIP group on this node."""
@@ -48,3 +61,4 @@ class GroupSettings:
     multicast: IPv4Address = DEFAULT_MULTICAST
     ignore_link: bool = False
     """Stay master without carrier."""
+    on_conflict: OnConflict = OnConflict.IGNORE

@@ -56,6 +56,7 @@ def _group(group: Group) -> dict[str, Any]:
         "preempt_delay": _seconds(group.preempt_delay),
         "hold_down": _seconds(group.hold_down),
         "announce_every": _seconds(group.announce_every),
+        "on_conflict": group.on_conflict,
     }
 
 

@@ -4,7 +4,6 @@ Not ping: routers may not answer that, and what lies behind them is another ques
 has packet sockets; elsewhere use a program.
 """
 
-import array
 import socket
 import struct
 
@@ -14,6 +13,7 @@ from carpool.node.health.carrier import Interfaces
 from carpool.node.health.probe import Done
 from carpool.node.health.settings import Gateway
 from carpool.node.host import Interface
+from carpool.node.links.packet import JEQ, LD, LDB, LDH, RET, Step, listen
 from carpool.node.loop import Loop
 
 HERE = hasattr(socket, "AF_PACKET")
@@ -21,9 +21,6 @@ HERE = hasattr(socket, "AF_PACKET")
 
 _BUDGET = 16  # frames per round of the loop
 _ETHERTYPE = {4: 0x0806, 6: 0x86DD}
-_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-# Classic BPF (linux/filter.h): load absolute word, half-word and byte; jump if equal; return.
-_LD, _LDH, _LDB, _JEQ, _RET = 0x20, 0x28, 0x30, 0x15, 0x06
 
 
 class GatewayProbe:
@@ -100,33 +97,20 @@ class GatewayProbe:
 
 def _listen(interface: str, address: Address) -> socket.socket:
     """Return a socket that hears nothing but answers for `address`. Raises OSError."""
-    # Protocol 0 hears nothing yet, so that nothing comes in before the filter is there.
-    listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-    try:
-        program = _filter(address)
-        code = array.array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
-        where, _ = code.buffer_info()
-        listener.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), where)
-        )
-        listener.bind((interface, _ETHERTYPE[address.version]))
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    return listen(interface, _ETHERTYPE[address.version], _filter(address))
 
 
-def _filter(address: Address) -> list[tuple[int, int, int, int]]:
+def _filter(address: Address) -> list[Step]:
     """Return the kernel's part of `frames.answerer`: a busy network must not keep us busy."""
     words = struct.unpack(f"!{len(address.packed) // 4}I", address.packed)
-    wanted = [(_LDH, 12, _ETHERTYPE[address.version])]
+    wanted = [(LDH, 12, _ETHERTYPE[address.version])]
     if address.version == 4:
-        wanted += [(_LDH, 20, 2), (_LD, 28, words[0])]  # a reply, from this address
+        wanted += [(LDH, 20, 2), (LD, 28, words[0])]  # a reply, from this address
     else:
-        wanted += [(_LDB, 20, 58), (_LDB, 54, 136)]  # ICMPv6, a neighbour advertisement
-        wanted += [(_LD, 62 + 4 * index, word) for index, word in enumerate(words)]
-    steps: list[tuple[int, int, int, int]] = []
+        wanted += [(LDB, 20, 58), (LDB, 54, 136)]  # ICMPv6, a neighbour advertisement
+        wanted += [(LD, 62 + 4 * index, word) for index, word in enumerate(words)]
+    steps: list[Step] = []
     for number, (load, at, value) in enumerate(wanted):
         to_reject = 2 * (len(wanted) - number - 1) + 1
-        steps += [(load, 0, 0, at), (_JEQ, 0, to_reject, value)]
-    return [*steps, (_RET, 0, 0, 128), (_RET, 0, 0, 0)]
+        steps += [(load, 0, 0, at), (JEQ, 0, to_reject, value)]
+    return [*steps, (RET, 0, 0, 128), (RET, 0, 0, 0)]

@@ -1,7 +1,7 @@
 """What the links of all systems share: raw sockets by family, and frames for what needs one."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from carpool.carp import frames
@@ -74,6 +74,18 @@ class RawLink:
     def announce(self, address: bytes) -> None:
         """Tell the network that `address` (4 or 16 bytes) lives at this interface now."""
         self.send_frame(frames.announcement(self.mac, address))
+
+    def probe(self, address: bytes) -> None:
+        """Ask who has `address`; whoever does claims it. Raises OSError."""
+        self.send_frame(frames.question(self.mac, None, address))
+
+    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:  # noqa: ARG002
+        """Hear from now on who else claims `addresses`: no sockets where the system cannot."""
+        return []
+
+    def claims(self) -> Iterator[frames.Claim]:
+        """Yield what claims have arrived, within a budget."""
+        return iter(())
 
     def send_frame(self, frame: bytes) -> None:
         """Send an Ethernet frame. Raises OSError."""

@@ -1,8 +1,10 @@
 """Frames in and out on Linux: raw IP sockets, and a packet socket for what needs a frame."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
+from carpool.carp.frames import Claim
+from carpool.node.links.claims import ClaimListener
 from carpool.node.links.link import RawLink
 from carpool.node.links.rawip import RawIPv4, RawIPv6
 
@@ -18,6 +20,7 @@ class LinuxLink(RawLink):
     ) -> None:
         """Open what `families` (of 4 and 6) need on interface number `index`."""
         super().__init__(interface, index, mac, group)
+        self._claims: ClaimListener | None = None
         # Protocol 0: it sends, and nothing ever arrives at it.
         self._packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
@@ -33,7 +36,18 @@ class LinuxLink(RawLink):
         """Send an Ethernet frame. Raises OSError."""
         self._packet.sendto(frame, (self.interface, 0))
 
+    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:
+        """Hear from now on who else claims `addresses`. Raises OSError."""
+        self._claims = ClaimListener(self.interface, addresses)
+        return self._claims.sockets
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield what claims have arrived, within a budget."""
+        return self._claims.receive() if self._claims is not None else iter(())
+
     def close(self) -> None:
         """Close the sockets."""
         self._packet.close()
+        if self._claims is not None:
+            self._claims.close()
         super().close()

@@ -61,6 +61,9 @@ class PosixLink(RawLink):
         if self._bpf is not None and self.mac:
             super().announce(address)
 
+    def probe(self, address: bytes) -> None:
+        """Ask nothing: nobody here hears the answer."""
+
     def send_frame(self, frame: bytes) -> None:
         """Send an Ethernet frame. Raises OSError."""
         if self._bpf is None:

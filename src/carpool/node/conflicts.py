@@ -1,0 +1,186 @@
+"""A stranger that uses an address of ours: noticed, told, and answered as the settings say.
+
+While a node is master nobody else may claim its addresses. Whoever does is another node, whose
+advertisements then explain it, or a stranger: a machine that was given the address by mistake, or
+a node whose advertisements do not arrive. We hear claims (ARP from the address, neighbour
+advertisements for it), and now and then ask who has it, by a probe that leaves no trace in
+anybody's cache (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2). None of this holds up a takeover:
+the address is put on and announced first, and watched then.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from carpool.carp.auth import Address
+from carpool.carp.election import NEVER_MASTER, State
+from carpool.carp.frames import Claim
+from carpool.carp.timing import SECOND
+from carpool.node.group import Group
+from carpool.node.host import Link
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.settings import OnConflict
+
+GRACE = SECOND // 10
+"""From a claim to its judgement (ns): an advertisement that explains it may be on its way."""
+DEFEND_EVERY = SECOND
+"""An address is announced against a stranger so often at most (ns)."""
+FIRST_PROBE_AFTER = SECOND
+"""From a takeover (ns): by then the old master has heard of it, and yielded."""
+PROBE_EVERY = 60 * SECOND
+YIELD_FOR = 60 * SECOND
+"""How long (ns) a group leaves its addresses to a stranger that was heard."""
+REMEMBERED_FOR = 3 * PROBE_EVERY
+
+_LOOK_EVERY = SECOND // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Who used an address of ours: its MAC (6 bytes), and when that was noticed last (ns)."""
+
+    address: Address
+    mac: bytes
+    when: int
+
+
+class _Watched:
+    """One address and what is known of it."""
+
+    __slots__ = ("address", "claimed_by", "defended_at", "group", "probe_at", "stranger")
+
+    def __init__(self, address: Address, group: Group) -> None:
+        self.address = address
+        self.group = group
+        self.claimed_by: bytes | None = None
+        """Whose claim is to be judged."""
+        self.stranger: Stranger | None = None
+        self.probe_at: int | None = None
+        """None while we are not master."""
+        self.defended_at = -DEFEND_EVERY
+
+
+class Conflicts:
+    """The watch on the addresses of one segment."""
+
+    def __init__(self, *, loop: Loop, log: Log) -> None:
+        self.own_macs: Callable[[], Collection[bytes]] = frozenset
+        """The hardware addresses of this host: all of its interfaces may answer for it."""
+        self._loop = loop
+        self._log = log
+        self._link: Link | None = None
+        self._watched: dict[bytes, _Watched] = {}
+        self._explained: dict[Group, int] = {}
+        self._yielding: dict[Group, int] = {}
+        self._judge = loop.call_at(loop.now(), self._judge_claims)
+        self._judge.cancel()
+        self._look = loop.call_at(loop.now(), self._look_around)
+        self._look.cancel()
+
+    def add(self, group: Group) -> None:
+        """Watch the addresses of a group, unless its settings say not to."""
+        if group.settings.on_conflict is not OnConflict.IGNORE:
+            for one in group.settings.addresses:
+                self._watched[one.ip.packed] = _Watched(one.ip, group)
+
+    @property
+    def addresses(self) -> Collection[bytes]:
+        """The addresses, packed, whose claims are to be told."""
+        return self._watched.keys()
+
+    def strangers(self, group: Group) -> list[Stranger]:
+        """Return who was noticed within the last minutes at an address of `group`."""
+        since = self._loop.now() - REMEMBERED_FOR
+        found = [one.stranger for one in self._watched.values() if one.group is group]
+        return [one for one in found if one is not None and one.when > since]
+
+    # What happens.
+
+    def use_link(self, link: Link | None) -> None:
+        """Ask and announce through `link` from now on; None while there is no interface."""
+        self._link = link
+        if link is None:
+            self._look.cancel()
+        elif self._watched:
+            self._look.reschedule(self._loop.now() + _LOOK_EVERY)
+
+    def explain(self, group: Group) -> None:
+        """Take note of another node's valid advertisement for `group`: it may claim."""
+        self._explained[group] = self._loop.now() + group.virtual_host.master_down_time
+
+    def hear(self, claims: Iterable[Claim]) -> None:
+        """Take note of claims, to be judged a moment later."""
+        for claim in claims:
+            watched = self._watched.get(claim.address)
+            if watched is None or claim.mac in self.own_macs():
+                continue
+            if watched.group.virtual_host.state is State.MASTER:
+                watched.claimed_by = claim.mac
+                if self._judge.when is None:
+                    self._judge.reschedule(self._loop.now() + GRACE)
+
+    def _judge_claims(self) -> None:
+        now = self._loop.now()
+        for watched in self._watched.values():
+            mac, watched.claimed_by = watched.claimed_by, None
+            if mac is None or watched.group.virtual_host.state is not State.MASTER:
+                continue
+            if now >= self._explained.get(watched.group, now):
+                self._answer(watched, mac, now)
+
+    def _answer(self, watched: _Watched, mac: bytes, now: int) -> None:
+        group = watched.group
+        watched.stranger = Stranger(watched.address, mac, now)
+        answer = group.settings.on_conflict
+        does = {
+            OnConflict.DEFEND: "announcing it again",
+            OnConflict.YIELD: f"leaving it alone for {YIELD_FOR // SECOND} s",
+        }
+        self._log.error(
+            f"{group.label}{mac.hex(':')} on {group.settings.interface} uses {watched.address}, "
+            "and no advertisement that we hear explains it: take the address off that machine, or "
+            "if it is a node of ours find out why it is not heard"
+            + (f"; {does[answer]}" if answer in does else ""),
+            key=f"conflict {watched.address}",
+        )
+        if answer is OnConflict.DEFEND and now - watched.defended_at >= DEFEND_EVERY:
+            watched.defended_at = now
+            self._send(group, lambda link: link.announce(watched.address.packed))
+        elif answer is OnConflict.YIELD:
+            self._yielding[group] = now + YIELD_FOR
+            group.demote(_REASON, NEVER_MASTER)
+
+    # What is done now and then.
+
+    def _look_around(self) -> None:
+        now = self._loop.now()
+        self._look.reschedule(now + _LOOK_EVERY)
+        for watched in self._watched.values():
+            if watched.group.virtual_host.state is not State.MASTER:
+                watched.probe_at = None
+            elif watched.probe_at is None:
+                watched.probe_at = now + FIRST_PROBE_AFTER
+            elif now >= watched.probe_at:
+                watched.probe_at = now + PROBE_EVERY
+                self._probe(watched)
+        for group in [one for one, until in self._yielding.items() if now >= until]:
+            del self._yielding[group]
+            group.demote(_REASON, 0)
+
+    def _probe(self, watched: _Watched) -> None:
+        self._send(watched.group, lambda link: link.probe(watched.address.packed))
+
+    def _send(self, group: Group, send: Callable[[Link], None]) -> None:
+        if self._link is None:
+            return
+        try:
+            send(self._link)
+        except OSError as error:
+            self._log.warning(
+                f"{group.label}cannot watch {group.settings.interface} for strangers: "
+                f"{error.strerror}",
+                key=f"watch {group.settings.name}",
+            )
+
+
+_REASON = "another machine uses an address"
