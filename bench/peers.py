@@ -111,7 +111,9 @@ def _carpool(setup: Setup, node: str) -> list[str]:
         _write_script(setup, node, "")
         lines.append(f'up = ["{setup.hook_path(node)}"]')
     cluster.write_text(CLUSTER + "\n".join(lines) + "\n")
-    return [sys.executable, "-P", "-m", "carpool", "run", str(cluster), "--node", node]
+    command = [sys.executable, "-P", "-m", "carpool", "run", str(cluster), "--node", node]
+    command += ["--state-dir", str(setup.folder / "state")]
+    return [*command, "--run-dir", str(setup.folder / "run")]
 
 
 def _ucarp(setup: Setup, node: str) -> list[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 from tests.support.wire import Capture
@@ -80,6 +81,8 @@ class Lan:
     def __init__(self, folder: Path) -> None:
         self.lab = Lab()
         self.folder = folder
+        self.run_directory = Path()
+        """Where the daemons have their sockets: a path that is short enough for them."""
         self.changes: list[Change] = []
         self._held: defaultdict[Address, set[str]] = defaultdict(set)
         self._monitors: dict[RouteMonitor, str] = {}
@@ -88,6 +91,8 @@ class Lan:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        directory = self._stack.enter_context(TemporaryDirectory(prefix="carpool-"))
+        self.run_directory = Path(directory)
         self._stack.enter_context(self.lab)
         return self
 
@@ -119,6 +124,7 @@ class Lan:
         log = self.folder / f"{zone.name}-{next(self._serial)}.log"
         environment = dict(os.environ if environment is None else environment)
         environment.setdefault("STATE_DIRECTORY", str(self.folder / "state"))
+        environment.setdefault("RUNTIME_DIRECTORY", str(self.run_directory))
         daemon = Daemon(zone.start(arguments, log=log, environment=environment), log)
         self._daemons.append(daemon)
         # Tests run beside tests, and what is measured here is time.

@@ -30,6 +30,7 @@ from carpool.carp.effects import (
 )
 from carpool.carp.election import NEVER_MASTER, TABLE, Action, Event, State
 from carpool.carp.packet import Datagram
+from carpool.carp.peers import Peer, Peers
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.tiebreak import TieBreak
 from carpool.carp.wire import Advertisement, Rejection
@@ -87,6 +88,7 @@ class VirtualHost:
         self.rejections: Counter[Rejection] = Counter()
         self.master: bytes | None = None
         """Source address of the master that keeps us BACKUP, or last did."""
+        self.peers = Peers()
         self._started = False
         self._demotion = 0
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
@@ -212,6 +214,8 @@ class VirtualHost:
         if rejection is not None:
             self.rejections[rejection] += 1
             return rejection
+        said = advertisement
+        self.peers.note(Peer(datagram.source, said.advbase, said.advskew, said.demotion, now))
         self._lapsed(now)
         self._hold_down_until = 0  # Whoever hears is heard.
         event = self._classify(datagram, advertisement, now)

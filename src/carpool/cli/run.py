@@ -10,6 +10,7 @@ from carpool.cluster.identify import identify
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
+from carpool.node.control import Control
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
 from carpool.node.host import Host, HostError
@@ -17,7 +18,15 @@ from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.plan import plan
+from carpool.node.rundir import (
+    AlreadyRunningError,
+    Claim,
+    RunDirectoryError,
+    claim,
+    default_run_directories,
+)
 from carpool.node.state import DEFAULT, default_state_directory, open_state_directory
+from carpool.node.steering import Steering
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group; USR2 hands every group that is master here to another node.
@@ -73,6 +82,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="keep in this directory what must survive a restart "
         f"(default: $STATE_DIRECTORY, which systemd sets, or {DEFAULT})",
     )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where to make the control socket, NODE.sock (default: $RUNTIME_DIRECTORY, which "
+        f"systemd sets, or the first that can be used of "
+        f"{', '.join(map(str, default_run_directories()))})",
+    )
     parser.add_argument("--debug", action="store_true", help="log rejected frames and more")
     parser.add_argument(
         "--smf",
@@ -99,14 +116,38 @@ def _run(options: argparse.Namespace) -> None:
     if not groups:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
     state = open_state_directory(options.state_dir or default_state_directory(), log)
-    daemon = Daemon(groups, host, loop, log, state)
-    daemon.handle_signals(stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
-    daemon.open()
-    if options.smf:
-        detach(keep_output=True)
-    log.notice(f"node {node.name}: {_count(len(groups), 'group')}, starting")
-    daemon.run()
-    log.notice(f"node {node.name}: stopped")
+    claimed = _claim(options.run_dir, node.name, log)
+    try:
+        daemon = Daemon(groups, host, loop, log, state)
+        daemon.handle_signals(
+            stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+        )
+        daemon.open()
+        if options.smf:
+            detach(keep_output=True)
+        if claimed is not None:
+            claimed.sign()
+            Control(claimed.listener, loop, log, Steering(node.name, daemon, loop, log).handle)
+        log.notice(f"node {node.name}: {_count(len(groups), 'group')}, starting")
+        daemon.run()
+        log.notice(f"node {node.name}: stopped")
+    finally:
+        if claimed is not None:
+            claimed.release()
+
+
+def _claim(directory: Path | None, node: str, log: Log) -> Claim | None:
+    """Claim the node on this host; None if there is nowhere to put the socket."""
+    try:
+        return claim([directory] if directory else default_run_directories(), node)
+    except AlreadyRunningError as error:
+        raise CannotRunError(str(error)) from error
+    except RunDirectoryError as error:
+        log.warning(
+            f"no control socket: {error}; carpool status will not find this daemon. Name a "
+            "directory that it may write to: --run-dir"
+        )
+        return None
 
 
 def _identify(cluster: Cluster, name: str | None, host: Host) -> Node:

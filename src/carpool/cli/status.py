@@ -1,49 +1,75 @@
-"""``carpool status FILE``: what the zones of a cluster file are right now, over SSH."""
+"""``carpool status``: what the daemons of this host say; with a FILE, what the zones of it are."""
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from carpool.cli.check import show
-from carpool.cli.deployment import (
-    RefusedError,
-    fleet,
-    interruptible,
-    parser,
-    print_json,
-    print_problems,
-    refuse,
-)
-from carpool.deploy.errors import DeployError
-from carpool.deploy.report import status_text
-from carpool.deploy.status import status
+from carpool.cli.daemon_text import status_text
+from carpool.cli.daemons import add_options, ask_each
 
-EPILOG = """exit codes: 0 every group has one master, and every service is online; 1 that is not
-so; 2 not every node could be asked.
+EPILOG = """exit codes, of this host's daemons: 0 master of every group, 1 of none, 5 of some; 3 not
+running; 4 cannot be asked, or does not answer; 2 wrong usage. Of a FILE: see carpool status FILE
+--help.
 """
+
+MASTER_OF_ALL, MASTER_OF_NONE, MASTER_OF_SOME = 0, 1, 5
+_FLEET = "carpool.cli.fleet_status"
 
 
 def main(arguments: list[str]) -> int:
-    """Print the state of the cluster and return the exit code."""
-    options = parser(
-        "status", "Tell what the zones of a cluster file are, and who is master.", EPILOG
-    ).parse_args(arguments)
-    try:
-        with fleet(options, secrets=False) as working, interruptible(working):
-            working.survey()
-            nodes, groups = status(working)
-    except (RefusedError, DeployError) as error:
-        return refuse("status", error, as_json=options.json)
-    problems = list(working.problems.values())
+    """Print the state of this host, or of a cluster. Return the exit code."""
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    if options.file is not None:
+        return _fleet(arguments)
+    if options.help:
+        parser.print_help()
+        return 0
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    answers, problems, code = ask_each("status", options)
     if options.json:
-        print_json(
-            {
-                "cluster": working.goal.cluster,
-                "nodes": [node.to_json() for node in nodes],
-                "groups": [group.to_json() for group in groups],
-                "problems": [problem.to_json() for problem in problems],
-                "elsewhere": list(working.goal.elsewhere),
-            }
-        )
+        show(json.dumps({"daemons": answers, "problems": problems}, indent=2) + "\n")
     else:
-        show(status_text(nodes, groups))
-    print_problems("status", problems)
-    if problems:
+        show("\n".join(map(status_text, answers)))
+    for problem in problems:
+        print(f"carpool status: {problem}", file=sys.stderr)
+    return code or exit_code(answers)
+
+
+def exit_code(answers: list[dict[str, Any]]) -> int:
+    """Return what says whether all groups, some or none are master here."""
+    masters = [group["state"] == "MASTER" for answer in answers for group in answer["groups"]]
+    if all(masters):
+        return MASTER_OF_ALL
+    return MASTER_OF_SOME if any(masters) else MASTER_OF_NONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "carpool status",
+        description="Tell what the daemons of this host are master of, and why. With FILE, tell "
+        "what the zones of a cluster file are, over SSH.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this text")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser)
+    return parser
+
+
+def _fleet(arguments: list[str]) -> int:
+    try:
+        return int(import_module(_FLEET).main(arguments))
+    except ModuleNotFoundError as error:
+        if error.name != _FLEET:
+            raise
+        print("carpool: status FILE needs more than one file; install carpool", file=sys.stderr)
         return 2
-    return 1 if any(group.fault for group in groups) else 0

@@ -108,6 +108,7 @@ class ClusterLab:
         self._log_starts[name] = len(self.log_text(name))
         command = [sys.executable, "-P", "-m", "carpool", "run", str(file or self.file)]
         command += ["--state-dir", str(self.folder / "state")]
+        command += ["--run-dir", str(self.folder / "run")]
         self._daemons[name] = zone.start([*command, "--node", name], log=self.log(name))
 
     def takes_part(self, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
@@ -75,7 +75,19 @@ class Daemon:
         self._loop.on_wake(self._on_wake)
         self._loop.run()
 
-    # Commands, from signals or (some day) a control socket.
+    # What there is to see, for the control socket.
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """The groups, in the order of the settings."""
+        return self._groups
+
+    @property
+    def segments(self) -> Iterable[Segment]:
+        """Where they are heard: each interface and multicast group once."""
+        return self._segments.values()
+
+    # Commands, from signals or the control socket.
 
     def handle_signals(self, stop_on: Sequence[int]) -> None:
         """Stop cleanly on the signals `stop_on`; SIGUSR1 logs the state, SIGUSR2 yields."""

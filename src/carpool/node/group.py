@@ -47,6 +47,10 @@ class Group:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
         self.settings = settings
         self.virtual_host = VirtualHost(settings.carp, sources={}, counter=counter)
+        self.since = loop.now()
+        """When the state became what it is (ns)."""
+        self.why = "not started yet"
+        """What brought that about, in words."""
         self._link: Link | None = None
         self._interface: Interface | None = None
         self._host = host
@@ -76,6 +80,11 @@ class Group:
     def is_settled(self) -> bool:
         """Whether no script runs and no address is being taken off."""
         return self._hooks.idle and not self._removing
+
+    @property
+    def running_script(self) -> tuple[str, int] | None:
+        """What the log calls the script that runs, and when it was started (ns)."""
+        return self._hooks.running
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
@@ -200,6 +209,7 @@ class Group:
             why += f" for {self.virtual_host.master_down_time / SECOND:.3f} s"
         if change.heard is not None:
             why += f" from {ip_address(change.heard.source)}{self._compared(change)}"
+        self.since, self.why = self._loop.now(), why
         self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
 
     def _compared(self, change: Transition) -> str:

@@ -90,6 +90,11 @@ class HookQueue:
         """Whether nothing runs and nothing waits."""
         return self._running is None
 
+    @property
+    def running(self) -> tuple[str, int] | None:
+        """The label of the script that runs, and when it was started (ns)."""
+        return (self._running.hook.label, self._running.started) if self._running else None
+
     def submit(self, hook: Hook, done: Done | None = None) -> None:
         """Run `hook` once the running one has ended, in place of any that waits already.
 
@@ -149,9 +154,9 @@ class _Run:
     def __init__(self, loop: Loop, log: Log, hook: Hook, ended: Done) -> None:
         self._loop = loop
         self._log = log
-        self._hook = hook
+        self.hook = hook
         self._ended = ended
-        self._started = loop.now()
+        self.started = loop.now()
         self._timed_out = False
         self._over = False
         self._pid = 0
@@ -160,7 +165,7 @@ class _Run:
 
     def start(self, timeout_ns: int) -> "_Output | None":
         try:
-            self._pid, reader = spawn(self._hook.argv, self._hook.environment)
+            self._pid, reader = spawn(self.hook.argv, self.hook.environment)
         except OSError as error:
             mend = _MENDS.get(error.errno or 0)
             self._not_started(f"{error.strerror} ({mend})" if mend else f"{error.strerror}")
@@ -168,19 +173,19 @@ class _Run:
         except ValueError as error:  # a zero byte in an argument or in the environment
             self._not_started(str(error))
             return None
-        self._output = _Output(self._loop, self._log, self._hook.label, reader)
+        self._output = _Output(self._loop, self._log, self.hook.label, reader)
         self._loop.on_child(self._pid, self._exited)
-        self._timer = self._loop.call_at(self._started + timeout_ns, self._terminate)
+        self._timer = self._loop.call_at(self.started + timeout_ns, self._terminate)
         return self._output
 
     def _not_started(self, reason: str) -> None:
-        self._log.error(f"{self._hook.label}: cannot run {self._hook.argv[0]}: {reason}")
-        self._loop.call_at(self._started, lambda: self._end(Outcome.NOT_STARTED))
+        self._log.error(f"{self.hook.label}: cannot run {self.hook.argv[0]}: {reason}")
+        self._loop.call_at(self.started, lambda: self._end(Outcome.NOT_STARTED))
 
     def _terminate(self) -> None:
         self._timed_out = True
-        seconds = (self._loop.now() - self._started) / 1e9
-        self._log.error(f"{self._hook.label}: still running after {seconds:g} s, ending it")
+        seconds = (self._loop.now() - self.started) / 1e9
+        self._log.error(f"{self.hook.label}: still running after {seconds:g} s, ending it")
         self._kill(signal.SIGTERM)
         self._timer = self._loop.call_at(self._loop.now() + _GRACE, self._kill_for_good)
 
@@ -190,7 +195,7 @@ class _Run:
 
     def _give_up(self) -> None:
         # Asleep in the kernel, on a dead file server for example. The next script cannot wait.
-        self._log.error(f"{self._hook.label}: process {self._pid} cannot be killed, going on")
+        self._log.error(f"{self.hook.label}: process {self._pid} cannot be killed, going on")
         self._end(Outcome.TIMED_OUT)
 
     def _kill(self, signum: int) -> None:
@@ -198,7 +203,7 @@ class _Run:
             try:
                 os.killpg(self._pid, signum)
             except PermissionError:
-                self._log.error(f"{self._hook.label}: not allowed to end process {self._pid}")
+                self._log.error(f"{self.hook.label}: not allowed to end process {self._pid}")
 
     def _exited(self, code: int) -> None:
         if self._over:
@@ -209,19 +214,19 @@ class _Run:
             self._kill(signal.SIGKILL)  # what it started must not act behind the next script
             self._end(Outcome.TIMED_OUT)
             return
-        duration = (self._loop.now() - self._started) / 1e9
+        duration = (self._loop.now() - self.started) / 1e9
         if code == 0:
-            self._log.info(f"{self._hook.label}: done in {duration:.3f} s")
+            self._log.info(f"{self.hook.label}: done in {duration:.3f} s")
         else:
             how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-            self._log.warning(f"{self._hook.label}: {how} after {duration:.3f} s")
+            self._log.warning(f"{self.hook.label}: {how} after {duration:.3f} s")
         self._end(Outcome.EXITED, code)
 
     def _end(self, outcome: Outcome, code: int | None = None) -> None:
         self._over = True
         if self._timer:
             self._timer.cancel()
-        self._ended(HookResult(self._hook, outcome, code, self._loop.now() - self._started))
+        self._ended(HookResult(self.hook, outcome, code, self._loop.now() - self.started))
 
 
 class _Output:

@@ -1,7 +1,7 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
 import socket
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from ipaddress import ip_address
 
 from carpool.carp.auth import Address
@@ -52,6 +52,11 @@ class Segment:
     def groups(self) -> Iterable[Group]:
         """The groups, in the order in which they were added."""
         return self._groups.values()
+
+    @property
+    def rejections(self) -> Mapping[Rejection, int]:
+        """How often what arrived concerned none of the groups, by reason."""
+        return self._receiver.rejections
 
     def open(self, interface: Interface) -> None:
         """Open the sockets on an interface that is there now. Raises OSError."""

@@ -1,0 +1,89 @@
+"""What a daemon tells of itself, as text for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+_HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def status_text(status: Mapping[str, Any]) -> str:
+    """Return a table of the groups, and below it what an administrator should know."""
+    rows = [_HEADINGS, *map(_row, status["groups"])]
+    head = f"node {status['node']}: carpool {status['program']}, process {status['pid']}"
+    lines = [f"{head}, up {duration(status['uptime_seconds'])}", *table(rows), *_notes(status)]
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the rows as lines, columns aligned and two blanks apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Write a duration by its two greatest units: 3d 4h, 5m 0s, 12.3s."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    left = int(seconds)
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        number, left = divmod(left, size)
+        if number or parts:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2])
+
+
+def _row(group: Mapping[str, Any]) -> tuple[str, ...]:
+    first, *others = group["addresses"]
+    return (
+        group["group"],
+        group["state"],
+        duration(group["state_seconds"]),
+        first + (f" +{len(others)}" if others else ""),
+        _master(group),
+        group["why"],
+    )
+
+
+def _master(group: Mapping[str, Any]) -> str:
+    if group["state"] == "MASTER":
+        return "this node"
+    master = group["master"]
+    return f"{master['address']} {_strength(master)}" if master else "-"
+
+
+def _strength(peer: Mapping[str, Any]) -> str:
+    """Say how strong a peer is, and how long ago it said so."""
+    ago = f"{peer['heard_seconds']:.1f}s ago"
+    if (peer["advbase"], peer["advskew"]) == (255, 255):
+        return f"(bowed out {ago})"
+    demoted = f", demoted {peer['demotion']}" if peer["demotion"] else ""
+    return f"({peer['interval']:.3f}s, skew {peer['advskew']}{demoted}, {ago})"
+
+
+def _notes(status: Mapping[str, Any]) -> Iterator[str]:
+    for group in status["groups"]:
+        name = group["group"]
+        for reason, amount in group["demotions"].items():
+            how = "must not be master" if amount == 255 else f"demoted by {amount}"
+            yield f"{name}: {how}: {reason}"
+        master = group["master"]
+        for peer in group["peers"]:
+            if master is None or peer["address"] != master["address"]:
+                yield f"{name}: heard {peer['address']} {_strength(peer)}"
+        if group["rejected"]:
+            yield f"{name}: rejected {_counted(group['rejected'])}"
+        if script := group["script"]:
+            yield f"{script['name']} has been running for {duration(script['seconds'])}"
+    for interface in status["interfaces"]:
+        if not interface["open"]:
+            yield f"{interface['interface']}: the interface is not there"
+        if interface["rejected"]:
+            yield f"{interface['interface']}: rejected {_counted(interface['rejected'])}"
+
+
+def _counted(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} x {reason}" for reason, number in rejected.items())

@@ -1,0 +1,101 @@
+"""What the commands share that talk to the daemons of this host over their control sockets."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from carpool.node.client import AskError, Connection, NotRunningError, RefusedError, find
+from carpool.node.rundir import default_run_directories
+
+NOT_RUNNING = 3
+"""Exit code, as that of an init script's status action (LSB 3.1, "Init Script Actions")."""
+CANNOT_ASK = 4
+"""Exit code of one that does not answer, or may not be asked."""
+_SECONDS = 5.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which daemon is meant."""
+    parser.add_argument(
+        "--node", metavar="NAME", help="the daemon of this node, where several run on this host"
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the control socket is (default: "
+        f"{' or '.join(map(str, default_run_directories()))})",
+    )
+
+
+def parser(command: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """Return a parser of a command that tells one daemon to do something."""
+    made = argparse.ArgumentParser(
+        f"carpool {command}",
+        description=description,
+        epilog=f"{epilog}exit codes: 0 done; 1 the daemon refuses; 2 wrong usage; 3 it is not "
+        "running; 4 it cannot be asked, or does not answer.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(made)
+    return made
+
+
+def directories(options: argparse.Namespace) -> list[Path]:
+    """Return where to look for sockets."""
+    return [options.run_dir] if options.run_dir else default_run_directories()
+
+
+def ask_each(
+    command: str, options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], list[str], int]:
+    """Ask every daemon that is meant. Return the answers, the problems, and an exit code or 0."""
+    answers, problems, code = [], [], 0
+    try:
+        there = find(directories(options), options.node)
+    except NotRunningError as error:
+        return [], [str(error)], NOT_RUNNING
+    except AskError as error:
+        return [], [str(error)], CANNOT_ASK
+    for node, path in there.items():
+        try:
+            with Connection(path, _SECONDS) as connection:
+                answers.append(connection.ask(command))
+        except NotRunningError:
+            problems.append(f"node {node}: not running; its daemon was killed")
+            code = code or NOT_RUNNING
+        except AskError as error:
+            problems.append(f"node {node}: {error}")
+            code = CANNOT_ASK
+    return answers, problems, code
+
+
+def tell(
+    command: str, options: argparse.Namespace, *, seconds: float = _SECONDS, **arguments: Any
+) -> dict[str, Any] | int:
+    """Tell the one daemon that is meant to do something. Return its answer, or the exit code.
+
+    What went wrong has been said on standard error.
+    """
+    try:
+        there = find(directories(options), options.node)
+        if len(there) > 1:
+            running = ", ".join(there)
+            print(
+                f"carpool {command}: several daemons run here: {running}; name one with --node",
+                file=sys.stderr,
+            )
+            return 2
+        ((_, path),) = there.items()
+        with Connection(path, seconds) as connection:
+            return connection.ask(command, **arguments)
+    except NotRunningError as error:
+        print(f"carpool {command}: {error}", file=sys.stderr)
+        return NOT_RUNNING
+    except RefusedError as error:
+        print(f"carpool {command}: {error}", file=sys.stderr)
+        return 1
+    except AskError as error:
+        print(f"carpool {command}: {error}", file=sys.stderr)
+        return CANNOT_ASK

@@ -1,0 +1,20 @@
+"""``carpool yield GROUP ...``: hand groups that are master here to another node."""
+
+from carpool.cli.daemons import parser, tell
+
+
+def main(arguments: list[str]) -> int:
+    """Let another node take over, and return the exit code."""
+    made = parser(
+        "yield",
+        "Let another node take over groups that are master here. This one stands back for 3 s; "
+        "where it is preferred and preempts, it then takes them back: see carpool maintenance.",
+    )
+    made.add_argument("groups", nargs="+", metavar="GROUP", help="a group, or all")
+    options = made.parse_args(arguments)
+    groups = None if options.groups == ["all"] else options.groups
+    answer = tell("yield", options, groups=groups)
+    if isinstance(answer, int):
+        return answer
+    print(f"yielded {', '.join(answer['yielded']) or 'nothing: master of none of them'}")
+    return 0

@@ -1,0 +1,86 @@
+"""What a daemon tells of itself, as a document for the control socket.
+
+Durations and intervals are in seconds; advskew is in 1/256 s. Keys may be added, and keep their
+meaning while the version of the socket stays what it is.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from carpool.carp.election import State
+from carpool.carp.peers import Peer
+from carpool.carp.timing import SECOND, interval
+from carpool.carp.wire import Rejection
+from carpool.node.daemon import Daemon
+from carpool.node.group import Group
+from carpool.node.segment import Segment
+
+
+def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
+    """Return the groups of a daemon and what its interfaces rejected."""
+    return {
+        "groups": [_group(group, now) for group in daemon.groups],
+        "interfaces": [_segment(segment) for segment in daemon.segments],
+    }
+
+
+def _group(group: Group, now: int) -> dict[str, Any]:
+    settings, host = group.settings, group.virtual_host
+    script = group.running_script
+    return {
+        "group": settings.name,
+        "vhid": settings.carp.vhid,
+        "interface": settings.interface,
+        "addresses": [str(address) for address in settings.addresses],
+        "state": host.state.value,
+        "state_seconds": _seconds(now - group.since),
+        "why": group.why,
+        "advbase": settings.carp.advbase,
+        "advskew": host.advskew,
+        "interval": _seconds(host.interval),
+        "master_down_time": _seconds(host.master_down_time),
+        "demotion": host.demotion,
+        "demotions": dict(group.demotions),
+        "preempt": settings.carp.preempt,
+        "master": _master(group, now),
+        "peers": [_peer(peer, now) for peer in host.peers],
+        "rejected": _counts(host.rejections),
+        "script": script and {"name": script[0], "seconds": _seconds(now - script[1])},
+    }
+
+
+def _master(group: Group, now: int) -> dict[str, Any] | None:
+    """Return the master that a backup obeys, None where that is this node, or nobody."""
+    host = group.virtual_host
+    if host.state is not State.BACKUP or host.master is None:
+        return None
+    peer = host.peers.of(host.master)
+    return _peer(peer, now) if peer else None
+
+
+def _peer(peer: Peer, now: int) -> dict[str, Any]:
+    return {
+        "address": str(ip_address(peer.source)),
+        "advbase": peer.advbase,
+        "advskew": peer.advskew,
+        "demotion": peer.demotion,
+        "interval": _seconds(interval(peer.advbase, peer.advskew)),
+        "heard_seconds": _seconds(now - peer.heard_at),
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "interface": segment.interface,
+        "open": segment.link is not None,
+        "rejected": _counts(segment.rejections),
+    }
+
+
+def _counts(rejections: Mapping[Rejection, int]) -> dict[str, int]:
+    return {reason.value: number for reason, number in sorted(rejections.items())}
+
+
+def _seconds(nanoseconds: int) -> float:
+    return round(nanoseconds / SECOND, 6)

@@ -1,0 +1,90 @@
+"""What can be asked of a running daemon: the commands of the control socket.
+
+==========  ==========================  ======================================================
+command     takes                       does
+==========  ==========================  ======================================================
+status      groups                      tells what the groups are, and why
+yield       groups                      lets another node take over, where this one is master
+==========  ==========================  ======================================================
+
+`groups` is a list of names; without it, all are meant.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from carpool import __version__
+from carpool.carp.election import State
+from carpool.node.control import Reply, RequestError
+from carpool.node.daemon import Daemon
+from carpool.node.group import Group
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.status import daemon_status
+
+Request = Mapping[str, Any]
+
+
+class Steering:
+    """Carries out commands on one daemon."""
+
+    def __init__(self, node: str, daemon: Daemon, loop: Loop, log: Log) -> None:
+        self._node = node
+        self._daemon = daemon
+        self._loop = loop
+        self._log = log
+        self._started = loop.now()
+        self._commands: dict[str, Callable[[Request, Reply], None]] = {
+            "status": self._status,
+            "yield": self._yield,
+        }
+
+    def handle(self, command: str, request: Request, reply: Reply) -> None:
+        """Carry out one command. Raises RequestError."""
+        if command not in self._commands:
+            known = ", ".join(sorted(self._commands))
+            raise RequestError(f"there is no command {command!r}; there are {known}")
+        self._commands[command](request, reply)
+
+    def _status(self, request: Request, reply: Reply) -> None:
+        now = self._loop.now()
+        names = {group.settings.name for group in self._groups(request)}
+        document = daemon_status(self._daemon, now)
+        document["groups"] = [one for one in document["groups"] if one["group"] in names]
+        reply(
+            {
+                "ok": True,
+                "node": self._node,
+                "pid": os.getpid(),
+                "program": __version__,
+                "uptime_seconds": round((now - self._started) / 1e9, 3),
+                **document,
+            }
+        )
+
+    def _yield(self, request: Request, reply: Reply) -> None:
+        masters = [
+            group for group in self._groups(request) if group.virtual_host.state is State.MASTER
+        ]
+        names = [group.settings.name for group in masters]
+        if names:
+            self._log.notice(f"control: told to yield {', '.join(names)}")
+        for group in masters:
+            group.yield_mastership()
+        reply({"ok": True, "yielded": names})
+
+    def _groups(self, request: Request) -> list[Group]:
+        """Return the groups that are meant. Raises RequestError for one that is not there."""
+        wanted = request.get("groups")
+        there = {group.settings.name: group for group in self._daemon.groups}
+        if wanted is None:
+            return list(there.values())
+        if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+            raise RequestError("groups is a list of names")
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            raise RequestError(
+                f"there is no group {missing[0]!r} on this node; it has {', '.join(there)}"
+            )
+        return [there[name] for name in dict.fromkeys(wanted)]

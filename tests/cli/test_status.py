@@ -1,0 +1,147 @@
+"""``carpool status`` of this host: its table, its exit codes, and where it looks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carpool.cli import status
+from carpool.cli.daemon_text import duration, status_text
+
+
+def peer(**keys: object) -> dict[str, Any]:
+    known = {"address": "10.0.0.9", "advbase": 1, "advskew": 20, "demotion": 0}
+    return {**known, "interval": 1.078125, "heard_seconds": 0.42, **keys}
+
+
+def group(name: str, state: str, **keys: object) -> dict[str, Any]:
+    return {
+        "group": name,
+        "state": state,
+        "state_seconds": 7384.0,
+        "addresses": ["10.0.0.100/16"],
+        "why": "started",
+        "master": None,
+        "peers": [],
+        "demotions": {},
+        "rejected": {},
+        "script": None,
+        **keys,
+    }
+
+
+def document(*groups: dict[str, Any], **keys: object) -> dict[str, Any]:
+    return {
+        "node": "web1",
+        "program": "1.0",
+        "pid": 123,
+        "uptime_seconds": 42.04,
+        "groups": list(groups),
+        "interfaces": [],
+        **keys,
+    }
+
+
+def test_the_table() -> None:
+    backup = group("database", "BACKUP", master=peer(), addresses=["10.0.0.1/8", "fd00::1/64"])
+    assert status_text(document(group("www", "MASTER"), backup)).splitlines() == [
+        "node web1: carpool 1.0, process 123, up 42.0s",
+        "GROUP     STATE   FOR    ADDRESSES      MASTER                                WHY",
+        "www       MASTER  2h 3m  10.0.0.100/16  this node                             started",
+        "database  BACKUP  2h 3m  10.0.0.1/8 +1  10.0.0.9 (1.078s, skew 20, 0.4s ago)  started",
+    ]
+
+
+def test_what_an_administrator_should_know_stands_below() -> None:
+    text = status_text(
+        document(
+            group(
+                "www",
+                "MASTER",
+                demotions={"maintenance": 255, "check web": 10},
+                peers=[
+                    peer(demotion=3),
+                    peer(address="10.0.0.7", advbase=255, advskew=255),
+                ],
+                rejected={"authentication": 12, "replay": 1},
+                script={"name": "www: up script", "seconds": 3.04},
+            ),
+            interfaces=[
+                {"interface": "net0", "open": False, "rejected": {}},
+                {"interface": "net1", "open": True, "rejected": {"vrrp": 2}},
+            ],
+        )
+    )
+    assert text.splitlines()[3:] == [
+        "www: must not be master: maintenance",
+        "www: demoted by 10: check web",
+        "www: heard 10.0.0.9 (1.078s, skew 20, demoted 3, 0.4s ago)",
+        "www: heard 10.0.0.7 (bowed out 0.4s ago)",
+        "www: rejected 12 x authentication, 1 x replay",
+        "www: up script has been running for 3.0s",
+        "net0: the interface is not there",
+        "net1: rejected 2 x vrrp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["MASTER", "MASTER"], 0),
+        (["BACKUP", "INIT"], 1),
+        (["MASTER", "BACKUP"], 5),
+        (["MASTER", "INIT"], 5),
+    ],
+)
+def test_the_exit_code_says_who_is_master(states: list[str], code: int) -> None:
+    assert status.exit_code([document(group("g", state)) for state in states]) == code
+
+
+def test_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.main(["--run-dir", str(tmp_path)]) == 3
+    assert f"no daemon has a socket in {tmp_path}" in capsys.readouterr().err
+    assert status.main(["--run-dir", str(tmp_path), "--node", "x", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["daemons"] == []
+
+
+def test_a_socket_that_nobody_listens_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "web1.sock").touch()
+    monkeypatch.chdir(tmp_path)
+    assert status.main(["--run-dir", "."]) == 3
+    assert "node web1: not running; its daemon was killed" in capsys.readouterr().err
+
+
+def test_with_a_file_it_is_the_status_of_the_fleet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status.main([str(tmp_path / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        status.main(["x.toml", "--help"])
+    assert ended.value.code == 0
+    assert "--known-hosts" in capsys.readouterr().out
+
+
+def test_help_and_wrong_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.main(["--help"]) == 0
+    assert "exit codes" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        status.main(["--colour"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0s"),
+        (59.94, "59.9s"),
+        (60, "1m 0s"),
+        (3600, "1h 0m"),
+        (90061, "1d 1h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

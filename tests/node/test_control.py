@@ -1,0 +1,324 @@
+"""The control socket: one line, one answer, and nobody who connects can hold it up."""
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carpool.node import control
+from carpool.node.client import AskError, Connection, NotRunningError, RefusedError
+from carpool.node.control import LONGEST_LINE, MOST_CLIENTS, Control, Reply, RequestError
+from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
+from carpool.node.rundir import Claim, claim, socket_path
+
+MS = 1_000_000
+
+
+class Lines:
+    """A sink that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, level: Level, text: str) -> None:
+        self.lines.append(text)
+
+
+class Served:
+    """A control socket on a loop, and a handler that does what its tests need."""
+
+    def __init__(self, claimed: Claim, loop: Loop) -> None:
+        self.loop = loop
+        self.log = Lines()
+        self.path = socket_path(claimed.directory, claimed.node)
+        self.handled: list[str] = []
+        self.waiting: list[Reply] = []
+        self.control = Control(claimed.listener, loop, Log(self.log, level=Level.DEBUG), self._do)
+
+    def _do(self, command: str, request: Mapping[str, Any], reply: Reply) -> None:
+        self.handled.append(command)
+        match command:
+            case "later":
+                self.waiting.append(reply)
+            case "no":
+                raise RequestError("no; say yes")
+            case _:
+                reply({"ok": True, "echo": request.get("text", "")})
+
+    def connect(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.connect(str(self.path))
+        made.setblocking(False)
+        return made
+
+    def run(self, ns: int = 5 * MS) -> None:
+        guard = self.loop.call_at(self.loop.now() + ns, self.loop.stop)
+        self.loop.run()
+        guard.cancel()
+
+    def answers(self, client: socket.socket, number: int = 1) -> list[dict[str, Any]]:
+        data = b""
+        deadline = self.loop.now() + 5000 * MS
+        while data.count(b"\n") < number:
+            assert self.loop.now() < deadline, f"no answer, only {data!r}"
+            self.run(MS)
+            try:
+                got = client.recv(1 << 20)
+            except BlockingIOError:
+                continue
+            assert got, f"it hung up after {data!r}"
+            data += got
+        return [json.loads(line) for line in data.splitlines()]
+
+    def says(self, client: socket.socket, text: bytes) -> dict[str, Any]:
+        client.send(text)
+        return self.answers(client)[0]
+
+    def hung_up(self, client: socket.socket) -> bool:
+        self.run()
+        try:
+            return client.recv(1 << 20) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
+
+def line(command: str, version: object = 1, **more: object) -> bytes:
+    return json.dumps({"version": version, "command": command, **more}).encode() + b"\n"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    loop = Loop()
+    with tempfile.TemporaryDirectory(prefix="carpool-") as folder:
+        claimed = claim([Path(folder) / "run"], "left")
+        made = Served(claimed, loop)
+        yield made
+        made.control.close()
+        claimed.release()
+    loop.close()
+
+
+def test_a_line_is_answered_with_a_line(served: Served) -> None:
+    with served.connect() as client:
+        assert served.says(client, line("echo", text="x")) == {
+            "version": 1,
+            "ok": True,
+            "echo": "x",
+        }
+        assert served.says(client, line("no")) == {
+            "version": 1,
+            "ok": False,
+            "error": "no; say yes",
+        }
+
+
+def test_lines_that_come_at_once_are_answered_in_order(served: Served) -> None:
+    with served.connect() as client:
+        client.send(b"".join(line("echo", text=str(number)) for number in range(20)))
+        found = [answer["echo"] for answer in served.answers(client, 20)]
+        assert found == [str(number) for number in range(20)]
+
+
+def test_one_request_of_a_client_is_done_in_a_round(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("echo") * 5)
+        served.run(0)
+        assert len(served.handled) < 3
+        served.answers(client, 5)
+
+
+def test_a_line_may_come_in_pieces(served: Served) -> None:
+    with served.connect() as client:
+        whole = line("echo", text="pieces")
+        for byte in whole[:-1]:
+            client.send(bytes([byte]))
+            served.run(MS // 10)
+        assert served.handled == []
+        assert served.says(client, whole[-1:])["echo"] == "pieces"
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\n",
+        b"status\n",
+        b"[]\n",
+        b'"status"\n',
+        b'{"version": 1}\n',
+        b'{"version": 1, "command": 5}\n',
+        b"[" * 20000 + b"\n",
+        b"1" * 20000 + b"\n",
+        b"\xff\xfe\n",
+        bytes(range(128, 256)) + b"\n",
+    ],
+)
+def test_rubbish_is_told_and_the_client_may_go_on(served: Served, rubbish: bytes) -> None:
+    with served.connect() as client:
+        answer = served.says(client, rubbish)
+        assert not answer["ok"]
+        assert '{"version": 1, "command": ...}' in answer["error"]
+        assert served.says(client, line("echo"))["ok"]
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+def test_another_version_is_refused(served: Served, version: object) -> None:
+    with served.connect() as client:
+        answer = served.says(client, line("echo", version=version))
+        assert (answer["ok"], answer["version"]) == (False, 1)
+        assert "version 1" in answer["error"]
+        assert served.handled == []
+
+
+def test_a_line_without_an_end_is_cut_off(served: Served) -> None:
+    with served.connect() as client:
+        client.send(b"x" * (LONGEST_LINE + 1))
+        answer = served.answers(client)[0]
+        assert f"{LONGEST_LINE} bytes" in answer["error"]
+        assert served.hung_up(client)
+
+
+def test_who_does_not_read_is_not_read(served: Served) -> None:
+    with served.connect() as client:
+        sent = 0
+        text = "x" * (LONGEST_LINE // 2)
+        while served.loop.now() and sent < 1000:
+            try:
+                client.send(line("echo", text=text))
+            except BlockingIOError:
+                if len(served.handled) == sent:
+                    break
+                sent = len(served.handled)
+            served.run(MS // 10)
+        (only,) = served.control._clients
+        assert len(only._output) <= LONGEST_LINE
+        assert len(only._input) <= 2 * LONGEST_LINE
+
+
+def test_who_is_silent_or_does_not_read_is_dropped(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PATIENCE", 20 * MS)
+    silent, half, busy = served.connect(), served.connect(), served.connect()
+    with silent, half, busy:
+        half.send(b"{")
+        busy.send(line("later"))
+        served.run(100 * MS)
+        assert served.hung_up(silent)
+        assert served.hung_up(half)
+        assert not served.hung_up(busy)  # it waits for us
+        served.waiting[0]({"ok": True})
+        assert served.answers(busy)[0]["ok"]
+
+
+def test_an_answer_to_who_has_gone_is_no_trouble(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("later"))
+        served.run()
+    served.waiting[0]({"ok": True})
+    served.run()
+    assert served.control._clients == []
+
+
+def test_of_too_many_the_longest_silent_is_dropped(served: Served) -> None:
+    clients = []
+    for _ in range(MOST_CLIENTS):
+        clients.append(served.connect())
+        served.run(MS)
+    served.says(clients[0], line("echo"))
+    with served.connect() as one_more:
+        assert served.says(one_more, line("echo"))["ok"]
+        assert served.hung_up(clients[1])
+        assert not served.hung_up(clients[0])
+        assert len(served.control._clients) == MOST_CLIENTS
+    for client in clients:
+        client.close()
+
+
+def test_another_user_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served.connect() as client:
+        monkeypatch.setattr(control, "peer_user", lambda _connection: os.geteuid() + 1)
+        served.run()
+        assert served.hung_up(client)
+    assert f"refused user {os.geteuid() + 1}" in served.log.lines[-1]
+
+
+def test_the_user_of_the_other_end_is_known(served: Served) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        assert control.peer_user(left) == os.geteuid()
+
+
+def test_without_descriptors_it_rests_and_goes_on(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_PAUSE", 20 * MS)
+    listener = served.control._listener
+
+    class Short:
+        def accept(self) -> None:
+            raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(served.control, "_listener", Short())
+    with served.connect() as client:
+        monkeypatch.setattr(served.loop, "unwatch", lambda _short: None)
+        served.control._accept()
+        monkeypatch.undo()
+        assert "Too many open files" in served.log.lines[-1]
+        served.loop.unwatch(listener)
+        assert served.says(client, line("echo"))["ok"]
+
+
+def test_the_client_says_what_is_wrong(served: Served) -> None:
+    with pytest.raises(NotRunningError, match="no daemon listens at /no/such"):
+        Connection(Path("/no/such.sock"))
+    with Connection(served.path, 0.05) as connection, pytest.raises(AskError, match="frozen"):
+        connection.ask("echo")  # nobody runs the loop
+
+
+def answered(answer: bytes) -> Exception | dict[str, Any]:
+    """Ask a server that says `answer` whatever it is asked."""
+    with (
+        tempfile.TemporaryDirectory(prefix="carpool-") as folder,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
+        path = Path(folder, "x.sock")
+        server.bind(str(path))
+        server.listen()
+        with Connection(path, 2) as connection:
+            served, _ = server.accept()
+            with served:
+                served.sendall(answer)
+                served.shutdown(socket.SHUT_WR)
+                try:
+                    return connection.ask("echo")
+                except AskError as error:
+                    return error
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (b"", AskError, "hung up"),
+        (b"{", AskError, "hung up"),
+        (b"rubbish\n", AskError, "breaks off"),
+        (b"[]\n", AskError, "another version"),
+        (b'{"version": 2, "ok": true}\n', AskError, "another version"),
+        (b'{"version": 1, "ok": false, "error": "no"}\n', RefusedError, "no"),
+    ],
+)
+def test_the_client_takes_no_rubbish(answer: bytes, kind: type[AskError], text: str) -> None:
+    error = answered(answer)
+    assert type(error) is kind
+    assert text in str(error)
+
+
+def test_the_client_takes_an_answer() -> None:
+    assert answered(b'{"version": 1, "ok": true}\n') == {"version": 1, "ok": True}

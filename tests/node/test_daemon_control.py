@@ -1,0 +1,163 @@
+"""A daemon's control socket: what it says, what it does, and that nobody disturbs it."""
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.lan import VIP, Daemon, carpool
+from tests.support.pair import BOW_OUT, INTERVAL, LEFT_SKEW, MARGIN, Pair
+
+from carpool.node.client import Connection
+from carpool.node.rundir import socket_path
+
+pytestmark = pytest.mark.namespaces
+
+MISBEHAVING = 100
+MISBEHAVING_SECONDS = 2.0
+MOST_KIB = 4096
+"""By which a daemon's memory may grow: all of its clients' buffers are less."""
+
+
+def ask(lan: Pair, node: str, command: str, **arguments: Any) -> dict[str, Any]:
+    with Connection(socket_path(lan.run_directory, node)) as connection:
+        return connection.ask(command, **arguments)
+
+
+def run_carpool(lan: Pair, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command beside the daemons: the control socket is no matter of the network."""
+    command = [*carpool(*arguments), "--run-dir", str(lan.run_directory)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, right = lan.run_both()
+        lan.until_logged(right, "to state: BACKUP")
+        lan.until(lambda: bool(ask(lan, "right", "status")["groups"][0]["master"]))
+
+        said = ask(lan, "left", "status")
+        assert (said["node"], said["pid"]) == ("left", left.pid)
+        (group,) = said["groups"]
+        assert group["state"] == "MASTER"
+        assert group["addresses"] == [f"{VIP}/16"]
+        assert group["why"].startswith("no master heard for ")
+        assert 0 < group["state_seconds"] < 60
+        assert (group["advbase"], group["advskew"]) == (0, LEFT_SKEW)
+        assert group["master"] is None
+
+        (group,) = ask(lan, "right", "status")["groups"]
+        assert (group["state"], group["why"]) == ("BACKUP", "started")
+        assert group["master"]["address"] == "10.0.0.9"
+        assert group["master"]["advskew"] == LEFT_SKEW
+        assert group["master"]["interval"] == INTERVAL / 1e9
+        assert 0 <= group["master"]["heard_seconds"] < MARGIN
+
+        done = run_carpool(lan, "status", "--node", "left")
+        assert done.returncode == 0, done.stderr
+        assert "www    MASTER" in done.stdout
+        done = run_carpool(lan, "status", "--node", "right", "--json")
+        assert done.returncode == 1, done.stderr
+        assert json.loads(done.stdout)["daemons"][0]["groups"][0]["state"] == "BACKUP"
+        done = run_carpool(lan, "status")
+        assert done.returncode == 5, done.stderr
+
+        right.send(signal.SIGKILL)
+        right.process.wait()
+        done = run_carpool(lan, "status")
+        assert done.returncode == 3
+        assert "node right: not running" in done.stderr
+        assert left.stop() == 0
+        assert not socket_path(lan.run_directory, "left").exists()
+
+
+def test_told_to_yield_it_yields_what_it_is_told(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.run_both()
+        done = run_carpool(lan, "yield", "--node", "left", "wwww")
+        assert done.returncode == 1
+        assert "no group 'wwww' on this node; it has www" in done.stderr
+        done = run_carpool(lan, "yield", "www")
+        assert done.returncode == 2
+        assert "left, right; name one with --node" in done.stderr
+        told = time.monotonic_ns()
+        done = run_carpool(lan, "yield", "--node", "left", "www")
+        assert (done.returncode, done.stdout) == (0, "yielded www\n")
+        lan.until_holders("right", seconds=MARGIN)
+        assert BOW_OUT in [sent.strength for sent in lan.adverts_of(lan.left, since=told)]
+
+
+def test_a_second_daemon_of_the_node_is_refused(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        again = lan.start(lan.left, carpool("run", str(lan.file()), "--node", "left"))
+        assert again.process.wait(10) == 2
+        assert "on this host already" in again.text()
+        lan.during(0.5, "left")
+        left.send(signal.SIGKILL)
+        left.process.wait()
+        lan.run(lan.left, lan.file())
+        assert ask(lan, "left", "status")["groups"][0]["state"] == "BACKUP"
+
+
+def misbehave(path: Path, chance: random.Random, held: list[socket.socket]) -> None:
+    """Connect and do one of the things that break servers; some connections stay open."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.setblocking(False)
+    try:
+        client.connect(str(path))
+        match chance.randrange(5):
+            case 0:
+                client.send(b"{" * chance.randrange(1, 100_000))
+            case 1:
+                client.send(b'{"version": 1, "command": "status"}\n' * 1000)  # never read
+            case 2:
+                client.send(chance.randbytes(5000) + b"\n")
+            case 3:
+                client.send(b'{"version": 1, "command": "status"}\n')
+                client.close()
+                return
+            case 4:
+                pass
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        pass
+    held.append(client)
+    if len(held) > MISBEHAVING:
+        held.pop(chance.randrange(len(held))).close()
+
+
+def memory_kib(daemon: Daemon) -> int:
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with Pair(tmp_path) as lan:
+        left, right = lan.run_both()
+        path = socket_path(lan.run_directory, "left")
+        ask(lan, "left", "status")
+        memory = memory_kib(left)
+        held: list[socket.socket] = []
+        since = time.monotonic_ns()
+        while time.monotonic_ns() < since + MISBEHAVING_SECONDS * 1e9:
+            for _ in range(10):
+                misbehave(path, chance, held)
+            lan.look(0.01)
+        with Connection(path) as connection:  # who behaves is served beside them
+            assert connection.ask("status")["groups"][0]["state"] == "MASTER"
+        adverts = lan.adverts_of(lan.left, since=since)
+        assert len(held) >= MISBEHAVING
+        for client in held:
+            client.close()
+        assert lan.holders() == ["left"]
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.9
+        assert len(adverts) >= MISBEHAVING_SECONDS * 1e9 // INTERVAL - 1
+        assert memory_kib(left) - memory < MOST_KIB
+        assert "MASTER" not in right.text()
