@@ -88,7 +88,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'nodes = ["a", "b"]\nadvbase = 2\nadvskew = { b = 7 }\npreempt = true\ndead_ratio = 4\n'
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
-            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\n"
+            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\ntogether = 'edge'\n"
             "ignore_link = true\non_conflict = 'report'\n[cluster]\nname = 'web'\n"
         )
     )
@@ -113,6 +113,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         hold_down=30_500_000_000,
         announce_every=0,
         on_conflict="report",
+        together="edge",
     )
     settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"")
     assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)

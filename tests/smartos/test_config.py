@@ -25,6 +25,7 @@ def test_it_loads_as_the_same_groups(tmp_path: Path) -> None:
         preempt_delay=60_000_000_000,
         hold_down=500_000_000,
         announce_every=90_000_000_000,
+        together="edge",
     )
     made = replace(made, groups=(www,))
     path = tmp_path / "cluster.toml"

@@ -169,6 +169,7 @@ def _build(draft: Draft, path: Path) -> Cluster:
             hold_down=values["hold_down"],
             announce_every=values["announce_every"],
             on_conflict=values["on_conflict"],
+            together=values["together"],
         )
         for name, values in draft.groups.items()
     )

@@ -73,8 +73,9 @@ class Group:
     """Virtual addresses that move together: one vhid.
 
     ``advbase`` is in seconds; ``script_timeout``, ``preempt_delay``, ``hold_down`` and
-    ``announce_every`` are in ns. ``password_file`` is absolute. ``up`` and ``down`` are a program
-    and its arguments. ``multicast`` is where IPv4 advertisements go; those of IPv6 go to ff02::12.
+    ``announce_every`` are in ns. Groups with the same ``together`` share fate. ``password_file`` is
+    absolute. ``up`` and ``down`` are a program and its arguments. ``multicast`` is where IPv4
+    advertisements go; those of IPv6 go to ff02::12.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Group:
     hold_down: int = 0
     announce_every: int = 0
     on_conflict: Literal["defend", "yield", "report", "ignore"] = "defend"
+    together: str | None = None
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""

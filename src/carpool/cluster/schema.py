@@ -242,6 +242,13 @@ GROUP = Table(
             0,
         ),
         Field(
+            "together",
+            readers.Name('"edge"'),
+            "A name that groups share which are to have their master on one node: where one of "
+            "them is demoted, loses its link or cannot hold its addresses, so do all.",
+            absent="none: the group is on its own",
+        ),
+        Field(
             "announce_every",
             readers.Seconds("60", or_none=True),
             "Seconds after which a master announces its addresses again, by gratuitous ARP or "

@@ -113,6 +113,8 @@ def _password(group: Group) -> tuple[bytes, str]:
 
 
 def _script_notes(group: Group) -> Iterator[str]:
+    if group.together:
+        yield _line("together", group.together)
     for kind, command in (("up", group.up), ("down", group.down)):
         if command and shutil.which(command[0]) is None:
             yield f"group {group.name}: there is no {kind} script {command[0]} on this machine"

@@ -13,6 +13,7 @@ from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
 from carpool.node.state import StateDirectory
+from carpool.node.together import join
 
 _FLUSH_LOG_EVERY = 60 * SECOND
 
@@ -65,6 +66,7 @@ class Daemon:
             self._host.watch(self._on_events)
         except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
+        join(self._groups)
 
     def run(self) -> None:
         """Serve until told to stop, then give up the addresses, bow out and wait for scripts."""

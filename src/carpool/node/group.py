@@ -28,7 +28,18 @@ RECOVERING_SUCCESSES = 3
 SEND_ERROR_DEMOTION = 240
 """By how much it demotes itself (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
 
+UNHELD_DEMOTION = 240
+"""By how much a node demotes itself that could not put the addresses on."""
+_RETRY_AFTER = 60 * SECOND
+"""For how long, unless it can before that: where nobody better is, it tries again and again."""
+LINK_DEMOTION = 240
+"""By how much a lost link demotes the companions (FreeBSD: net.inet.carp.ifdown_demotion_factor).
+
+Not NEVER_MASTER: where no other node can hold them, theirs are better here than nowhere.
+"""
 _SEND_ERRORS = f"{DEMOTING_ERRORS} advertisements in a row could not be sent"
+
+_CANNOT_HOLD = "the addresses cannot be put on"
 
 
 class Group:
@@ -46,6 +57,8 @@ class Group:
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
         self.settings = settings
+        self.companions: tuple[Group, ...] = ()
+        """The groups of this node that move together with this one."""
         self.virtual_host = VirtualHost(settings.carp, sources={}, counter=counter)
         self.since = loop.now()
         """When the state became what it is (ns)."""
@@ -63,6 +76,8 @@ class Group:
         self._restore = loop.call_at(loop.now(), self._restore_addresses)
         self._restore.cancel()
         self._restored_at = 0
+        self._retry = loop.call_at(loop.now(), self._can_hold)
+        self._retry.cancel()
         self._farewells: list[Advertise] = []
         self._removing = False
         self._demotions = Demotions()
@@ -102,16 +117,25 @@ class Group:
 
     def link_changed(self, *, carrier: bool) -> None:
         """Take notice of the carrier, unless told to ignore it."""
-        if carrier or self.settings.ignore_link:
+        usable = carrier or self.settings.ignore_link
+        if usable:
             self.virtual_host.link_back(self._loop.now())
         else:
             self.virtual_host.link_lost(self._loop.now())
         self.pump()
+        self._share_link(usable=usable)
 
     def link_gone(self) -> None:
         """Take notice that the interface itself has been deleted."""
         self.virtual_host.link_lost(self._loop.now())
         self.pump()
+        self._share_link(usable=False)
+
+    def _share_link(self, *, usable: bool) -> None:
+        for other in self.companions:
+            if other.settings.interface != self.settings.interface:  # Else it knows by itself.
+                reason = f"{self.settings.name} has no link on {self.settings.interface}"
+                other.be_demoted(reason, 0 if usable else LINK_DEMOTION)
 
     def woke(self) -> None:
         """Take notice that the machine has slept, and heard nothing."""
@@ -142,9 +166,10 @@ class Group:
             self._restore.reschedule(max(self._loop.now(), self._restored_at + SECOND))
 
     def yield_mastership(self) -> None:
-        """Let another node take over."""
-        self.virtual_host.yield_mastership(self._loop.now())
-        self.pump()
+        """Let another node take over this group and its companions."""
+        for group in (self, *self.companions):
+            group.virtual_host.yield_mastership(self._loop.now())
+            group.pump()
 
     @property
     def demotions(self) -> dict[str, int]:
@@ -155,8 +180,15 @@ class Group:
         """Be demoted by `amount` because of `reason`, from now on; 0: no longer.
 
         It replaces what that reason amounted to. Reasons add up, to MOST_DEMOTED (254) at most;
-        one that amounts to NEVER_MASTER (255) keeps the node BACKUP whatever happens.
+        one that amounts to NEVER_MASTER (255) keeps the node BACKUP whatever happens. All this
+        goes for the companions as well.
         """
+        self.be_demoted(reason, amount)
+        for other in self.companions:
+            other.be_demoted(f"{self.settings.name}: {reason}", amount)
+
+    def be_demoted(self, reason: str, amount: int) -> None:
+        """Be demoted as `demote` says, without the companions."""
         change = self._demotions.change(reason, amount)
         if change is None:
             return
@@ -233,6 +265,7 @@ class Group:
 
     def _added(self, problem: str | None) -> None:
         if problem is None:
+            self._can_hold()
             self._run_up_script()
             if not self._pumping:  # It took its time: the first announcement came too early.
                 self._announce()
@@ -247,6 +280,12 @@ class Group:
             pass
         self.virtual_host.yield_mastership(self._loop.now())
         self.pump()
+        self.demote(_CANNOT_HOLD, UNHELD_DEMOTION)
+        self._retry.reschedule(self._loop.now() + _RETRY_AFTER)
+
+    def _can_hold(self) -> None:
+        self._retry.cancel()
+        self.demote(_CANNOT_HOLD, 0)
 
     def _restore_addresses(self) -> None:
         self._restored_at = self._loop.now()

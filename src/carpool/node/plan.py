@@ -29,4 +29,5 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
         multicast=group.multicast,
         ignore_link=group.ignore_link,
         on_conflict=OnConflict(group.on_conflict),
+        together=group.together,
     )

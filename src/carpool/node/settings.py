@@ -62,3 +62,5 @@ class GroupSettings:
     ignore_link: bool = False
     """Stay master without carrier."""
     on_conflict: OnConflict = OnConflict.IGNORE
+    together: str | None = None
+    """Groups of this node with the same name share fate."""

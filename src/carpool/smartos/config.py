@@ -57,6 +57,7 @@ def _group(group: Group) -> dict[str, Any]:
         "hold_down": _seconds(group.hold_down),
         "announce_every": _seconds(group.announce_every),
         "on_conflict": group.on_conflict,
+        "together": group.together,
     }
 
 

@@ -1,0 +1,271 @@
+"""A group on a host that is made of words: demotion, and groups that move together."""
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from typing import Any, cast
+
+import pytest
+
+from carpool.carp.election import State
+from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import Settings
+from carpool.carp.wire import Advertisement, decode
+from carpool.node.group import Group
+from carpool.node.host import Host, Interface, Link
+from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
+from carpool.node.settings import GroupSettings
+from carpool.node.together import join
+
+SOURCE = bytes((192, 0, 2, 10))
+
+
+@dataclass
+class FakeTimer:
+    loop: "FakeLoop"
+    callback: Callable[[], None]
+    when: int | None = None
+
+    def reschedule(self, when: int) -> None:
+        self.when = when
+        heapq.heappush(self.loop.queue, (when, next(self.loop.serial), self))
+
+    def cancel(self) -> None:
+        self.when = None
+
+
+class FakeLoop:
+    def __init__(self) -> None:
+        self.time = 0
+        self.queue: list[tuple[int, int, FakeTimer]] = []
+        self.serial = iter(range(1 << 30))
+
+    def now(self) -> int:
+        return self.time
+
+    def call_at(self, when: int, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(self, callback)
+        timer.reschedule(when)
+        return timer
+
+    def run(self, duration: int) -> None:
+        end = self.time + duration
+        while self.queue and self.queue[0][0] <= end:
+            when, _, timer = heapq.heappop(self.queue)
+            if timer.when == when:
+                self.time, timer.when = max(self.time, when), None
+                timer.callback()
+        self.time = end
+
+
+@dataclass
+class FakeLink:
+    fails: bool = False
+    said: list[Advertisement] = field(default_factory=list)
+
+    def advertise(self, _vhid: int, _source: bytes, payload: bytes, _how: object) -> None:
+        if self.fails:
+            raise OSError(100, "Network is down")
+        advertisement = decode(payload)
+        assert isinstance(advertisement, Advertisement)
+        self.said.append(advertisement)
+
+    def announce(self, _address: bytes) -> None:
+        pass
+
+
+@dataclass
+class FakeHost:
+    problem: str | None = None
+
+    def add_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
+        done(self.problem)
+
+    def remove_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
+        done(None)
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_args, **_more: None
+
+
+@dataclass
+class World:
+    loop: FakeLoop = field(default_factory=FakeLoop)
+    lines: list[str] = field(default_factory=list)
+    hosts: dict[str, FakeHost] = field(default_factory=dict)
+    links: dict[str, FakeLink] = field(default_factory=dict)
+
+    def write(self, _level: Level, text: str) -> None:
+        self.lines.append(text)
+
+    def group(
+        self, name: str, vhid: int, *, interface: str = "net0", together: str | None = None
+    ) -> Group:
+        """Return a group that is master on its interface."""
+        vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
+        host, link = FakeHost(), FakeLink()
+        self.hosts[name], self.links[name] = host, link
+        group = Group(
+            GroupSettings(
+                name, Settings(vhid, (vip.ip,), b"secret"), interface, (vip,), together=together
+            ),
+            host=cast("Host", host),
+            loop=cast("Loop", self.loop),
+            log=Log(cast("Any", self)),
+            counter=1,
+            settled=lambda: None,
+        )
+        group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))
+        group.use_sources({4: SOURCE})
+        group.start(carrier=True)
+        self.loop.run(5 * SECOND)
+        assert state(group) is State.MASTER
+        return group
+
+    def together(self, *interfaces: str) -> Sequence[Group]:
+        """Return groups a, b ... that move together, all master."""
+        groups = [
+            self.group("abc"[number], number + 1, interface=interface, together="all")
+            for number, interface in enumerate(interfaces)
+        ]
+        join(groups)
+        self.lines.clear()
+        return groups
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def state(group: Group) -> State:
+    return group.virtual_host.state
+
+
+def demotions(groups: Sequence[Group]) -> list[int]:
+    return [group.virtual_host.demotion for group in groups]
+
+
+def test_demoted_for_a_reason_it_says_so_at_once_on_the_wire_and_in_the_log(world: World) -> None:
+    group = world.group("www", 1)
+    group.demote("the web server is down", 10)
+    group.demote("the disk is full", 5)
+    assert [said.demotion for said in world.links["www"].said[-2:]] == [10, 15]
+    assert world.lines[-2:] == [
+        "www: demoted by 10: the web server is down",
+        "www: demoted by 5: the disk is full (15 in all)",
+    ]
+    assert group.demotions == {"the web server is down": 10, "the disk is full": 5}
+    group.demote("the web server is down", 0)
+    group.demote("the disk is full", 0)
+    assert world.links["www"].said[-1].demotion == 0
+    assert world.lines[-1] == "www: no longer demoted: the disk is full"
+
+
+def test_forbidden_for_a_reason_it_bows_out(world: World) -> None:
+    group = world.group("www", 1)
+    group.demote("maintenance", 255)
+    assert state(group) is State.BACKUP
+    assert world.links["www"].said[-1].is_bow_out
+    world.loop.run(100 * SECOND)
+    assert state(group) is State.BACKUP
+    group.demote("maintenance", 0)
+    world.loop.run(0)
+    assert state(group) is State.MASTER
+
+
+def test_a_master_that_cannot_send_is_demoted_until_it_can(world: World) -> None:
+    group = world.group("www", 1)
+    world.links["www"].fails = True
+    world.loop.run(2 * SECOND)
+    assert group.virtual_host.demotion == 0
+    world.loop.run(SECOND)
+    assert group.virtual_host.demotion == 240
+    world.links["www"].fails = False
+    world.loop.run(2 * group.virtual_host.interval)
+    assert group.virtual_host.demotion == 240
+    world.loop.run(2 * group.virtual_host.interval)
+    assert group.virtual_host.demotion == 0
+    assert world.lines[-1].startswith("www: no longer demoted")
+
+
+def test_a_node_that_cannot_hold_the_addresses_is_demoted_for_a_minute_or_until_it_can(
+    world: World,
+) -> None:
+    group = world.group("www", 1)
+    group.link_changed(carrier=False)
+    group.link_changed(carrier=True)
+    world.hosts["www"].problem = "no room"
+    world.loop.run(3 * SECOND)
+    assert state(group) is State.BACKUP
+    assert group.virtual_host.demotion == 240
+    assert world.links["www"].said[-1].is_bow_out
+    world.hosts["www"].problem = None
+    world.loop.run(10 * SECOND)
+    assert state(group) is State.MASTER, "nobody better is there"
+    assert group.virtual_host.demotion == 0
+
+
+def test_after_a_minute_it_may_try_again_before_others(world: World) -> None:
+    group = world.group("www", 1)
+    group.link_changed(carrier=False)
+    group.link_changed(carrier=True)
+    world.hosts["www"].problem = "no room"
+    world.loop.run(3 * SECOND)
+    group.demote("maintenance", 255)  # So that it does not try before.
+    world.loop.run(59 * SECOND)
+    assert group.demotions.keys() == {"maintenance", "the addresses cannot be put on"}
+    world.loop.run(SECOND)
+    assert group.demotions.keys() == {"maintenance"}
+
+
+def test_groups_without_a_common_name_are_strangers(world: World) -> None:
+    groups = [world.group("a", 1), world.group("b", 2, together="x")]
+    join(groups)
+    groups[0].demote("no reason", 10)
+    assert demotions(groups) == [10, 0]
+
+
+def test_together_demoted(world: World) -> None:
+    groups = world.together("net0", "net0", "net1")
+    groups[0].demote("the web server is down", 10)
+    assert demotions(groups) == [10, 10, 10]
+    assert "b: demoted by 10: a: the web server is down" in world.lines
+    groups[1].demote("the web server is down", 10)
+    assert demotions(groups) == [20, 20, 20]
+    groups[0].demote("the web server is down", 0)
+    groups[1].demote("the web server is down", 0)
+    assert demotions(groups) == [0, 0, 0]
+
+
+def test_together_a_lost_link_demotes_those_on_other_interfaces(world: World) -> None:
+    one, two, three = groups = world.together("net0", "net0", "net1")
+    one.link_changed(carrier=False)
+    two.link_changed(carrier=False)
+    assert demotions(groups) == [0, 0, 254]  # 240 for each
+    assert three.virtual_host.state is State.MASTER, "better here than nowhere"
+    assert "c: demoted by 240: a has no link on net0" in world.lines
+    one.link_changed(carrier=True)
+    two.link_changed(carrier=True)
+    assert demotions(groups) == [0, 0, 0]
+    three.link_gone()
+    assert demotions(groups) == [240, 240, 0]
+
+
+def test_together_told_to_yield(world: World) -> None:
+    groups = world.together("net0", "net1")
+    groups[1].yield_mastership()
+    assert [group.virtual_host.state for group in groups] == [State.BACKUP, State.BACKUP]
+    assert all(link.said[-1].is_bow_out for link in world.links.values())
+
+
+def test_together_one_cannot_hold_its_addresses(world: World) -> None:
+    groups = world.together("net0", "net1")
+    groups[0].link_changed(carrier=False)
+    groups[0].link_changed(carrier=True)
+    world.hosts["a"].problem = "no room"
+    world.loop.run(3 * SECOND)
+    assert demotions(groups) == [240, 240]
+    assert groups[1].virtual_host.state is State.MASTER, "where nobody better is"
