@@ -1,4 +1,4 @@
-"""A stand-in for the ifconfig of illumos and of the BSDs, and a hand to set it up with.
+"""A stand-in for ifconfig (illumos, the BSDs) and ipadm, and a hand to set it up with.
 
 It keeps its state in a file, prints what the real ones print, and refuses what they refuse, as far
 as their man pages and the transcripts beside the tests tell. The program is this very file, copied
@@ -16,7 +16,8 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
-FLAVOURS = ("illumos", "freebsd", "openbsd", "netbsd", "macos")
+FLAVOURS = ("illumos", "freebsd", "openbsd", "netbsd", "macos", "ipadm")
+_LISTINGS = ("-a", "-A", "show-if", "show-addr")
 
 State = dict[str, Any]
 
@@ -55,7 +56,7 @@ class StandIn:
             for number, text in enumerate(addresses):
                 state["interfaces"][name]["addresses"].append(new_address(number, text))
 
-    def add_address(self, name: str, text: str, **marks: bool) -> None:
+    def add_address(self, name: str, text: str, **marks: bool | str) -> None:
         """Put on an address behind everybody's back."""
         with self.change() as state:
             addresses = state["interfaces"][name]["addresses"]
@@ -68,12 +69,12 @@ class StandIn:
     def calls(self) -> list[list[str]]:
         """Every command so far but the listings."""
         with self.change() as state:
-            return [call for call in state["calls"] if call not in (["-a"], ["-A"])]
+            return [call for call in state["calls"] if call[0] not in _LISTINGS]
 
     def has_listed(self) -> bool:
         """Whether the last command was a listing."""
         with self.change() as state:
-            return state["calls"][-1] in (["-a"], ["-A"])
+            return state["calls"][-1][0] in _LISTINGS
 
 
 @contextmanager
@@ -186,7 +187,7 @@ def put_on(state: State, name: str, unit: int, text: str) -> None:
     address = ip_interface(text)
     taken = str(address.ip) in state["taken"]
     one = {**new_address(unit, text), "duplicate": taken}
-    if state["flavour"] == "illumos":
+    if state["flavour"] in ("illumos", "ipadm"):
         one["up"] = not taken
     state["interfaces"][name]["addresses"].append(one)
     in_kernel(state, "replace", name, text)
@@ -237,6 +238,46 @@ def illumos(state: State, unit_name: str, family: str, verb: str, *more: str) ->
             raise RefusedError(f"ifconfig: {verb}: bad address")
 
 
+def shown_by_ipadm(state: State, what: str) -> Iterator[str]:
+    for name, port in state["interfaces"].items():
+        if what == "show-if":
+            yield f"{name}:{'ok' if port['carrier'] else 'failed'}"
+            continue
+        for one in port["addresses"]:
+            how = "duplicate" if one["duplicate"] else "ok" if one["up"] else "down"
+            escaped = one["address"].replace(":", "\\:")
+            yield f"{name}/{object_of(one)}:{how}:{escaped}"
+
+
+def object_of(one: State) -> str:
+    return str(one.get("object", f"v{one['unit']}"))
+
+
+def ipadm(state: State, verb: str, *more: str) -> None:
+    name, _, called = more[-1].partition("/")
+    addresses = state["interfaces"].get(name, {"addresses": []})["addresses"]
+    one = next((each for each in addresses if object_of(each) == called), None)
+    match verb, more[:-1]:
+        case "create-addr", ("-t", "-T", "static", "-a", text):
+            if not 0 < len(called) <= 32 or not called.isalnum():
+                raise RefusedError(f"ipadm: invalid address object name: {more[-1]}")
+            if one is not None:
+                raise RefusedError("ipadm: Could not create address: Address object already exists")
+            if name not in state["interfaces"] or find(addresses, text.partition("/")[0]):
+                raise RefusedError("ipadm: Could not create address: Persistent operation failed")
+            put_on(state, name, free_unit(addresses), text)
+            addresses[-1]["object"] = called
+        case _ if one is None or called == "?":
+            raise RefusedError(f"ipadm: could not {verb}: Address object not found")
+        case "delete-addr", ():
+            take_off(state, name, one)
+        case ("refresh-addr", ()) | ("up-addr", ("-t",)):
+            one["duplicate"] = str(ip_interface(one["address"]).ip) in state["taken"]
+            one["up"] = not one["duplicate"]
+        case _:
+            raise RefusedError(f"ipadm: unrecognized subcommand: '{verb}'")
+
+
 def bsd(state: State, name: str, family: str, text: str, verb: str) -> None:
     if name not in state["interfaces"]:
         raise RefusedError(f"ifconfig: interface {name} does not exist")
@@ -275,9 +316,13 @@ def answer(state: State, arguments: list[str]) -> int:
     if arguments in (["-a"], ["-A"]):
         print("\n".join(listing(state)))
         return 0
+    if arguments[0] in ("show-if", "show-addr"):
+        print("\n".join(shown_by_ipadm(state, arguments[0])))
+        return 0
     if not set(arguments).isdisjoint(state["ignores"]):
         return 0
-    change: Callable[..., None] = illumos if state["flavour"] == "illumos" else bsd
+    changes: dict[str, Callable[..., None]] = {"illumos": illumos, "ipadm": ipadm}
+    change = changes.get(state["flavour"], bsd)
     try:
         refuse(state, arguments)
         change(state, *arguments)

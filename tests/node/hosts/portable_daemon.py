@@ -12,6 +12,7 @@ from carpool.cluster.load import load
 from carpool.node.daemon import Daemon
 from carpool.node.hosts.bsd import BsdHost
 from carpool.node.hosts.illumos import IllumosHost
+from carpool.node.hosts.ipadm import IpadmHost
 from carpool.node.log import Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.plan import plan
@@ -24,7 +25,7 @@ def main(flavour: str, ifconfig: str, file: str, name: str) -> None:
     assert node is not None
     loop = Loop()
     log = Log(stderr_sink())
-    kind = IllumosHost if flavour == "illumos" else BsdHost
+    kind = {"illumos": IllumosHost, "ipadm": IpadmHost}.get(flavour, BsdHost)
     host = kind(loop, log, routing=None, ifconfig=ifconfig)
     daemon = Daemon(plan(cluster, node), host, loop, log)
     daemon.handle_signals([signal.SIGTERM])

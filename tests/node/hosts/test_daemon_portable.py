@@ -44,7 +44,7 @@ class Mixed(Pair):
         return self.run(self.right, self.file(**keys))
 
 
-@pytest.mark.parametrize("flavour", ["illumos", "freebsd"])
+@pytest.mark.parametrize("flavour", ["illumos", "ipadm", "freebsd"])
 def test_it_is_elected_and_leaves_in_good_order(tmp_path: Path, flavour: str) -> None:
     with Mixed(tmp_path) as lan:
         lan.flavour = flavour

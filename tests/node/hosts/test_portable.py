@@ -22,6 +22,7 @@ from carpool.node.host import (
 )
 from carpool.node.hosts.bsd import BsdHost
 from carpool.node.hosts.illumos import IllumosHost
+from carpool.node.hosts.ipadm import IpadmHost
 from carpool.node.hosts.portable import PortableHost
 from carpool.node.hosts.routing import RoutingSocket
 from carpool.node.log import Level, Log
@@ -31,6 +32,9 @@ RTM_ADD = 1
 RTM_NEWADDR = 12
 MS = 1_000_000
 SECOND = 1000 * MS
+ADDS = ("addif", "alias", "create-addr")
+"""What puts an address on, by whichever command."""
+CREATE = ["create-addr", "-t", "-T", "static", "-a"]
 REAL = "192.168.0.201/24"
 VIP = ip_interface("192.168.0.203/24")
 FAR = ip_interface("10.7.0.3/16")
@@ -132,7 +136,7 @@ def make_bench(
             def write(self, level: Level, text: str) -> None:
                 lines.append(text)
 
-        kind = IllumosHost if flavour == "illumos" else BsdHost
+        kind = {"illumos": IllumosHost, "ipadm": IpadmHost}.get(flavour, BsdHost)
         host = kind(
             loop,
             Log(Sink()),
@@ -200,6 +204,30 @@ def test_the_commands_on_illumos(illumos: Bench) -> None:
         ["net0", "inet", "removeif", "192.168.0.203"],
         ["net0", "inet6", "removeif", "2001:db8::203"],
     ]
+
+
+def test_the_commands_of_ipadm(make_bench: MakeBench) -> None:
+    bench = make_bench("ipadm")
+    bench.add(VIP, VIP6)
+    bench.until(lambda: len(bench.done) == 1)
+    bench.remove(VIP, VIP6)
+    bench.until(lambda: len(bench.done) == 2)
+    assert bench.stand_in.calls() == [
+        [*CREATE, "192.168.0.203/24", "net0/carpoolc0a800cb"],
+        [*CREATE, "2001:db8::203/64", "net0/carpool000000000000000000000203"],
+        ["delete-addr", "net0/carpoolc0a800cb"],
+        ["delete-addr", "net0/carpool000000000000000000000203"],
+    ]
+
+
+def test_what_ipadm_did_not_put_on_it_cannot_take_off(make_bench: MakeBench) -> None:
+    bench = make_bench("ipadm")
+    bench.stand_in.add_address("net0", str(VIP), object="?")
+    bench.add(VIP)
+    bench.until_done(f"add {VIP.ip}")
+    bench.remove(VIP)
+    bench.until(lambda: len(bench.done) == 2)
+    assert "Address object not found" in str(bench.done[-1][1])
 
 
 def test_the_commands_on_the_bsds(make_bench: MakeBench) -> None:
@@ -283,7 +311,7 @@ def test_a_sweep_takes_off_a_duplicate_too(bench: Bench) -> None:
 def test_a_sweep_that_is_refused_says_why(bench: Bench) -> None:
     bench.stand_in.add_address("net0", str(VIP))
     with bench.stand_in.change() as state:
-        state["fails"] = {"removeif": "permission denied", "-alias": "permission denied"}
+        state["fails"] = dict.fromkeys(("removeif", "-alias", "delete-addr"), "permission denied")
     with pytest.raises(HostError, match="permission denied"):
         bench.host.sweep([VIP.ip])
 
@@ -292,6 +320,7 @@ def test_a_sweep_that_is_refused_says_why(bench: Bench) -> None:
 
 ASKS_AGAIN = {
     "illumos": [["net0:1", "inet", "up"]],
+    "ipadm": [["refresh-addr", "net0/carpoolc0a800cb"]],
     "freebsd": [
         ["net0", "inet6", "2001:db8::203", "-alias"],
         ["net0", "inet6", "2001:db8::203/64", "alias"],
@@ -299,7 +328,9 @@ ASKS_AGAIN = {
 }
 
 
-@pytest.mark.parametrize(("flavour", "address"), [("illumos", VIP), ("freebsd", VIP6)])
+@pytest.mark.parametrize(
+    ("flavour", "address"), [("illumos", VIP), ("ipadm", VIP), ("freebsd", VIP6)]
+)
 def test_a_duplicate_is_brought_up_until_the_other_lets_go(
     make_bench: MakeBench, flavour: str, address: AnyInterface
 ) -> None:
@@ -363,7 +394,7 @@ def test_a_duplicate_that_is_given_up_is_left_alone(illumos: Bench) -> None:
 
 def test_a_refusal_is_told_after_three_attempts(bench: Bench) -> None:
     with bench.stand_in.change() as state:
-        state["fails"] = {"addif": "permission denied", "alias": "permission denied"}
+        state["fails"] = dict.fromkeys(ADDS, "permission denied")
     bench.add(VIP)
     bench.until(lambda: bool(bench.done))
     ((name, problem),) = bench.done
@@ -371,14 +402,14 @@ def test_a_refusal_is_told_after_three_attempts(bench: Bench) -> None:
     assert problem is not None
     assert "permission denied" in problem
     assert str(bench.stand_in.path) in problem
-    tried = [call for call in bench.stand_in.calls() if not {"addif", "alias"}.isdisjoint(call)]
+    tried = [call for call in bench.stand_in.calls() if not set(ADDS).isdisjoint(call)]
     assert len(tried) == 3
     assert bench.stand_in.addresses() == [REAL], "no empty logical interface is left"
 
 
 def test_success_that_changes_nothing_is_a_failure(bench: Bench) -> None:
     with bench.stand_in.change() as state:
-        state["ignores"] = ["addif", "alias"]
+        state["ignores"] = list(ADDS)
     bench.add(VIP)
     bench.until(lambda: bool(bench.done))
     assert bench.done == [(f"add {VIP.ip}", "ifconfig succeeded, yet nothing has changed")]
@@ -386,7 +417,7 @@ def test_success_that_changes_nothing_is_a_failure(bench: Bench) -> None:
 
 def test_a_failure_that_passes_is_none(bench: Bench) -> None:
     with bench.stand_in.change() as state:
-        state["fails"] = {"addif": "busy", "alias": "busy"}
+        state["fails"] = dict.fromkeys(ADDS, "busy")
     bench.add(VIP)
     bench.until(lambda: bool(bench.stand_in.calls()))
     with bench.stand_in.change() as state:
@@ -469,7 +500,8 @@ def test_changes_from_outside_are_told(bench: Bench) -> None:
     def take_off(interfaces: Any) -> None:
         interfaces["net0"]["addresses"].pop()
 
-    assert before == Interface("net0", 2, bytes.fromhex("020820000001"), carrier=True)
+    mac = b"" if isinstance(bench.host, IpadmHost) else bytes.fromhex("020820000001")  # not told
+    assert before == Interface("net0", 2, mac, carrier=True)
     change(unplug, Interface("net0", 2, before.mac, carrier=False))
     assert not bench.net0.carrier
     change(plug, before)

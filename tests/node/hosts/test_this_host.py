@@ -14,6 +14,7 @@ from carpool.node.host import HostError
 from carpool.node.hosts import this_host
 from carpool.node.hosts.bsd import BsdHost
 from carpool.node.hosts.illumos import IllumosHost
+from carpool.node.hosts.ipadm import IpadmHost
 from carpool.node.hosts.linux import LinuxHost
 from carpool.node.hosts.portable import PortableHost
 from carpool.node.log import Log
@@ -65,6 +66,22 @@ def test_an_lx_zone_is_configured_by_its_native_ifconfig(
     host = this_host(loop, Log())
     assert isinstance(host, IllumosHost)
     assert [str(one.interface) for one in host.addresses()] == ["10.0.0.1/24"]
+
+
+def test_an_illumos_without_ifconfig_is_configured_by_ipadm(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in = StandIn(tmp_path, "ipadm")
+    stand_in.add_interface("net0", "10.0.0.1/24")
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo0"), (2, "net0")])
+    monkeypatch.setattr(sys, "platform", "sunos5")
+    monkeypatch.setattr(hosts, "_IFCONFIG", "/nonexistent")
+    monkeypatch.setattr(hosts, "_IPADM", str(stand_in.path))
+    host = this_host(loop, Log())
+    assert isinstance(host, IpadmHost)
+    assert [str(one.interface) for one in host.addresses()] == ["10.0.0.1/24"]
+    assert host._routing is not None
+    host._routing.close()
 
 
 def test_an_unknown_system_is_named(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

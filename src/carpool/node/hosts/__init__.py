@@ -9,6 +9,7 @@ from carpool.node.loop import Loop
 
 _NATIVE_IFCONFIG = "/native/usr/sbin/ifconfig"
 """Of illumos, in its lx zones: there the kernel takes no changes of addresses over netlink."""
+_IFCONFIG, _IPADM = "/sbin/ifconfig", "/sbin/ipadm"
 _BSD = ("freebsd", "openbsd", "netbsd", "darwin")
 
 
@@ -29,6 +30,10 @@ def this_host(loop: Loop, log: Log) -> Host:
     if platform.startswith("sunos"):
         from carpool.node.hosts.illumos import IllumosHost
 
+        if os.access(_IPADM, os.X_OK) and not os.access(_IFCONFIG, os.X_OK):
+            from carpool.node.hosts.ipadm import IpadmHost
+
+            return IpadmHost(loop, log, routing=open_routing_socket(), ifconfig=_IPADM)
         return IllumosHost(loop, log, routing=open_routing_socket())
     if platform.startswith(_BSD):
         from carpool.node.hosts.bsd import BsdHost

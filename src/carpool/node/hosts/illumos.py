@@ -1,8 +1,8 @@
 """illumos (SmartOS, OmniOS, OpenIndiana): addresses as logical interfaces, ifconfig(8).
 
-Why ifconfig and not ipadm(8): it alone shows the flags, DUPLICATE above all, that tell whether an
-address is in use; what it puts on lasts until the next boot, as it should; and it takes off an
-address whoever has put it on, ``ifconfig net0:1 plumb`` of a script included.
+Why ifconfig where there is one, and not ipadm(8), for which see ipadm.py: it takes off an address
+whoever has put it on, ``ifconfig net0:1 plumb`` of a script included; it tells the MAC; and what it
+puts on lasts until the next boot, as it should.
 
 The kernel asks the network for half a second whether an address that comes up is taken, and then
 announces it five times, two seconds apart. If the old master still answers, it marks the address

@@ -22,7 +22,7 @@ from carpool.carp.timing import SECOND
 from carpool.carp.wire import PROTOCOL
 from carpool.node.commands import Commands, Result
 from carpool.node.host import AnyInterface, Done, HostAddress, HostError, HostEvent, Interface
-from carpool.node.hosts.ifconfig import Listed, parse
+from carpool.node.hosts.ifconfig import Listed, Listing, parse
 from carpool.node.hosts.routing import RoutingSocket
 from carpool.node.hosts.snapshot import Snapshot
 from carpool.node.links.posix import PosixLink
@@ -129,6 +129,14 @@ class PortableHost(ABC):
     def mend_arguments(self, listed: Listed) -> Sequence[Argv]:
         """Return what brings up an address that is down or a duplicate; nothing if it waits."""
 
+    def list_command(self) -> Argv:
+        """Return the command that lists everything."""
+        return self._argv(self.list_arguments())
+
+    def read_listing(self, output: str) -> Listing:
+        """Read what that has printed. Never raises."""
+        return parse(output)
+
     def undo_arguments(self, _arguments: Argv, _output: str) -> Argv:
         """Return what clears away what a command that failed has left, nothing if it left nothing.
 
@@ -224,10 +232,10 @@ class PortableHost(ABC):
 
     def _list(self) -> Snapshot:
         """List everything, and wait for it."""
-        result = self._commands.run(self._argv(self.list_arguments()))
+        result = self._commands.run(self.list_command())
         if result.problem is not None:
             raise HostError(result.problem)
-        return Snapshot(parse(result.output))
+        return Snapshot(self.read_listing(result.output))
 
     def _on_routing_message(self) -> None:
         if self._routing is not None and self._routing.changed():
@@ -269,7 +277,7 @@ class PortableHost(ABC):
                 return
         if self._stale:
             self._stale = False
-            self._commands.start(self._argv(self.list_arguments()), self._listed)
+            self._commands.start(self.list_command(), self._listed)
 
     def _ran(self, change: _Change | None, argv: Argv, result: Result) -> None:
         if change is not None and result.problem is not None:
@@ -289,7 +297,7 @@ class PortableHost(ABC):
                 self._finish(change, result.problem)
             self._work()
             return
-        before, self._snapshot = self._snapshot, Snapshot(parse(result.output))
+        before, self._snapshot = self._snapshot, Snapshot(self.read_listing(result.output))
         self._tell_links()
         for change in list(self._changes):
             if change in self._changes:  # and not replaced by what the last one led to
@@ -307,7 +315,11 @@ class PortableHost(ABC):
         if not (needs.absent or needs.left or needs.broken):
             self._finish(change, None)
         elif (needs.absent or needs.left) and change.attempts >= _ATTEMPTS:
-            self._finish(change, change.problem or "ifconfig succeeded, yet nothing has changed")
+            self._finish(
+                change,
+                change.problem
+                or f"{self._ifconfig.rpartition('/')[2]} succeeded, yet nothing has changed",
+            )
         else:
             self._proceed(change, needs, snapshot)
 
