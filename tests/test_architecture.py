@@ -51,7 +51,7 @@ WALL_CLOCK = {
 """What reads the wall clock, or shows its time: attributes of the module time."""
 READS_THE_WALL_CLOCK = {
     "node/log.py",  # to stamp its lines
-    "node/daemon.py",  # once, to seed counters that go on where the last run's ended
+    "node/counters.py",  # once, to seed counters that go on where the last run's ended
 }
 """Modules of the daemon that may: nothing that decides or waits is among them."""
 

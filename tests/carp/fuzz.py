@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from carpool.carp.packet import ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
+from carpool.carp.counters import Counters, Replay
+from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import Settings, VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
@@ -28,6 +29,8 @@ VIPS = {
     42: ("192.0.2.101", "192.0.2.102", "2001:db8::100"),
     255: ("2001:db8::200", "fe80::200"),
 }
+REMEMBERING = 42
+"""The vhid that refuses replays; the others are there to accept again and again."""
 STEP = 1_000_000
 """Nanoseconds from one frame to the next."""
 
@@ -50,12 +53,15 @@ class World:
         self.corpus: list[bytes] = []
         self.signed: set[tuple[int, bytes]] = set()
         """(vhid, counter and digest) of everything that someone with the key has said."""
+        self.heard: set[bytes] = set()
+        """The counters that were accepted."""
         self.hosts = [self._make(vhid, vips, rng) for vhid, vips in VIPS.items()]
 
     def _make(self, vhid: int, vips: tuple[str, ...], rng: random.Random) -> VirtualHost:
         addresses = tuple(map(ip_address, vips))
         settings = Settings(vhid, addresses, b"secret", 1, 100, preempt=True)
-        host = VirtualHost(settings, sources=OWN, counter=rng.getrandbits(64))
+        counters = Counters(Replay.WINDOW if vhid == REMEMBERING else Replay.OFF)
+        host = VirtualHost(settings, sources=OWN, counters=counters)
         host.start(0)
         carried_out(host)
         self.receiver.add(host)
@@ -84,6 +90,8 @@ class World:
             raise FuzzError(frame, f"raised {error!r}") from error
         if isinstance(result, VirtualHost) != self.is_valid(frame, family):
             raise FuzzError(frame, f"result is {result!r}")
+        if isinstance(parsed, Datagram) and isinstance(result, VirtualHost):
+            self.heard.add(parsed.payload[8:16])
         if isinstance(result, Rejection):
             if self.visible() != before or any(host.next_effect() for host in self.hosts):
                 raise FuzzError(frame, f"rejected ({result}), and yet something changed")
@@ -118,6 +126,7 @@ class World:
             and carp[0] == 0x21
             and carp[3] == 7
             and (carp[1], carp[8:]) in self.signed
+            and (carp[1] != REMEMBERING or carp[8:16] not in self.heard)
             and sums_up(carp)
         )
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import count
+from typing import Any
 
 from carpool.carp.auth import Address, Authenticator
+from carpool.carp.counters import Counters, Replay
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -23,8 +26,8 @@ VHID = 42
 PASSWORD = b"love"
 VIP = ip_address("192.0.2.100")
 VIP6 = ip_address("2001:db8::100")
-FIRST_COUNTER = 1000
 MS = SECOND // 1000
+_ANYWHERE = count(0, 1 << 32)
 
 
 def packed(address: str) -> bytes:
@@ -40,7 +43,8 @@ class Peer:
     addresses: tuple[Address, ...] = (VIP,)
     password: bytes = PASSWORD
     vhid: int = VHID
-    counter: int = 0
+    counter: int = field(default_factory=_ANYWHERE.__next__)
+    """Not sequenced, and another for each peer."""
 
     def says(
         self, advbase: int = 1, advskew: int = 0, family: int = 4, demotion: int = 0
@@ -73,8 +77,8 @@ class Bench:
         addresses: Iterable[Address] = (VIP,),
         source: str = "192.0.2.10",
         source6: str = "2001:db8::10",
-        counter: int = FIRST_COUNTER,
-        **more: int,
+        replay: Replay = Replay.WINDOW,
+        **more: Any,
     ) -> "Bench":
         addresses = tuple(addresses)
         settings = Settings(
@@ -83,7 +87,7 @@ class Bench:
         sources = {4: packed(source), 6: packed(source6)}
         families = {address.version for address in addresses}
         sources = {family: sources[family] for family in families}
-        host = VirtualHost(settings, sources=sources, counter=counter)
+        host = VirtualHost(settings, sources=sources, counters=Counters(replay))
         return cls(host, Peer(addresses=addresses))
 
     def state(self) -> State:

@@ -9,6 +9,7 @@ from tests.carp.vectors import CAPTURES, Capture, Captured
 
 from carpool.carp import frames, packet, wire
 from carpool.carp.auth import Authenticator
+from carpool.carp.counters import Counters
 from carpool.carp.packet import Datagram
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import Settings, VirtualHost
@@ -135,7 +136,7 @@ def test_our_packet_is_the_captured_one(capture: Capture, frame: bytes, source: 
 @pytest.mark.parametrize(("capture", "frame", "source"), FRAMES)
 def test_a_virtual_host_accepts_it(capture: Capture, frame: bytes, source: str) -> None:
     settings = Settings(capture.vhid, capture.addresses, capture.key)
-    host = VirtualHost(settings, sources=OUR_ADDRESS, counter=0)
+    host = VirtualHost(settings, sources=OUR_ADDRESS, counters=Counters())
     host.start(0)
     receiver = Receiver()
     receiver.add(host)

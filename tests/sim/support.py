@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from carpool.carp.auth import Address
 from carpool.carp.election import State
@@ -23,13 +24,13 @@ def cluster(
     vhids: Sequence[int] = (VHID,),
     seed: int = 1,
     loss: float = 0.0,
-    **delays: int,
+    **more: Any,
 ) -> Lan:
     """Return a LAN with a node per name, at 192.0.2.11, .12 and so on."""
     lan = Lan(seed=seed, loss=loss)
     for number, (name, advskew) in enumerate(advskews.items(), start=11):
         settings = [
-            Settings(vhid, addresses, b"secret", 1, advskew, preempt=preempt, **delays)
+            Settings(vhid, addresses, b"secret", 1, advskew, preempt=preempt, **more)
             for vhid in vhids
         ]
         sources = {

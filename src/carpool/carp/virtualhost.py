@@ -19,6 +19,7 @@ from typing import ClassVar
 from carpool.carp import timing
 from carpool.carp.announcements import Announcements
 from carpool.carp.auth import Address, Authenticator
+from carpool.carp.counters import Counters, Replay
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -43,8 +44,6 @@ REASSERTIONS = 3
 forger from making us shout. Where there are more, the next advertisement comes after an eighth of
 the interval, and announces: the last of many rivals to leave must not have the last word."""
 
-_COUNTER_MASK = (1 << 64) - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -67,6 +66,7 @@ class Settings:
     preempt_delay: int = 0
     hold_down: int = 0
     announce_every: int = 0
+    replay: Replay = Replay.WINDOW
 
     def __repr__(self) -> str:
         """Name the group without its password."""
@@ -76,11 +76,13 @@ class Settings:
 class VirtualHost:
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
-    def __init__(self, settings: Settings, *, sources: Mapping[int, bytes], counter: int) -> None:
+    def __init__(
+        self, settings: Settings, *, sources: Mapping[int, bytes], counters: Counters
+    ) -> None:
         """Make a virtual host in state INIT.
 
         `sources`: our own real address for each IP family we speak (4, 6), packed: it breaks
-        ties. `counter`: a random 64-bit number to start the advertisements' counter from.
+        ties. `counters`: those that this vhid has heard and sent, which may outlive us.
         """
         self.settings = settings
         self.sources = dict(sources)
@@ -93,7 +95,8 @@ class VirtualHost:
         self._demotion = 0
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
         self._families = sorted({address.version for address in settings.addresses})
-        self._counter = counter & _COUNTER_MASK
+        self._counters = counters
+        counters.patience = self.master_down_time + self.interval
         self._effects: deque[Effect] = deque()
         self._heard: tuple[Advertisement, Datagram] | None = None
         self._awaiting_since = 0
@@ -210,7 +213,7 @@ class VirtualHost:
         that has arrived has been received.
         The caller has checked TTL, destination, length and checksum: `carpool.carp.receiver`.
         """
-        rejection = self._judge(datagram, advertisement)
+        rejection = self._judge(datagram, advertisement, now)
         if rejection is not None:
             self.rejections[rejection] += 1
             return rejection
@@ -233,14 +236,16 @@ class VirtualHost:
 
     # Events.
 
-    def _judge(self, datagram: Datagram, advertisement: Advertisement) -> Rejection | None:
+    def _judge(
+        self, datagram: Datagram, advertisement: Advertisement, now: int
+    ) -> Rejection | None:
         if self.state is State.INIT:
             return Rejection.INACTIVE
         if datagram.source == self.sources.get(datagram.family):
             return Rejection.OWN
         if not self._authenticator.verify(advertisement):
             return Rejection.AUTHENTICATION
-        return None
+        return self._counters.take(advertisement.counter, now)
 
     def _classify(self, datagram: Datagram, advertisement: Advertisement, now: int) -> Event:
         """Turn an advertisement into an event: compare its interval with ours."""
@@ -337,7 +342,7 @@ class VirtualHost:
             self._advertise_at = min(self._advertise_at, now + self.interval // 8)
             self._announcements.announce_next_time()
 
-    def _concede(self, _now: int) -> None:
+    def _concede(self, now: int) -> None:
         """Say one last word that no winner can take for a stronger or equal rival's."""
         if self._heard is None:
             return
@@ -345,11 +350,11 @@ class VirtualHost:
         own = timing.ticks(self.settings.advbase, self.advskew)
         slower = max(own, timing.ticks(winner.advbase, winner.advskew) + 1)
         advbase, advskew = divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256)
-        self._send(advbase, advskew, self._demotion, farewell=True)
+        self._send(now, advbase, advskew, self._demotion, farewell=True)
 
-    def _say_bow_out(self, _now: int) -> None:
+    def _say_bow_out(self, now: int) -> None:
         # OpenBSD would yield even to this, if it were less demoted.
-        self._send(255, 255, NEVER_MASTER, farewell=True)
+        self._send(now, 255, 255, NEVER_MASTER, farewell=True)
 
     def _await_master(self, now: int) -> None:
         self._advertise_at = None
@@ -382,14 +387,16 @@ class VirtualHost:
 
     def _speak(self, now: int) -> None:
         self._advertised_at = now
-        self._send(self.settings.advbase, self.advskew, self._demotion)
+        self._send(now, self.settings.advbase, self.advskew, self._demotion)
 
-    def _send(self, advbase: int, advskew: int, demotion: int, *, farewell: bool = False) -> None:
+    def _send(
+        self, now: int, advbase: int, advskew: int, demotion: int, *, farewell: bool = False
+    ) -> None:
         vhid = self.settings.vhid
         for family in self._families:
-            self._counter = (self._counter + 1) & _COUNTER_MASK
-            digest = self._authenticator.digest(self._counter)
-            advertisement = Advertisement(vhid, advbase, advskew, self._counter, digest, demotion)
+            counter = self._counters.next(now)
+            digest = self._authenticator.digest(counter)
+            advertisement = Advertisement(vhid, advbase, advskew, counter, digest, demotion)
             self._effects.append(Advertise(family, advertisement.encode(), farewell))
 
     _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {

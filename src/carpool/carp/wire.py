@@ -61,6 +61,12 @@ class Rejection(StrEnum):
     """Sent from our own address: a loop in the network, or a second machine with our address."""
     AUTHENTICATION = "authentication"
     """The digest does not fit: another password, or another set of virtual addresses."""
+    REPLAY = "replay"
+    """A counter that was heard before, or that is older than one that was."""
+    CONSTANT = "constant"
+    """The same counter again and again: OpenBSD sends that, or somebody replays it."""
+    UNSEQUENCED = "unsequenced"
+    """Not a sequenced counter, where only those are accepted: see `carpool.carp.counters`."""
     INACTIVE = "inactive"
     """A valid advertisement while our own link is down or the group is stopped."""
 

@@ -1,11 +1,11 @@
 """The daemon on one host: any number of VIP groups in one process and one thread."""
 
-import secrets
 import signal
 from collections.abc import Iterable, Sequence
 
 from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
+from carpool.node.counters import new_counters
 from carpool.node.group import Group
 from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
 from carpool.node.log import Log
@@ -135,7 +135,7 @@ class Daemon:
             host=self._host,
             loop=self._loop,
             log=self._log,
-            counter=secrets.randbits(64),
+            counters=new_counters(settings.carp, self._loop.now()),
             settled=self._leave_if_settled,
         )
         key = (settings.interface, settings.multicast.packed)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from carpool.carp.counters import Counters
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -52,14 +53,14 @@ class Group:
         host: Host,
         loop: Loop,
         log: Log,
-        counter: int,
+        counters: Counters,
         settled: Callable[[], None],
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
         """The groups of this node that move together with this one."""
-        self.virtual_host = VirtualHost(settings.carp, sources={}, counter=counter)
+        self.virtual_host = VirtualHost(settings.carp, sources={}, counters=counters)
         self.since = loop.now()
         """When the state became what it is (ns)."""
         self.why = "not started yet"

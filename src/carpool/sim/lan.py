@@ -26,6 +26,7 @@ from functools import partial
 from ipaddress import IPv6Address
 from typing import Self
 
+from carpool.carp.counters import Counters
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -65,6 +66,10 @@ class Node:
     """The next instant at which each vhid's timer is looked at."""
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
     """What a frozen node will find when it thaws."""
+    wall: int = 0
+    """What the node's clock shows at instant 0, in nanoseconds since 1970."""
+    counters: dict[int, Counters] = field(default_factory=dict)
+    """Which adverts each vhid has heard and sent: a boot does not forget it."""
 
 
 class Lan:
@@ -142,13 +147,23 @@ class Lan:
         node.alive = True
         node.receiver = Receiver()
         for settings in node.settings:
-            counter = self._rng.getrandbits(64)
-            host = VirtualHost(settings, sources=node.sources, counter=counter)
+            fresh = Counters(settings.replay, seed=self._rng.getrandbits(64))
+            counters = node.counters.setdefault(settings.vhid, fresh)
+            counters.wall = node.wall
+            host = VirtualHost(settings, sources=node.sources, counters=counters)
             node.receiver.add(host)
         node.hosts = node.receiver.hosts
         self.tell(name, VirtualHost.start)
         if not node.plugged:
             self.tell(name, VirtualHost.link_lost)
+
+    def set_clock(self, name: str, wall: int) -> None:
+        """Let a node's clock have shown `wall` ns at instant 0. It is read at the next boot."""
+        self.nodes[name].wall = wall
+
+    def forget(self, name: str) -> None:
+        """Lose what a node keeps on disk; felt from its next boot."""
+        self.nodes[name].counters = {}
 
     def tell(self, name: str, command: Callable[[VirtualHost, int], None]) -> None:
         """Do `command(host, now)` to each virtual host of a node: `VirtualHost.stop`, say."""

@@ -1,0 +1,214 @@
+"""Which counters are fresh: the one part of an advertisement that tells it from its replay.
+
+The counter is under the HMAC, so nobody without the password can make one. What an outsider can do
+is send again what was sent before; this module remembers what was. docs/replay.md has the reasons.
+
+A *sequenced* counter, which we send, is a tag of 16 bits and 48 bits that only ever go up: the time
+in 1/65536 s since 1970, or more than the highest heard or sent if that is more. ucarp, NetBSD and
+FreeBSD continue from what they hear, and so join the sequence when they first hear one of us.
+Until then theirs are *random*, and are remembered one by one.
+"""
+
+import struct
+from binascii import crc32
+from bisect import insort
+from enum import StrEnum
+
+from carpool.carp.timing import SECOND
+from carpool.carp.wire import Rejection
+
+REMEMBERED = 8192
+"""Random counters that are remembered: at one advertisement per second, those of 2.3 hours."""
+
+LEAP = 86400 << 16
+"""How far a sequenced counter may be above the highest to be believed alone: a day."""
+
+RECORD_SIZE = 4096 + 8 * REMEMBERED
+"""Bytes of memory that `Counters` writes to, for a later run."""
+
+_TAG = 0x4350 << 48
+_LAST_CLOCK = (1 << 48) - (1 << 40)
+_END = _TAG + (1 << 48) - (1 << 39)
+"""From here on a counter counts as random, so that the sequence can always be continued."""
+
+_RECENT = 64
+"""The last sequenced counters, among which one may be late."""
+
+_STUCK = 3
+"""Refusals of one counter in a row that are no accident."""
+
+_RING = 4096
+_SLOT = struct.Struct("<QQQQI")
+_NO_COUNTER = 0  # as it is in memory; it has no tag
+
+
+class Replay(StrEnum):
+    """What a virtual host refuses. The value is its public name."""
+
+    WINDOW = "window"
+    """What was heard before, as far as it is remembered."""
+    STRICT = "strict"
+    """All but sequenced counters as well: for peers that are carpool, or have heard it."""
+    OFF = "off"
+    """Nothing: for OpenBSD, which sends one counter for as long as it runs."""
+
+
+class Counters:
+    """The counters of one virtual host: those it has accepted and those it sends."""
+
+    def __init__(
+        self,
+        mode: Replay = Replay.WINDOW,
+        *,
+        wall: int = 0,
+        seed: int = 0,
+        memory: memoryview | None = None,
+    ) -> None:
+        """Begin with what an earlier run left in `memory`: `RECORD_SIZE` bytes, zeros at first.
+
+        `wall`: nanoseconds since 1970 at instant 0 of the clock that `now` is read from. A step of
+        the wall clock thus changes nothing before the next run. `seed`: a random number of 64
+        bits. What is in `memory` is valid after each byte written, so that it may be a file mapped
+        into the memory of a process that is killed.
+        """
+        self.mode = mode
+        self.patience = 4 * SECOND
+        """Nanoseconds in which a peer that speaks as well hears of it: the virtual host sets it."""
+        self.wall = wall
+        self._memory = memory
+        self._highest: int | None = None
+        self._raised_at = 0
+        self._late_for = 0
+        """How many nanoseconds after the highest came, and below it, another may be late."""
+        self._recent: list[int] = []
+        """Sequenced counters accepted or sent above `_floor`, ascending."""
+        self._floor = 0
+        self._dice = seed
+        self._leapt: int | None = None
+        """A counter too far ahead to be believed before another one continues it."""
+        self._heard = 0
+        """Random counters ever accepted."""
+        self._serial = 0
+        self._stuck_at = 0
+        self._refusals = 0
+        if memory is not None:
+            self._load(memory)
+
+    def next(self, now: int) -> int:
+        """Return the counter for the next advertisement. `now` is in nanoseconds."""
+        counter = _TAG + min(max(((self.wall + now) << 16) // SECOND, 0), _LAST_CLOCK)
+        if self._highest is not None:
+            counter = max(counter, self._highest + 1)
+        # Two masters of one clock, at one instant, must not send the same, and never again.
+        self._dice = (self._dice * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        counter += self._dice >> 56
+        self._raise(counter, now)
+        # Who continues from what he heard may not have heard this one: ucarp hears a second late.
+        self._late_for = self.patience
+        self._save()
+        return counter
+
+    def take(self, counter: int, now: int) -> Rejection | None:
+        """Accept the counter of an authentic advertisement, or tell why it is refused.
+
+        A refusal changes nothing that a later one depends on.
+        """
+        rejection = self._take(counter, now)
+        if rejection is None or self.mode is Replay.OFF:
+            self._refusals = 0
+            return None
+        if rejection is not Rejection.REPLAY:
+            return rejection
+        self._refusals = self._refusals + 1 if counter == self._stuck_at else 1
+        self._stuck_at = counter
+        return Rejection.CONSTANT if self._refusals >= _STUCK else rejection
+
+    def _take(self, counter: int, now: int) -> Rejection | None:
+        sequenced = _TAG <= counter < _END
+        if self._remembers(counter):
+            return Rejection.REPLAY
+        if sequenced and self._highest is not None and counter <= self._highest + LEAP:
+            return self._continue(counter, now)
+        if self.mode is Replay.OFF and not sequenced:
+            return None
+        if sequenced:
+            leapt, self._leapt = self._leapt, counter
+            if leapt is not None and leapt < counter <= leapt + LEAP:
+                self._raise(counter, now)
+                self._save()
+                return None
+        if self.mode is Replay.STRICT:
+            return Rejection.UNSEQUENCED
+        self._remember(counter)
+        self._save()
+        return None
+
+    def _continue(self, counter: int, now: int) -> Rejection | None:
+        """Judge a sequenced counter that is below the highest, or above it by no leap."""
+        highest = self._highest
+        assert highest is not None
+        if counter > highest:
+            self._raise(counter, now)
+        else:
+            late = now - self._raised_at < self._late_for
+            oldest = max(self._floor, highest - (self._late_for << 16) // SECOND)
+            if not late or counter <= oldest or counter in self._recent:
+                return Rejection.REPLAY
+            self._note(counter)
+        self._save()
+        return None
+
+    def _raise(self, counter: int, now: int) -> None:
+        self._highest = counter
+        self._raised_at = now
+        self._late_for = SECOND
+        self._leapt = None
+        self._note(counter)
+
+    def _note(self, counter: int) -> None:
+        insort(self._recent, counter)
+        if len(self._recent) > _RECENT:
+            self._floor = self._recent.pop(0)
+
+    # Random counters: the last of them, in a ring.
+
+    def _remembers(self, counter: int) -> bool:
+        if not self._heard or self._memory is None:
+            return False
+        ring = bytes(self._memory[_RING : _RING + 8 * min(self._heard, REMEMBERED)])
+        wanted = counter.to_bytes(8)
+        place = ring.find(wanted)
+        while place > 0 and place % 8:
+            place = ring.find(wanted, place + 1)
+        return place >= 0
+
+    def _remember(self, counter: int) -> None:
+        if self._memory is None:  # Only now: most never hear a random counter.
+            self._memory = memoryview(bytearray(RECORD_SIZE))
+        place = _RING + 8 * (self._heard % REMEMBERED)
+        self._memory[place : place + 8] = counter.to_bytes(8)
+        self._heard += 1
+
+    # The rest of it: twice, so that one is whole whenever the process may be killed.
+
+    def _save(self) -> None:
+        if self._memory is None:
+            return
+        self._serial += 1
+        fields = (self._serial, self._highest or _NO_COUNTER, self._leapt or _NO_COUNTER)
+        slot = _SLOT.pack(*fields, self._heard, 0)
+        slot = slot[:-4] + crc32(slot).to_bytes(4, "little")
+        place = _SLOT.size * (self._serial % 2)
+        self._memory[place : place + _SLOT.size] = slot
+
+    def _load(self, memory: memoryview) -> None:
+        for place in (0, _SLOT.size):
+            slot = bytes(memory[place : place + _SLOT.size])
+            serial, highest, leapt, heard, checksum = _SLOT.unpack(slot)
+            if serial <= self._serial or checksum != crc32(slot[:-4] + bytes(4)):
+                continue
+            self._serial = serial
+            self._highest = highest or None
+            self._leapt = leapt or None
+            self._heard = heard
+            self._floor = highest
