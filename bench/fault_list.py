@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from bench.peers import INTERFACE, NODES, VIP, Hook
+from bench.peers import INTERFACE, VIP, Hook
 from bench.scene import Scene
 from carpool.carp.frames import gratuitous_arp
 from carpool.lab.faults import crash, heal, lose, partition, plug, unplug
@@ -111,7 +111,7 @@ def mute(scene: Scene) -> None:
 
 def deaf_backup(scene: Scene) -> None:
     """Let a switch keep the master's multicasts from the backup, and nothing else."""
-    ports = [scene.zone(name).ports[INTERFACE].hub_index for name in NODES]
+    ports = [scene.zone(name).ports[INTERFACE].hub_index for name in "ab"]
     multicast = "ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00"
     rule = f"iif {ports[0]} oif {ports[1]} {multicast} ether type ip drop"
     chain = "forward { type filter hook forward priority 0; }"

@@ -35,17 +35,35 @@ def page(report: dict[str, Any], soak: dict[str, Any] | None) -> str:
     lines += ["", "## Not measured", ""]
     lines += [f"- **{name}**: {why}" for name, why in NOT_MEASURED.items()]
     if soak is not None:
-        lines += ["", "## Soak", "", SOAK.format(**soak)]
+        lines += ["", *_soak(soak)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-SOAK = """\
-`{command}`, {date}: {minutes} minutes, {faults} faults, one every few seconds, from the list above
-and at random (seed {seed}), to either node or to both. The client was without an answer for
-{dark:,.1f} s in all; {bound:,.1f} s if every fault that stops the master had cost a full
-takeover. Both nodes answered ARP for {two:,.3f} s in all. A daemon's memory at its first and last
-look: {memory}. At the end {end}.
-"""
+def _soak(report: dict[str, Any]) -> list[str]:
+    """Return the section of a soak."""
+    before, after = report["memory"]
+    end = "one node, and one alone, answered" if report["recovered"] else "it had not settled"
+    return [
+        "## Soak",
+        "",
+        f"`{report['command']}` on {report['date']}: carpool on three nodes, {report['faults']} "
+        f"faults in {report['seconds'] / 60:.1f} minutes, each mended before the next, half of "
+        "them to the master of the moment.",
+        "",
+        f"- **dark**: {report['dark'] / 1000:.1f} s in all",
+        f"- **two**: {report['two'] / 1000:.2f} s in all",
+        f"- **memory** of the daemon that was never killed, as far as no other shares it: "
+        f"{before:,} KiB at the start, {after:,} KiB at the end",
+        f"- at the end {end}",
+        "",
+        "| fault | times | to the master | dark in all, ms | longest, ms | two in all, ms |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {name} | {kind['times']} | {kind['master']} | {kind['dark']:,.0f} "
+            f"| {kind['longest']:,.0f} | {kind['two']:,.0f} |"
+            for name, kind in sorted(report["kinds"].items())
+        ),
+    ]
 
 
 def _cell(costs: list[dict[str, Any]]) -> str:

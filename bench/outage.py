@@ -44,7 +44,7 @@ def run_round(peer: Peer, fault: str, phase: float, folder: Path) -> int:
     """Let the master fail once, and write what it cost. TimeoutError if the outage never ends."""
     setup = Setup(folder, SKEWS, {})
     with Lab() as lab:
-        zones = [lab.add_zone(name, "net0", [address]) for name, address in NODES.items()]
+        zones = [lab.add_zone(name, "net0", [NODES[name]]) for name in SKEWS]
         client = lab.add_zone("client", "net0", [CLIENT])
         daemons = {}
         for zone in zones:

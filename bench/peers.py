@@ -1,8 +1,8 @@
 """The daemons that are measured side by side, each as its administrator would set it up.
 
-Node `a` is the first choice and node `b` the second; nobody preempts. Timers are comparable: an
-advertisement each second, three of them missed until a takeover, and then the node's skew in
-1/256 s, which VRRP makes from the priority: (256 - priority)/256 s.
+Node `a` is the first choice and node `b` the second; `c` is only in the soak. Nobody preempts.
+Timers are comparable: an advertisement each second, three of them missed until a takeover, and then
+the node's skew in 1/256 s, which VRRP makes from the priority: (256 - priority)/256 s.
 """
 
 import re
@@ -20,19 +20,23 @@ from carpool.lab.zone import Zone
 
 VIP = IPv4Address("10.0.0.100")
 VHID = 42
-NODES = {"a": IPv4Interface("10.0.0.1/24"), "b": IPv4Interface("10.0.0.2/24")}
+NODES = {
+    "a": IPv4Interface("10.0.0.1/24"),
+    "b": IPv4Interface("10.0.0.2/24"),
+    "c": IPv4Interface("10.0.0.3/24"),
+}
+STRANGER = IPv4Interface("10.0.0.7/24")
 CLIENT = IPv4Interface("10.0.0.9/24")
 OBSERVER = IPv4Interface("10.0.0.8/24")
 INTERFACE = "net0"
 PATIENCE = 30.0  # seconds until a step of a round is given up
 
-CLUSTER = """\
-[nodes.a]
-address = "10.0.0.1/24"
+NODE = """\
+[nodes.{name}]
+address = "{address}"
 interface = "net0"
-[nodes.b]
-address = "10.0.0.2/24"
-interface = "net0"
+"""
+GROUP = """\
 [groups.vip]
 vhid = 42
 addresses = ["10.0.0.100/32"]
@@ -110,7 +114,10 @@ def _carpool(setup: Setup, node: str) -> list[str]:
     if node in setup.hooks:
         _write_script(setup, node, "")
         lines.append(f'up = ["{setup.hook_path(node)}"]')
-    cluster.write_text(CLUSTER + "\n".join(lines) + "\n")
+    nodes = "".join(NODE.format(name=name, address=NODES[name]) for name in setup.skews)
+    cluster.write_text(nodes + GROUP + "
+".join(lines) + "
+")
     command = [sys.executable, "-P", "-m", "carpool", "run", str(cluster), "--node", node]
     command += ["--state-dir", str(setup.folder / "state")]
     return [*command, "--run-dir", str(setup.folder / "run")]

@@ -6,17 +6,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 from subprocess import Popen
+from types import MappingProxyType
 from typing import Self
 
 from bench import observer
 from bench.observer import RECORD, Kind, Seen, answering, time_with_two
-from bench.peers import CLIENT, INTERFACE, NODES, OBSERVER, VIP, Hook, Peer, Setup, wait_for
+from bench.peers import (
+    CLIENT,
+    INTERFACE,
+    NODES,
+    OBSERVER,
+    STRANGER,
+    VIP,
+    Hook,
+    Peer,
+    Setup,
+    wait_for,
+)
 from carpool.lab.network import Lab
 from carpool.lab.probe import Answer, Probe, outages, start_echo
 from carpool.lab.zone import Zone
@@ -48,10 +60,26 @@ class Cost:
 class Scene:
     """A lab with `a` as master and `b` as backup, ready for a fault. A context manager."""
 
-    def __init__(self, peer: Peer, folder: Path, hooks: dict[str, Hook], log: Path | None) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        folder: Path,
+        hooks: Mapping[str, Hook] = MappingProxyType({}),
+        log: Path | None = None,
+        *,
+        skews: Mapping[str, int] = SKEWS,
+        ask_every: int = MILLISECOND,
+    ) -> None:
+        """Prepare it. `skews` has the nodes, by their ranks; the client asks every `ask_every` ns.
+
+        `log` is for all daemons; None: a file of each in `folder`.
+        """
         self.peer = peer
-        self.setup = Setup(folder, SKEWS, hooks)
+        self.setup = Setup(folder, skews, hooks)
+        self.nodes = tuple(skews)
         self.log = log
+        self._ask_every = ask_every
+        self._names: dict[int, str] = {}
         self.daemons: dict[str, Popen[bytes]] = {}
         self.echoes: dict[str, set[int]] = {}
         self._macs: dict[bytes, str] = {}
@@ -61,20 +89,24 @@ class Scene:
     def __enter__(self) -> Self:
         with self._stack:
             self.lab = self._stack.enter_context(Lab())
-            for name, address in NODES.items():
-                self._add(name, address)
+            for name in self.nodes:
+                self._add(name, NODES[name])
             self.client = self.lab.add_zone("client", INTERFACE, [CLIENT])
             # Not the client: the answers that it gets would mend the client's ARP cache.
             self._observer = self.lab.add_zone("observer", INTERFACE, [OBSERVER])
             _hurry(os.getpid())  # what is measured is time, and others use the machine too
-            self.run("a")
-            wait_for(lambda: self.zone("a").holds(VIP), "the first node to become master")
+            first, *others = self.nodes
+            self.run(first)
+            wait_for(lambda: self.zone(first).holds(VIP), "the first node to become master")
             ready = time.monotonic() + QUIET
-            self.run("b")
-            self._probe = Probe(self.lab, self.client, VIP, interval=MILLISECOND, names=self._names)
+            for name in others:
+                self.run(name)
+            self._probe = Probe(
+                self.lab, self.client, VIP, interval=self._ask_every, names=self._names
+            )
             self._stack.enter_context(self._probe)
             self._observe()
-            wait_for(lambda: len(self.answers()) > 500, "answers from the virtual address")
+            wait_for(lambda: len(self.answers()) > 100, "answers from the virtual address")
             time.sleep(max(0, ready - time.monotonic()))
             self._stack = self._stack.pop_all()
         return self
@@ -86,18 +118,19 @@ class Scene:
 
     def _add(self, name: str, address: IPv4Interface) -> Zone:
         zone = self.lab.add_zone(name, INTERFACE, [address])
-        start_echo(zone)
-        self.echoes[name] = set(zone.processes())
+        self._names[zone.number] = name
+        self.echo(name)
         self.learn()
         return zone
 
+    def echo(self, name: str) -> None:
+        """Start in a zone what answers the client."""
+        start_echo(self.zone(name))
+        self.echoes[name] = set(self.zone(name).processes())
+
     def stranger(self) -> Zone:
         """Add a machine that nobody has told of the cluster."""
-        return self._add("stranger", IPv4Interface("10.0.0.3/24"))
-
-    @property
-    def _names(self) -> dict[int, str]:
-        return {1: "a", 2: "b", 5: "stranger"}
+        return self._add("stranger", STRANGER)
 
     def _observe(self) -> None:
         self._file = os.memfd_create("observed")
@@ -157,8 +190,8 @@ class Scene:
 
     def learn(self) -> None:
         """Take note of the hardware addresses, to know who answers."""
-        for name in (*NODES, "stranger"):
-            link = self.lab.zones[name].route.link(INTERFACE) if name in self.lab.zones else None
+        for name in self.echoes:
+            link = self.zone(name).route.link(INTERFACE)
             if link is not None:
                 self._macs[link.mac] = name
 
@@ -181,12 +214,17 @@ class Scene:
         records = os.pread(self._file, _ALL_OF_IT, 0)
         return list(observer.read(records[: len(records) - len(records) % RECORD.size]))
 
+    @property
+    def macs(self) -> frozenset[bytes]:
+        """The hardware addresses that the nodes have and had."""
+        return frozenset(mac for mac, name in self._macs.items() if name in self.nodes)
+
     def cost(self) -> Cost:
         """Return what it has cost since `begin`, until now."""
         now = time.monotonic_ns()
-        answers = [one for one in self.answers() if one.zone in NODES]
+        answers = [one for one in self.answers() if one.zone in self.nodes]
         slots = answering(self.seen(), now)
-        nodes = frozenset(mac for mac, name in self._macs.items() if name in NODES)
+        nodes = self.macs
         lately = [macs & nodes for start, _, macs in slots if start > now - _SETTLED]
         steady = {self._macs[mac] for macs in lately for mac in macs}
         recent = {one.zone for one in answers if one.sent > now - _SETTLED}
