@@ -42,18 +42,24 @@ def page(report: dict[str, Any], soak: dict[str, Any] | None) -> str:
 def _soak(report: dict[str, Any]) -> list[str]:
     """Return the section of a soak."""
     before, after = report["memory"]
+    head = (
+        f"`{report['command']}` on {report['date']}: carpool on three nodes, {report['faults']} "
+        f"faults in {report['seconds'] / 60:.1f} minutes, each mended before the next, half of "
+        "them to the master of the moment."
+    )
+    memory = (
+        "- **memory** of the daemon that was never killed, as far as no other shares it: "
+        f"{before:,} KiB at the start, {after:,} KiB at the end"
+    )
     end = "one node, and one alone, answered" if report["recovered"] else "it had not settled"
     return [
         "## Soak",
         "",
-        f"`{report['command']}` on {report['date']}: carpool on three nodes, {report['faults']} "
-        f"faults in {report['seconds'] / 60:.1f} minutes, each mended before the next, half of "
-        "them to the master of the moment.",
+        head,
         "",
         f"- **dark**: {report['dark'] / 1000:.1f} s in all",
         f"- **two**: {report['two'] / 1000:.2f} s in all",
-        f"- **memory** of the daemon that was never killed, as far as no other shares it: "
-        f"{before:,} KiB at the start, {after:,} KiB at the end",
+        memory,
         f"- at the end {end}",
         "",
         "| fault | times | to the master | dark in all, ms | longest, ms | two in all, ms |",

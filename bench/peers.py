@@ -115,9 +115,7 @@ def _carpool(setup: Setup, node: str) -> list[str]:
         _write_script(setup, node, "")
         lines.append(f'up = ["{setup.hook_path(node)}"]')
     nodes = "".join(NODE.format(name=name, address=NODES[name]) for name in setup.skews)
-    cluster.write_text(nodes + GROUP + "
-".join(lines) + "
-")
+    cluster.write_text(nodes + GROUP + "\n".join(lines) + "\n")
     command = [sys.executable, "-P", "-m", "carpool", "run", str(cluster), "--node", node]
     command += ["--state-dir", str(setup.folder / "state")]
     return [*command, "--run-dir", str(setup.folder / "run")]
