@@ -76,6 +76,10 @@ class Link(Protocol):
         """Return the sockets to watch for reading."""
         ...
 
+    def only_hear(self, vhids: Collection[int]) -> None:
+        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError."""
+        ...
+
     def receive(self) -> Iterator[Datagram | Rejection]:
         """Yield what has arrived, within a budget."""
         ...

@@ -64,6 +64,7 @@ class Segment:
             address.version for group in self.groups for address in group.settings.addresses
         }
         link = self._host.open_link(interface, self._group, sorted(families))
+        self._turn_away_others(link)
         for one in link.sockets():
             self._loop.watch(one, self._on_readable)
         self._use(link, interface)
@@ -84,6 +85,15 @@ class Segment:
         self.conflicts.use_link(link)
         for group in self.groups:
             group.use_link(link, interface)
+
+    def _turn_away_others(self, link: Link) -> None:
+        try:
+            link.only_hear(self._groups)
+        except OSError as error:  # costs time, and nothing else
+            self._log.info(
+                f"{self.interface}: the kernel takes no socket filter ({error.strerror}); "
+                "advertisements of other groups are read, too"
+            )
 
     def _watch_claims(self, link: Link) -> None:
         try:

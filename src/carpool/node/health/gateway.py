@@ -13,7 +13,8 @@ from carpool.node.health.carrier import Interfaces
 from carpool.node.health.probe import Done
 from carpool.node.health.settings import Gateway
 from carpool.node.host import Interface
-from carpool.node.links.packet import JEQ, LD, LDB, LDH, RET, Step, listen
+from carpool.node.links.filters import JEQ, LD, LDB, LDH, RET, Step
+from carpool.node.links.packet import listen
 from carpool.node.loop import Loop
 
 HERE = hasattr(socket, "AF_PACKET")

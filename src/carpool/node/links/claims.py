@@ -5,7 +5,8 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 
 from carpool.carp.frames import Claim, claim
-from carpool.node.links.packet import JEQ, LD, LDB, RET, Step, listen
+from carpool.node.links.filters import JEQ, LD, LDB, RET, Step
+from carpool.node.links.packet import listen
 
 _BUDGET = 64  # frames per round of the loop
 _FRAME_BYTES = 128

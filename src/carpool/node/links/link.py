@@ -50,6 +50,9 @@ class RawLink:
         """Return the sockets to watch for reading."""
         return [raw.socket for raw in self._raw.values()]
 
+    def only_hear(self, vhids: Collection[int]) -> None:
+        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError."""
+
     def receive(self) -> Iterator[Datagram | Rejection]:
         """Yield what has arrived, within a budget."""
         for raw in self._raw.values():

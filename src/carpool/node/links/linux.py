@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from carpool.carp.frames import Claim
 from carpool.node.links.claims import ClaimListener
+from carpool.node.links.filters import attach, vhid_filter
 from carpool.node.links.link import RawLink
 from carpool.node.links.rawip import RawIPv4, RawIPv6
 
@@ -31,6 +32,11 @@ class LinuxLink(RawLink):
         except OSError:
             self.close()
             raise
+
+    def only_hear(self, vhids: Collection[int]) -> None:
+        """Let the kernel turn away what is for none of `vhids`. Raises OSError."""
+        for family, raw in self._raw.items():
+            attach(raw.socket, vhid_filter(vhids, family))
 
     def send_frame(self, frame: bytes) -> None:
         """Send an Ethernet frame. Raises OSError."""
