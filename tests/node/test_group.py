@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from carpool.carp.counters import Counters
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import Settings
@@ -114,7 +115,7 @@ class World:
             host=cast("Host", host),
             loop=cast("Loop", self.loop),
             log=Log(cast("Any", self)),
-            counter=1,
+            counters=Counters(),
             settled=lambda: None,
         )
         group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))
