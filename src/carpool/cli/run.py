@@ -3,6 +3,7 @@
 import argparse
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
@@ -27,6 +28,9 @@ from carpool.node.rundir import (
 )
 from carpool.node.state import DEFAULT, default_state_directory, open_state_directory
 from carpool.node.steering import Steering
+
+if TYPE_CHECKING:
+    from carpool.node.health.settings import CheckSettings
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group; USR2 hands every group that is master here to another node.
@@ -118,7 +122,7 @@ def _run(options: argparse.Namespace) -> None:
     state = open_state_directory(options.state_dir or default_state_directory(), log)
     claimed = _claim(options.run_dir, node.name, log)
     try:
-        daemon = Daemon(groups, host, loop, log, state)
+        daemon = Daemon(groups, host, loop, log, state, _checks(loaded.cluster, node))
         daemon.handle_signals(
             stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         )
@@ -148,6 +152,15 @@ def _claim(directory: Path | None, node: str, log: Log) -> Claim | None:
             "directory that it may write to: --run-dir"
         )
         return None
+
+
+def _checks(cluster: Cluster, node: Node) -> "tuple[CheckSettings, ...]":
+    if not cluster.checks:
+        return ()
+    # Only here: a cluster without checks need not load them.
+    from carpool.node.health.plan import plan_checks
+
+    return plan_checks(cluster, node)
 
 
 def _identify(cluster: Cluster, name: str | None, host: Host) -> Node:

@@ -148,7 +148,7 @@ def _check_nodes(draft: Draft, group: Values, key: Key, source: Source) -> None:
         if node is None:
             continue
         at = (*key, "nodes", index)
-        _check_known(draft, node, at, source)
+        check_known_node(draft, node, at, source)
         if node in listed:
             message = f"{node[:80]!r} is in this list already"
             source.report(Rule.REPEATED, at, message, "take one of the two out")
@@ -159,12 +159,12 @@ def _check_nodes(draft: Draft, group: Values, key: Key, source: Source) -> None:
             continue
         for node in per_node:
             at = (*key, name, node)
-            if _check_known(draft, node, at, source) and listed and node not in listed:
+            if check_known_node(draft, node, at, source) and listed and node not in listed:
                 mend = "add it to nodes of this group, or take it out here"
                 source.report(Rule.NOT_MEMBER, at, f"{node} is no node of this group", mend)
 
 
-def _check_known(draft: Draft, node: str, key: Key, source: Source) -> bool:
+def check_known_node(draft: Draft, node: str, key: Key, source: Source) -> bool:
     """Return whether the file has the node; report it if not."""
     if node in draft.nodes:
         return True

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from carpool.cluster.check_schema import CHECK
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import is_name, report_name
-from carpool.cluster.schema import CLUSTER, GROUP, NODE, ZONE, Field, Table
+from carpool.cluster.schema import CLUSTER, GROUP, NODE, ZONE
 from carpool.cluster.wording import choose_from, dotted, toml_type
 
 if TYPE_CHECKING:
     from carpool.cluster.source import Source
+    from carpool.cluster.table import Field, Table
     from carpool.cluster.wording import Key
 
 Values: TypeAlias = dict[str, Any]
@@ -45,6 +47,7 @@ class Draft:
     seats: dict[str, tuple[Seat, ...]]
     zones: dict[str, Values]
     own_zones: dict[str, object]
+    checks: dict[str, Values]
 
     def zone_key(self, node: str, name: str) -> Key:
         """Return where it is written what key ``name`` of the node's zone is."""
@@ -90,10 +93,11 @@ def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
 
 def read_document(document: dict[str, Any], source: Source) -> Draft:
     """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
-    _report_unknown(document, ["cluster", "zone", "nodes", "groups"], (), source)
+    _report_unknown(document, ["cluster", "zone", "nodes", "groups", "checks"], (), source)
     cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
+    checks = _read_tables(CHECK, document, "checks", source) if "checks" in document else {}
     seats = {name: _seats(group, nodes) for name, group in groups.items()}
     own = {
         name: table["zone"]
@@ -101,7 +105,7 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
         if isinstance(table, dict) and "zone" in table
     }
     zones = _read_zones(document.get("zone"), own, nodes, source)
-    return Draft(cluster, nodes, groups, seats, zones, own)
+    return Draft(cluster, nodes, groups, seats, zones, own, checks)
 
 
 def _read_zones(

@@ -191,6 +191,22 @@ EXPLANATIONS = {
     "an option that takes no value, or a blank is missing its backslash.",
     Rule.UCARP_FLAPS: "With advbase 0 a ucarp backup waits for one interval only, a few "
     "milliseconds, and takes over whenever an advertisement is late.",
+    Rule.UNKNOWN_CHECK: "A group names a check for which there is no table [checks.NAME]. Without "
+    "it the group would depend on nothing, and nobody would notice.",
+    Rule.UNUSED_CHECK: "The check is defined, and no group has it in its checks, so it never runs.",
+    Rule.CHECK_TIMEOUT: "A look that has no result after the timeout is given up and counts as "
+    "bad. That must be known before the next look begins.",
+    Rule.FOREIGN_CHECK_KEY: "Each type of check has its own keys besides those that all have: "
+    "docs/health.md lists them. One of another type would do nothing.",
+    Rule.CHECK_CONTRADICTION: "Only one of the two can hold: a file that must be absent contains "
+    "nothing, a group that is made backup is not demoted by an amount, and without https there is "
+    "no certificate.",
+    Rule.BAD_URL: "A check gets http:// or https:// from an address, in brackets if it is IPv6. "
+    "Names are not looked up: a name server that does not answer would make a healthy host look "
+    "ill. The name goes into host, from where the request and the certificate's test have it. A "
+    "user or a password in the URL is not supported.",
+    Rule.CHECK_NEEDS_LINUX: "A gateway check asks by ARP, which takes a packet socket, and there "
+    "is none in a SmartOS zone. A command check with ping looks at nearly the same.",
 }
 """The reason for each rule. What to do about a finding, the finding itself says."""
 
@@ -208,6 +224,7 @@ _PARTS = {
     "4": "Which node a host is",
     "5": "SmartOS zones",
     "6": "ucarp's options",
+    "7": "Health checks",
 }
 
 

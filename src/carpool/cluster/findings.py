@@ -29,7 +29,8 @@ class Rule(Enum):
     """One kind of mistake: its code, its severity, and its title in a few words.
 
     CP0xx: the file as a whole; CP1xx: one key; CP2xx: what does not fit together; CP3xx:
-    passwords; CP4xx: finding out which node this host is; CP5xx: zones; CP6xx: ucarp's options.
+    passwords; CP4xx: finding out which node this host is; CP5xx: zones; CP6xx: ucarp's options;
+    CP7xx: health checks.
     """
 
     UNREADABLE = ("CP001", _ERROR, "the file cannot be read")
@@ -123,6 +124,14 @@ class Rule(Enum):
     MISSING_OPTION = ("CP603", _ERROR, "an option that ucarp must have")
     BARE_WORD = ("CP604", _WARNING, "a word that ucarp ignores")
     UCARP_FLAPS = ("CP605", _WARNING, "an advbase with which ucarp flaps")
+
+    UNKNOWN_CHECK = ("CP701", _ERROR, "a health check that is not in the file")
+    UNUSED_CHECK = ("CP702", _WARNING, "a health check that no group depends on")
+    CHECK_TIMEOUT = ("CP703", _ERROR, "a timeout that is not less than the interval")
+    FOREIGN_CHECK_KEY = ("CP704", _ERROR, "a key that this type of check does not have")
+    CHECK_CONTRADICTION = ("CP705", _ERROR, "two keys of a check that exclude each other")
+    BAD_URL = ("CP706", _ERROR, "not a URL of a host by its address")
+    CHECK_NEEDS_LINUX = ("CP707", _ERROR, "a check that a SmartOS zone cannot run")
 
     def __init__(self, code: str, severity: Severity, title: str) -> None:
         self.code = code

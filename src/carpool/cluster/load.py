@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from carpool.cluster.check_rules import check_checks, timeout_of
 from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.draft_facts import claims_of, hosts_of
 from carpool.cluster.findings import Finding, Rule
-from carpool.cluster.model import Cluster, Group, Member, Node, Zone
+from carpool.cluster.model import Check, Cluster, Group, Member, Node, Zone
 from carpool.cluster.password import (
     LONGEST_OF_UCARP,
     PasswordError,
@@ -74,6 +75,7 @@ def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Fou
         return None
     draft = read_document(document, source)
     check(draft, source)
+    check_checks(draft, source)
     passwords = _read_passwords(draft, path.absolute().parent, source) if secrets else {}
     hosts = hosts_of(draft, source)
     claims = claims_of(draft, hosts, passwords, source)
@@ -170,10 +172,21 @@ def _build(draft: Draft, path: Path) -> Cluster:
             announce_every=values["announce_every"],
             on_conflict=values["on_conflict"],
             together=values["together"],
+            checks=values["checks"] or (),
         )
         for name, values in draft.groups.items()
     )
-    return Cluster(path, draft.cluster["name"], nodes, groups)
+    checks = tuple(_build_check(name, values) for name, values in draft.checks.items())
+    return Cluster(path, draft.cluster["name"], nodes, groups, checks)
+
+
+def _build_check(name: str, values: Values) -> Check:
+    values = {**values, "timeout": timeout_of(values)}
+    if values["action"] == "demote":
+        values["demote"] = values["demote"] or 1
+    if values["type"] == "file":
+        values["expect"] = values["expect"] or ("present" if values["text"] else "absent")
+    return Check(name=name, **values)
 
 
 def _build_node(draft: Draft, name: str) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from carpool.carp.virtualhost import Settings
 
@@ -59,6 +59,58 @@ class Node:
     zone: Zone | None = None
 
 
+class Url(NamedTuple):
+    """A page on a host; ``path`` has the query too, and begins with a slash."""
+
+    tls: bool
+    address: IPv4Address | IPv6Address
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        scheme, usual = ("https", 443) if self.tls else ("http", 80)
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        port = "" if self.port == usual else f":{self.port}"
+        return f"{scheme}://{host}{port}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A health check: something to look at on a node, again and again.
+
+    ``interval`` and ``timeout`` are in ns. ``demote`` is by how much a bad check demotes its
+    groups, None where its ``action`` is to make them backup. What is not for its ``type`` is None.
+    ``interface`` is one for all nodes, or by the names of the nodes.
+    """
+
+    name: str
+    type: Literal["command", "tcp", "http", "gateway", "interface", "file"]
+    interval: int
+    timeout: int
+    rise: int
+    fall: int
+    action: Literal["demote", "backup"]
+    demote: int | None
+    command: tuple[str, ...] | None = None
+    address: IPv4Address | IPv6Address | None = None
+    port: int | None = None
+    url: Url | None = None
+    host: str | None = None
+    verify: bool | None = None
+    status: tuple[int, ...] | None = None
+    text: str | None = None
+    interface: str | dict[str, str] | None = None
+    path: str | None = None
+    expect: Literal["absent", "present"] | None = None
+
+    def interface_on(self, node: Node) -> str:
+        """Return the interface that is looked at on a node."""
+        if isinstance(self.interface, dict):
+            return self.interface.get(node.name, node.interface)
+        return self.interface or node.interface
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """What a group is on one of its nodes: its interface there, and its advskew (1/256 s)."""
@@ -97,6 +149,8 @@ class Group:
     announce_every: int = 0
     on_conflict: Literal["defend", "yield", "report", "ignore"] = "defend"
     together: str | None = None
+    checks: tuple[str, ...] = ()
+    """The names of the health checks that it depends on."""
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
@@ -126,6 +180,7 @@ class Cluster:
     name: str
     nodes: tuple[Node, ...]
     groups: tuple[Group, ...]
+    checks: tuple[Check, ...] = ()
 
     def node(self, name: str) -> Node | None:
         """Return the node of that name, None if there is none."""
@@ -138,3 +193,8 @@ class Cluster:
     def groups_of(self, node: str) -> tuple[Group, ...]:
         """Return the groups that the node of that name is a member of."""
         return tuple(group for group in self.groups if group.member(node))
+
+    def checks_of(self, node: str) -> tuple[Check, ...]:
+        """Return the checks on which any group of the node of that name depends."""
+        wanted = {name for group in self.groups_of(node) for name in group.checks}
+        return tuple(check for check in self.checks if check.name in wanted)

@@ -97,20 +97,20 @@ class Integer:
 class Seconds:
     """A time in seconds, with a fraction if wanted; read as nanoseconds."""
 
-    def __init__(self, example: str = "30", *, or_none: bool = False) -> None:
-        """Take 0 as well if `or_none`: no time at all."""
-        self.low = 0 if or_none else _SHORTEST_S
-        self.kind = f"a number of seconds from {self.low} to {_LONGEST_S}"
+    def __init__(self, example: str = "30", *, shortest: float = _SHORTEST_S) -> None:
+        """Take `shortest` seconds and more; 0 is no time at all."""
+        self.shortest = shortest
+        self.kind = f"a number of seconds from {shortest} to {_LONGEST_S}"
         self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the time in ns."""
         if type(value) is not int and type(value) is not float:
             _report_type(value, self, key, source)
-        elif self.low <= value <= _LONGEST_S:
+        elif self.shortest <= value <= _LONGEST_S:
             return round(value * 1_000_000_000)
         else:
-            _report_range(value, self.low, _LONGEST_S, key, source)
+            _report_range(value, self.shortest, _LONGEST_S, key, source)
         return None
 
 
@@ -341,17 +341,19 @@ def network_edges(interface: Interface) -> tuple[object, ...]:
 
 
 class Names:
-    """A list of node names; whether there are such nodes is not asked here."""
+    """A list of names of nodes, or of checks; whether there are such is not asked here."""
 
-    kind = "a list of node names"
-    example = '["web1", "web2"]'
+    def __init__(self, what: str, example: str) -> None:
+        """Take names of `what`, in the plural."""
+        self.kind = f"a list of names of {what}"
+        self.example = example
 
     def read(self, value: object, key: Key, source: Source) -> tuple[str | None, ...] | None:
         """Return the names in the order of the file."""
         names = typed(value, list, self, key, source)
         if names is None:
             return None
-        one = Name('["web1"]')
+        one = Name(self.example)
         return tuple(typed(name, str, one, (*key, i), source) for i, name in enumerate(names))
 
 

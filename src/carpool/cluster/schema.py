@@ -5,50 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from carpool.cluster import readers, zone_readers
-
-if TYPE_CHECKING:
-    from carpool.cluster.readers import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key. ``default`` is as TOML gives it, None if an absent key means something else.
-
-    ``absent`` says in words what an absent key means then.
-    """
-
-    name: str
-    reader: Reader
-    doc: str
-    default: object = None
-    absent: str = ""
-    required: bool = False
-
-    @property
-    def default_doc(self) -> str:
-        """The default as a manual page shows it."""
-        if self.required:
-            return "required"
-        if self.absent:
-            return self.absent
-        if isinstance(self.default, bool):
-            return "true" if self.default else "false"
-        return f'"{self.default}"' if isinstance(self.default, str) else str(self.default)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One kind of table; ``header`` is how its header is written, ``tables`` what is inside it."""
-
-    header: str
-    doc: str
-    fields: tuple[Field, ...]
-    tables: tuple[str, ...] = ()
-
+from carpool.cluster.check_schema import CHECK
+from carpool.cluster.table import Field, Table
 
 CLUSTER = Table(
     "[cluster]",
@@ -229,14 +188,14 @@ GROUP = Table(
         ),
         Field(
             "preempt_delay",
-            readers.Seconds("60", or_none=True),
+            readers.Seconds("60", shortest=0),
             "Seconds for which a node does not preempt after it started, its link came back, or it "
             "is less demoted.",
             0,
         ),
         Field(
             "hold_down",
-            readers.Seconds("30", or_none=True),
+            readers.Seconds("30", shortest=0),
             "Seconds by which a node waits longer for a master after it started or its link came "
             "back, unless it hears one: as long as a switch port needs until it forwards.",
             0,
@@ -250,7 +209,7 @@ GROUP = Table(
         ),
         Field(
             "announce_every",
-            readers.Seconds("60", or_none=True),
+            readers.Seconds("60", shortest=0),
             "Seconds after which a master announces its addresses again, by gratuitous ARP or "
             "neighbour advertisement; 0 for never.",
             60,
@@ -269,7 +228,7 @@ GROUP = Table(
         ),
         Field(
             "nodes",
-            readers.Names(),
+            readers.Names("nodes", '["web1", "web2"]'),
             "The nodes that can hold the group; among equal weights the first is preferred.",
             absent="all nodes",
         ),
@@ -305,6 +264,12 @@ GROUP = Table(
             "224.0.0.18",
         ),
         Field(
+            "checks",
+            readers.Names("checks", '["web"]'),
+            "The health checks on which the group depends, by their names.",
+            absent="none",
+        ),
+        Field(
             "ignore_link",
             readers.Boolean(),
             "Whether to go on as if the link were up when the interface says it is down.",
@@ -320,4 +285,4 @@ GROUP = Table(
     ),
 )
 
-TABLES = (CLUSTER, ZONE, NODE, GROUP)
+TABLES = (CLUSTER, ZONE, NODE, GROUP, CHECK)

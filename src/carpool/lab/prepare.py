@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from carpool.carp.timing import SECOND
-from carpool.cluster.model import Cluster, Group, Node
+from carpool.cluster.check_writing import check_keys
+from carpool.cluster.model import Check, Cluster, Group, Node
 from carpool.cluster.password import PasswordError, is_stream, read_password
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Prepared:
 
 
 def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
-    """Return the lab's copy of a cluster, without its scripts if they are not wanted.
+    """Return the lab's copy of a cluster, without its scripts and checks if they are not wanted.
 
     Addresses without a prefix length get one, and passwords that cannot be read are made up.
     """
@@ -55,6 +56,11 @@ def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
         notes += [note] if note else []
         if scripts:
             notes += _script_notes(group)
+    if scripts:
+        notes += [
+            f"check {check.name} looks at this machine, in each zone's network; or use --no-scripts"
+            for check in cluster.checks
+        ]
     nodes = tuple(replace(node, addresses=_with_prefix(node.addresses)) for node in cluster.nodes)
     cluster = replace(cluster, nodes=nodes)
     groups = tuple(
@@ -63,6 +69,7 @@ def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
             addresses=_reachable(group, cluster),
             up=group.up if scripts else None,
             down=group.down if scripts else None,
+            checks=group.checks if scripts else (),
         )
         for group in cluster.groups
     )
@@ -166,6 +173,11 @@ def _lines(cluster: Cluster) -> Iterator[str]:
         yield from _node_lines(node)
     for group in cluster.groups:
         yield from _group_lines(group)
+    names = [node.name for node in cluster.nodes]
+    used = {name for group in cluster.groups for name in group.checks}
+    for check in cluster.checks:
+        if check.name in used:
+            yield from _check_lines(check, names)
 
 
 def _node_lines(node: Node) -> Iterator[str]:
@@ -196,6 +208,14 @@ def _group_lines(group: Group) -> Iterator[str]:
     for kind, command in (("up", group.up), ("down", group.down)):
         if command:
             yield _line(kind, list(command))
+    if group.checks:
+        yield _line("checks", list(group.checks))
+
+
+def _check_lines(check: Check, nodes: list[str]) -> Iterator[str]:
+    yield f"\n[checks.{_toml(check.name)}]"
+    for key, value in check_keys(check, nodes).items():
+        yield _line(key, value)
 
 
 def _line(key: str, value: object) -> str:

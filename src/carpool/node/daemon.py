@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
+from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
 from carpool.node.counters import new_counters
 from carpool.node.group import Group
@@ -14,6 +16,10 @@ from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
 from carpool.node.state import StateDirectory
 from carpool.node.together import join
+
+if TYPE_CHECKING:
+    from carpool.node.health.checks import Checks
+    from carpool.node.health.settings import CheckSettings
 
 _FLUSH_LOG_EVERY = 60 * SECOND
 
@@ -36,10 +42,13 @@ class Daemon:
         loop: Loop,
         log: Log,
         state: StateDirectory | None = None,
+        checks: "Sequence[CheckSettings]" = (),
     ) -> None:
         self.state = state
         """Where to keep what survives a restart; None: nowhere."""
         self._settings = settings
+        self._check_settings = checks
+        self._checks: Checks | None = None
         self._host = host
         self._loop = loop
         self._log = log
@@ -63,6 +72,7 @@ class Daemon:
             for segment in self._segments.values():
                 segment.open(self._interfaces[segment.interface])
             self._refresh_sources()
+            self._make_checks()
             self._host.watch(self._on_events)
         except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
@@ -73,6 +83,8 @@ class Daemon:
         self._sweep()
         for group in self._groups:
             group.start(carrier=self._interfaces[group.settings.interface].carrier)
+        if self._checks is not None:
+            self._checks.start()
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
         self._loop.on_wake(self._on_wake)
         self._loop.run()
@@ -103,6 +115,8 @@ class Daemon:
         if self._stopping:
             self._loop.stop()
             return
+        if self._checks is not None:
+            self._checks.stop()
         for group in self._groups:
             group.stop()
         self._stopping = True
@@ -114,9 +128,11 @@ class Daemon:
             group.yield_mastership()
 
     def log_status(self) -> None:
-        """Log a line for each group."""
+        """Log a line for each group and each check."""
         for group in self._groups:
             self._log.info(group.status_line())
+        for check in self._checks.each if self._checks is not None else ():
+            self._log.info(check.status_line)
 
     def _leave_if_settled(self) -> None:
         if self._stopping and all(group.is_settled for group in self._groups):
@@ -168,6 +184,28 @@ class Daemon:
         except HostError as error:
             self._log.error(f"{error}; two nodes may hold it now")
 
+    # Health.
+
+    def _make_checks(self) -> None:
+        if not self._check_settings:
+            return
+        # Only here: a daemon without checks need not load them.
+        from carpool.node.health.checks import Checks  # noqa: PLC0415
+
+        self._checks = Checks(
+            self._check_settings,
+            loop=self._loop,
+            log=self._log,
+            interfaces=self._interfaces.get,
+            on_change=self._check_changed,
+        )
+
+    def _check_changed(self, check: "CheckSettings", good: bool) -> None:
+        bad = NEVER_MASTER if check.demote is None else check.demote
+        for group in self._groups:
+            if group.settings.name in check.groups:
+                group.demote(f"check {check.name}", 0 if good else bad)
+
     # The host changes under us.
 
     def _on_wake(self, slept: int) -> None:
@@ -207,10 +245,11 @@ class Daemon:
                     group.link_changed(carrier=interface.carrier)
 
     def _on_interface_gone(self, event: InterfaceGone) -> None:
+        for name in [one.name for one in self._interfaces.values() if one.index == event.index]:
+            del self._interfaces[name]
         for segment in self._segments.values():
             if segment.link is not None and segment.link.index == event.index:
                 self._log.error(f"{segment.interface}: the interface has gone")
-                self._interfaces.pop(segment.interface, None)
                 segment.close()
                 for group in segment.groups:
                     group.link_gone()

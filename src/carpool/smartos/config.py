@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from carpool.carp.timing import SECOND
+from carpool.cluster.check_writing import check_keys
 from carpool.smartos.places import key_file
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def config(cluster: Cluster, node: Node) -> str:
     for group in groups:
         lines += ["", f"[groups.{_string(group.name)}]"]
         lines += [_line(key, value) for key, value in _group(group).items() if value is not None]
+    for check in cluster.checks_of(node.name):
+        lines += ["", f"[checks.{_string(check.name)}]"]
+        lines += [_line(key, value) for key, value in check_keys(check, peers).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -58,6 +62,7 @@ def _group(group: Group) -> dict[str, Any]:
         "announce_every": _seconds(group.announce_every),
         "on_conflict": group.on_conflict,
         "together": group.together,
+        "checks": list(group.checks) or None,
     }
 
 

@@ -113,7 +113,7 @@ class Checks:
         interfaces: Interfaces,
         on_change: OnChange,
     ) -> None:
-        """Make the checks; none runs yet. Raises CannotCheckError."""
+        """Make the checks; none runs yet. Raises HostError."""
         self._loop = loop
         self.each: tuple[Check, ...] = tuple(
             Check(settings, make_probe(settings, loop, interfaces), loop, log, on_change)

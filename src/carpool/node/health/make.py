@@ -11,15 +11,12 @@ from carpool.node.health.settings import (
     Http,
     Tcp,
 )
+from carpool.node.host import HostError
 from carpool.node.loop import Loop
 
 
-class CannotCheckError(Exception):
-    """A check that this host cannot run; the text says which, why and what to do."""
-
-
 def make_probe(check: CheckSettings, loop: Loop, interfaces: Interfaces) -> Probe:
-    """Return the probe of a check. Raises CannotCheckError."""
+    """Return the probe of a check. Raises HostError."""
     match check.target:
         case Command() | File() as target:
             from carpool.node.health.command import CommandProbe, file_argv
@@ -38,7 +35,7 @@ def make_probe(check: CheckSettings, loop: Loop, interfaces: Interfaces) -> Prob
             from carpool.node.health.gateway import HERE, GatewayProbe
 
             if not HERE:
-                raise CannotCheckError(
+                raise HostError(
                     f"check {check.name}: this system cannot ask by ARP (it has no packet "
                     'sockets); use type = "command" with ping instead'
                 )

@@ -1,0 +1,126 @@
+"""What must hold between the keys of a health check, and between checks and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from carpool.cluster.check_schema import CHECK, TYPES
+from carpool.cluster.consistency import check_known_node
+from carpool.cluster.findings import Rule
+from carpool.cluster.wording import choose_from, listing
+
+if TYPE_CHECKING:
+    from carpool.cluster.draft import Draft, Values
+    from carpool.cluster.source import Source
+    from carpool.cluster.wording import Key
+
+_SECOND = 1_000_000_000
+
+
+def check_checks(draft: Draft, source: Source) -> None:
+    """Report to ``source`` what is wrong with the checks of a draft."""
+    used = _check_uses(draft, source)
+    for name, values in draft.checks.items():
+        key = ("checks", name)
+        if name not in used:
+            mend = f'add checks = ["{name}"] to a group, or take it out'
+            source.report(Rule.UNUSED_CHECK, key, "no group depends on this check", mend)
+        if "type" in values:
+            _check_keys(values, key, source)
+        _check_timeout(values, key, source)
+        _check_contradictions(values, key, source)
+        for node in values["interface"] if isinstance(values.get("interface"), dict) else ():
+            check_known_node(draft, node, (*key, "interface", node), source)
+        if values.get("type") == "gateway":
+            _check_system(draft, name, source)
+
+
+def timeout_of(values: Values) -> int | None:
+    """Return the timeout in ns, with its default; None where the file errs."""
+    if "timeout" not in values or "interval" not in values:
+        return None
+    given: int | None = values["timeout"]
+    interval: int = values["interval"]
+    return min(_SECOND, interval // 2) if given is None else given
+
+
+def _check_uses(draft: Draft, source: Source) -> set[str]:
+    """Report names of checks that there are not, and return those that are used."""
+    used: set[str] = set()
+    for group, values in draft.groups.items():
+        listed: set[str] = set()
+        for index, name in enumerate(values.get("checks") or ()):
+            if name is None:
+                continue
+            at = ("groups", group, "checks", index)
+            if name not in draft.checks:
+                known = choose_from(name, draft.checks) if draft.checks else ""
+                mend = known or f"add a table {CHECK.header}"
+                source.report(Rule.UNKNOWN_CHECK, at, f"there is no check {name[:80]!r}", mend)
+            elif name in listed:
+                message, mend = f"{name!r} is in this list already", "take one of the two out"
+                source.report(Rule.REPEATED, at, message, mend)
+            listed.add(name)
+        used |= listed
+    return used
+
+
+def _check_keys(values: Values, key: Key, source: Source) -> None:
+    """Report keys that the type of the check must have, or does not have."""
+    kind = values["type"]
+    own = TYPES[kind]
+    of_some = {name for keys in TYPES.values() for name in (*keys.required, *keys.optional)}
+    for field in CHECK.fields:
+        if field.name not in values:  # it is wrong, and that was reported
+            continue
+        absent = values[field.name] is None
+        if absent and field.name in own.required:
+            message = f"is missing: a check of type {kind} needs it"
+            mend = f"add for example: {field.name} = {field.reader.example}"
+            source.report(Rule.MISSING_KEY, (*key, field.name), message, mend)
+        elif not absent and field.name in of_some - {*own.required, *own.optional}:
+            message = f"a check of type {kind} has no {field.name}"
+            mend = f"take it out; it has {listing((*own.required, *own.optional))}"
+            source.report(Rule.FOREIGN_CHECK_KEY, (*key, field.name), message, mend)
+
+
+def _check_timeout(values: Values, key: Key, source: Source) -> None:
+    timeout = timeout_of(values)
+    if timeout is not None and timeout >= values["interval"]:
+        seconds, interval = timeout / _SECOND, values["interval"] / _SECOND
+        message = f"{seconds:g} s is not less than the interval, {interval:g} s"
+        mend = "make it shorter, or the interval longer"
+        source.report(Rule.CHECK_TIMEOUT, (*key, "timeout"), message, mend)
+
+
+def _check_contradictions(values: Values, key: Key, source: Source) -> None:
+    def report(name: str, message: str, mend: str) -> None:
+        source.report(Rule.CHECK_CONTRADICTION, (*key, name), message, mend)
+
+    if values.get("action") == "backup" and values.get("demote") is not None:
+        message = 'action = "backup" does not demote, it forbids to be master'
+        report("demote", message, "take one of the two out")
+    if values.get("expect") == "absent" and values.get("text") is not None:
+        message = "a file that must be absent cannot contain a text"
+        report("text", message, "take one of the two out")
+    url = values.get("url")
+    if url is not None and not url.tls and values.get("verify") is not None:
+        message = "there is no certificate without https"
+        report("verify", message, "take it out, or use https")
+
+
+def _check_system(draft: Draft, name: str, source: Source) -> None:
+    """Report a check by ARP on nodes that are SmartOS zones."""
+    groups = [
+        group for group, values in draft.groups.items() if name in (values.get("checks") or ())
+    ]
+    nodes = {seat.node for group in groups for seat in draft.seats[group]}
+    zones = [
+        node
+        for node, zone in draft.zones.items()
+        if node in nodes and zone.get("brand") in {"joyent", "joyent-minimal"}
+    ]
+    if zones:
+        message = f"{listing(zones)} cannot ask by ARP: a SmartOS zone has no packet sockets"
+        mend = 'use type = "command" with command = ["/usr/sbin/ping", ADDRESS, "1"]'
+        source.report(Rule.CHECK_NEEDS_LINUX, ("checks", name, "type"), message, mend)
