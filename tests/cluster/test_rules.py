@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.support import FILES, check_texts, cluster, summary
+from tests.cluster.test_checks import MISTAKES as CHECK_MISTAKES
 from tests.cluster.test_mistakes import MISTAKES, ZONE_MISTAKES
 
 from carpool.cluster.findings import Rule
@@ -368,13 +369,14 @@ def test_every_rule_is_tried() -> None:
     """Each rule has a case in which it is broken; `FILES` and its like are those without."""
     tried = {case[0].split()[0] for case in CASES}
     tried |= {what.split()[0] for what, *_ in OF_TWO + OF_COPY}
-    tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES}
+    tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES + CHECK_MISTAKES}
     elsewhere = {
         *("CP001", "CP002"),  # test_mistakes: test_unreadable_files
         "CP005",  # test_inputs: test_a_list_of_payloads_is_no_payload
         *("CP301", "CP302", "CP303"),  # test_mistakes: test_password_files
         "CP304",  # test_load: test_a_long_password_is_a_warning
         *("CP401", "CP402", "CP403"),  # test_identify
+        "CP707",  # test_checks: test_a_zone_cannot_ask_by_arp
     }
     assert {rule.code for rule in Rule} - tried - elsewhere == set()
     assert not tried & elsewhere

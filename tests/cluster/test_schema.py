@@ -5,10 +5,10 @@ import tomllib
 
 import pytest
 
-from carpool.cluster import schema
-from carpool.cluster.model import Group, Node, Zone
-from carpool.cluster.schema import Field
+from carpool.cluster import check_schema, schema
+from carpool.cluster.model import Check, Group, Node, Zone
 from carpool.cluster.source import Source
+from carpool.cluster.table import Field
 
 FIELDS = [
     pytest.param(field, id=f"{table.header}{field.name}")
@@ -48,3 +48,5 @@ def test_model_and_schema_have_the_same_fields() -> None:
     assert node == {"name", "addresses"} | fields - {"address"}
     zone = {field.name for field in dataclasses.fields(Zone)}
     assert zone == {field.name for field in schema.ZONE.fields}
+    check = {field.name for field in dataclasses.fields(Check)}
+    assert check == {"name"} | {field.name for field in check_schema.CHECK.fields}

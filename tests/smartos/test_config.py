@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.smartos.clusters import cluster, clusters, group, node
 
 from carpool.cluster.load import load
-from carpool.cluster.model import Cluster
+from carpool.cluster.model import Check, Cluster
 from carpool.smartos.config import config
 
 
@@ -57,3 +57,26 @@ def test_any_names_survive(made: Cluster) -> None:
             assert read["advskew"] == {m.node: m.advskew for m in g.members}
             assert tuple(read.get("up", ())) == (g.up or ())
             assert read["script_timeout"] * 1e9 == pytest.approx(g.script_timeout)
+
+
+def test_it_has_the_checks_of_the_groups(tmp_path: Path) -> None:
+    one, two, three = node(1), node(2), node(3)
+    uplink = {"web1": "net1", "web3": "net3"}
+    checks = (
+        Check("port", "tcp", 10**9, 10**8, 1, 1, "demote", 7, address=one.addresses[0].ip, port=80),
+        Check("uplink", "interface", 10**9, 10**8, 1, 1, "backup", None, interface=uplink),
+        Check("other", "file", 10**9, 10**8, 1, 1, "demote", 1, path="/x", expect="absent"),
+    )
+    groups = (
+        replace(group(one, two), checks=("port", "uplink")),
+        replace(group(three, name="db"), checks=("other",)),
+    )
+    text = config(Cluster(None, "web", (one, two, three), groups, checks), one)
+    path = tmp_path / "cluster.toml"
+    path.write_text(text)
+    loaded = load(path, secrets=False)
+    assert loaded.findings == ()
+    assert loaded.cluster is not None
+    assert loaded.cluster.groups[0].checks == ("port", "uplink")
+    mine = replace(checks[1], interface={"web1": "net1"})
+    assert loaded.cluster.checks == (checks[0], mine)
