@@ -18,7 +18,7 @@ from carpool.node.state import StateDirectory
 from carpool.node.together import join
 
 if TYPE_CHECKING:
-    from carpool.node.health.checks import Checks
+    from carpool.node.health.checks import Check, Checks
     from carpool.node.health.settings import CheckSettings
 
 _FLUSH_LOG_EVERY = 60 * SECOND
@@ -101,6 +101,11 @@ class Daemon:
         """Where they are heard: each interface and multicast group once."""
         return self._segments.values()
 
+    @property
+    def checks(self) -> "Sequence[Check]":
+        """The health checks, in the order of the cluster file."""
+        return () if self._checks is None else self._checks.each
+
     # Commands, from signals or the control socket.
 
     def handle_signals(self, stop_on: Sequence[int]) -> None:
@@ -131,7 +136,7 @@ class Daemon:
         """Log a line for each group and each check."""
         for group in self._groups:
             self._log.info(group.status_line())
-        for check in self._checks.each if self._checks is not None else ():
+        for check in self.checks:
             self._log.info(check.status_line)
 
     def _leave_if_settled(self) -> None:
