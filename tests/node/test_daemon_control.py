@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.lan import VIP, Daemon, carpool
-from tests.support.pair import BOW_OUT, INTERVAL, LEFT_SKEW, MARGIN, Pair
+from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
 
 from carpool.node.client import Connection
 from carpool.node.rundir import socket_path
@@ -161,3 +161,38 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
         assert len(adverts) >= MISBEHAVING_SECONDS * 1e9 // INTERVAL - 1
         assert memory_kib(left) - memory < MOST_KIB
         assert "MASTER" not in right.text()
+
+
+def test_maintenance_hands_over_and_survives_a_restart(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, right = lan.run_both(preempt=True)
+        done = run_carpool(lan, "maintenance", "on", "--node", "left")
+        assert (done.returncode, done.stdout) == (0, "in maintenance: www\n"), done.stderr
+        lan.until_holders("right", seconds=MARGIN)
+        assert left.stop() == 0
+        left = lan.run(lan.left, lan.file(preempt=True))
+        assert "must not be master: maintenance" in left.text()
+        assert right.stop() == 0
+        lan.during(2 * DOWN_TIME)
+        assert ask(lan, "left", "status")["groups"][0]["demotions"] == {"maintenance": 255}
+        done = run_carpool(lan, "maintenance", "off", "www")
+        assert done.returncode == 1
+        assert "the whole node is in maintenance" in done.stderr
+        done = run_carpool(lan, "maintenance", "off")
+        assert (done.returncode, done.stdout) == (0, "in maintenance: nothing\n"), done.stderr
+        lan.until_holders("left", seconds=DOWN_TIME + MARGIN)
+
+
+def test_demoted_it_is_master_only_while_there_is_no_better_node(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        _, right = lan.run_both()
+        done = run_carpool(lan, "demote", "--node", "left", "www", "--by", "3")
+        assert (done.returncode, done.stdout) == (
+            0,
+            "www: demoted by 3 (told so by carpool demote)\n",
+        )
+        lan.until_holders("right", seconds=MARGIN)
+        assert right.stop() == 0
+        lan.until_holders("left", seconds=2 + MARGIN)
+        done = run_carpool(lan, "promote", "all")
+        assert (done.returncode, done.stdout) == (0, "www: not demoted\n")

@@ -22,6 +22,9 @@ COMMANDS = {
     "status": "tell who is master, and why: on this host, or with a file of its zones, over SSH",
     "destroy": "delete the zones, over SSH",
     "yield": "hand groups that are master on this host to another node",
+    "demote": "make this host less wanted as master, until promote",
+    "promote": "take back what demote did",
+    "maintenance": "forbid this host to be master, over restarts too, or no longer",
     "manifest": "make an SMF manifest for any daemon, or check one",
     "ucarp": "do what ucarp does, with ucarp's command line",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
@@ -61,7 +64,7 @@ def main() -> int:
     if name in ("-V", "--version"):
         print(f"carpool {__version__}")
         return 0
-    listed = "\n".join(f"  {command:<8} {text}" for command, text in COMMANDS.items())
+    listed = "\n".join(f"  {command:<11} {text}" for command, text in COMMANDS.items())
     if name in ("-h", "--help", "help"):
         print(USAGE.format(commands=listed), end="")
         return 0

@@ -99,3 +99,19 @@ def tell(
     except AskError as error:
         print(f"carpool {command}: {error}", file=sys.stderr)
         return CANNOT_ASK
+
+
+def named_groups(options: argparse.Namespace) -> list[str] | None:
+    """Return the groups that are named on the command line, None if all are meant."""
+    return None if options.groups in ([], ["all"]) else list(options.groups)
+
+
+def report_demotions(command: str, options: argparse.Namespace, **arguments: Any) -> int:
+    """Change the demotion of groups, and say what it is now. Return the exit code."""
+    answer = tell(command, options, groups=named_groups(options), **arguments)
+    if isinstance(answer, int):
+        return answer
+    for group, demotions in answer["demotions"].items():
+        reasons = ", ".join(f"{amount} ({reason})" for reason, amount in demotions.items())
+        print(f"{group}: {f'demoted by {reasons}' if reasons else 'not demoted'}")
+    return 0

@@ -18,6 +18,7 @@ from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
+from carpool.node.maintenance import Maintenance
 from carpool.node.plan import plan
 from carpool.node.rundir import (
     AlreadyRunningError,
@@ -129,9 +130,13 @@ def _run(options: argparse.Namespace) -> None:
         daemon.open()
         if options.smf:
             detach(keep_output=True)
+        maintenance = Maintenance(node.name, state, log)
+        maintenance.load()
+        maintenance.apply(daemon.groups)
         if claimed is not None:
             claimed.sign()
-            Control(claimed.listener, loop, log, Steering(node.name, daemon, loop, log).handle)
+            steering = Steering(node.name, daemon, maintenance, loop, log)
+            Control(claimed.listener, loop, log, steering.handle)
         log.notice(f"node {node.name}: {_count(len(groups), 'group')}, starting")
         daemon.run()
         log.notice(f"node {node.name}: stopped")

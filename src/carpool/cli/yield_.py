@@ -1,6 +1,6 @@
 """``carpool yield GROUP ...``: hand groups that are master here to another node."""
 
-from carpool.cli.daemons import parser, tell
+from carpool.cli.daemons import named_groups, parser, tell
 
 
 def main(arguments: list[str]) -> int:
@@ -12,8 +12,7 @@ def main(arguments: list[str]) -> int:
     )
     made.add_argument("groups", nargs="+", metavar="GROUP", help="a group, or all")
     options = made.parse_args(arguments)
-    groups = None if options.groups == ["all"] else options.groups
-    answer = tell("yield", options, groups=groups)
+    answer = tell("yield", options, groups=named_groups(options))
     if isinstance(answer, int):
         return answer
     print(f"yielded {', '.join(answer['yielded']) or 'nothing: master of none of them'}")

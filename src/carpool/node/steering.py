@@ -1,11 +1,14 @@
 """What can be asked of a running daemon: the commands of the control socket.
 
-==========  ==========================  ======================================================
-command     takes                       does
-==========  ==========================  ======================================================
-status      groups                      tells what the groups are, and why
-yield       groups                      lets another node take over, where this one is master
-==========  ==========================  ======================================================
+===========  ==============  ==================================================================
+command      takes           does
+===========  ==============  ==================================================================
+status       groups          tells what the groups are, and why
+yield        groups          lets another node take over, where this one is master
+demote       groups, amount  demotes by 1-254, until the daemon ends
+promote      groups          takes that back
+maintenance  groups, on      forbids to be master (on: true), or no longer, and remembers it
+===========  ==============  ==================================================================
 
 `groups` is a list of names; without it, all are meant.
 """
@@ -15,29 +18,38 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from carpool import __version__
-from carpool.carp.election import State
+from carpool.carp.election import MOST_DEMOTED, State
 from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import Daemon
 from carpool.node.group import Group
 from carpool.node.log import Log
 from carpool.node.loop import Loop
+from carpool.node.maintenance import Maintenance, MaintenanceError
 from carpool.node.status import daemon_status
 
 Request = Mapping[str, Any]
+
+DEMOTED_REASON = "told so by carpool demote"
 
 
 class Steering:
     """Carries out commands on one daemon."""
 
-    def __init__(self, node: str, daemon: Daemon, loop: Loop, log: Log) -> None:
+    def __init__(
+        self, node: str, daemon: Daemon, maintenance: Maintenance, loop: Loop, log: Log
+    ) -> None:
         self._node = node
         self._daemon = daemon
+        self._maintenance = maintenance
         self._loop = loop
         self._log = log
         self._started = loop.now()
         self._commands: dict[str, Callable[[Request, Reply], None]] = {
             "status": self._status,
             "yield": self._yield,
+            "demote": self._demote,
+            "promote": self._promote,
+            "maintenance": self._set_maintenance,
         }
 
     def handle(self, command: str, request: Request, reply: Reply) -> None:
@@ -73,6 +85,44 @@ class Steering:
         for group in masters:
             group.yield_mastership()
         reply({"ok": True, "yielded": names})
+
+    def _demote(self, request: Request, reply: Reply) -> None:
+        amount = request.get("amount")
+        if type(amount) is not int or not 1 <= amount <= MOST_DEMOTED:
+            raise RequestError(f"amount is a number from 1 to {MOST_DEMOTED}")
+        self._change_demotion(request, reply, amount)
+
+    def _promote(self, request: Request, reply: Reply) -> None:
+        self._change_demotion(request, reply, 0)
+
+    def _change_demotion(self, request: Request, reply: Reply, amount: int) -> None:
+        groups = self._groups(request)
+        for group in groups:
+            group.demote(DEMOTED_REASON, amount)
+        reply({"ok": True, "demotions": {one.settings.name: one.demotions for one in groups}})
+
+    def _set_maintenance(self, request: Request, reply: Reply) -> None:
+        on = request.get("on")
+        if not isinstance(on, bool):
+            raise RequestError("on is true or false")
+        groups = self._groups(request)
+        names = None if request.get("groups") is None else [one.settings.name for one in groups]
+        change = self._maintenance.begin if on else self._maintenance.end
+        try:
+            warning = change(names)
+        except MaintenanceError as error:
+            raise RequestError(str(error)) from None
+        what = "this node" if names is None else ", ".join(names)
+        self._log.notice(f"control: maintenance {'on' if on else 'off'}: {what}")
+        self._maintenance.apply(self._daemon.groups)
+        inside = [one for one in self._daemon.groups if self._maintenance.includes(one)]
+        reply(
+            {
+                "ok": True,
+                "maintenance": [group.settings.name for group in inside],
+                **({"warning": warning} if warning else {}),
+            }
+        )
 
     def _groups(self, request: Request) -> list[Group]:
         """Return the groups that are meant. Raises RequestError for one that is not there."""
