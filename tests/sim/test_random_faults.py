@@ -40,6 +40,7 @@ FAULTS: dict[str, Callable[[Lan, str], object]] = {
     "demote by 9": demote(9),
     "forbid": demote(NEVER_MASTER),
     "promote": demote(0),
+    "wake": lambda lan, name: lan.tell(name, VirtualHost.woke),
 }
 
 
@@ -50,6 +51,8 @@ class Scenario:
     addresses: tuple[Address, ...]
     loss: float
     seed: int
+    delays: dict[str, int]
+    """preempt_delay, hold_down, announce_every, where they are not 0."""
     faults: tuple[tuple[int, str, int], ...]
     """(milliseconds to wait, what happens, to the how-manieth node)."""
 
@@ -63,6 +66,14 @@ SCENARIOS = st.builds(
     addresses=st.sampled_from([(VIP,), (VIP6,), (VIP, VIP6)]),
     loss=st.sampled_from([0.0, 0.0, 0.3]),
     seed=st.integers(0, 1000),
+    delays=st.sampled_from(
+        [
+            {},
+            {"preempt_delay": 5 * SECOND},
+            {"hold_down": 5 * SECOND},
+            {"preempt_delay": 9 * SECOND, "hold_down": 2 * SECOND, "announce_every": 30 * SECOND},
+        ]
+    ),
     faults=st.lists(
         st.tuples(
             st.sampled_from([0, 1, 300, 1000, 2999, 3001, 5000, 20_000]),
@@ -83,7 +94,9 @@ def lived_through(scenario: Scenario) -> Lan:
         preempt=scenario.preempt,
         addresses=scenario.addresses,
         loss=scenario.loss,
+        vhids=(VHID,),
         seed=scenario.seed,
+        **scenario.delays,
     )
     for wait, fault, number in scenario.faults:
         lan.run(wait * MS)
@@ -107,6 +120,7 @@ def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> N
     patience = 3 * SECOND + slowest * TICK + SLACK
     if any(fault == "yield" for _, fault, _ in scenario.faults):
         patience += STAND_BACK_TIME
+    patience += scenario.delays.get("hold_down", 0)
     lan.run(60 * SECOND)
     for change in lan.record.timeline:
         note(f"{change.instant / SECOND:10.4f} {change.node} {change.state} {change.event}")
@@ -122,4 +136,5 @@ def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> N
     if scenario.preempt:
         assert scenario.advskews[NAMES.index(master)] == min(scenario.advskews)
     # And then nothing moves any more.
-    assert lan.record.timeline[-1].instant <= mended + patience + 4 * SECOND
+    settled = mended + patience + scenario.delays.get("preempt_delay", 0) + 4 * SECOND
+    assert lan.record.timeline[-1].instant <= settled
