@@ -13,7 +13,7 @@ from carpool.carp.election import State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import Settings
 from carpool.carp.wire import Advertisement, decode
-from carpool.node.group import Group
+from carpool.node.group import LONGEST_BLINK, Group
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
@@ -73,8 +73,10 @@ class FakeLink:
         assert isinstance(advertisement, Advertisement)
         self.said.append(advertisement)
 
+    announced: int = 0
+
     def announce(self, _address: bytes) -> None:
-        pass
+        self.announced += 1
 
 
 @dataclass
@@ -102,16 +104,22 @@ class World:
         self.lines.append(text)
 
     def group(
-        self, name: str, vhid: int, *, interface: str = "net0", together: str | None = None
+        self,
+        name: str,
+        vhid: int,
+        *,
+        interface: str = "net0",
+        together: str | None = None,
+        advbase: int = 1,
+        advskew: int = 0,
     ) -> Group:
         """Return a group that is master on its interface."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
         host, link = FakeHost(), FakeLink()
         self.hosts[name], self.links[name] = host, link
+        carp = Settings(vhid, (vip.ip,), b"secret", advbase=advbase, advskew=advskew)
         group = Group(
-            GroupSettings(
-                name, Settings(vhid, (vip.ip,), b"secret"), interface, (vip,), together=together
-            ),
+            GroupSettings(name, carp, interface, (vip,), together=together),
             host=cast("Host", host),
             loop=cast("Loop", self.loop),
             log=Log(cast("Any", self)),
@@ -141,6 +149,13 @@ def world() -> World:
     return World()
 
 
+def unplug(world: World, *groups: Group) -> None:
+    """Take the carrier away for longer than a blink."""
+    for group in groups:
+        group.link_changed(carrier=False)
+    world.loop.run(LONGEST_BLINK)
+
+
 def state(group: Group) -> State:
     return group.virtual_host.state
 
@@ -163,6 +178,40 @@ def test_demoted_for_a_reason_it_says_so_at_once_on_the_wire_and_in_the_log(worl
     group.demote("the disk is full", 0)
     assert world.links["www"].said[-1].demotion == 0
     assert world.lines[-1] == "www: no longer demoted: the disk is full"
+
+
+def test_a_master_whose_link_blinks_stays_master_and_announces(world: World) -> None:
+    group = world.group("www", 1)
+    told = world.links["www"].announced
+    for _ in range(5):
+        group.link_changed(carrier=False)
+        world.loop.run(LONGEST_BLINK - 1)
+        group.link_changed(carrier=True)
+        assert world.links["www"].announced == told + 1
+        told += 1
+        world.loop.run(LONGEST_BLINK // 2)
+        told = world.links["www"].announced
+    assert state(group) is State.MASTER
+
+
+def test_a_master_without_a_link_lets_go_after_a_moment(world: World) -> None:
+    group = world.group("www", 1)
+    group.link_changed(carrier=False)
+    group.link_changed(carrier=False)
+    world.loop.run(LONGEST_BLINK)
+    assert state(group) is State.INIT
+    group.link_changed(carrier=True)
+    group.link_changed(carrier=False)  # not master: at once
+    assert state(group) is State.INIT
+
+
+def test_a_master_with_short_intervals_waits_for_half_of_one(world: World) -> None:
+    group = world.group("www", 1, advbase=0, advskew=64)
+    group.link_changed(carrier=False)
+    world.loop.run(SECOND // 8 - 1)
+    assert state(group) is State.MASTER
+    world.loop.run(1)
+    assert state(group) is State.INIT
 
 
 def test_forbidden_for_a_reason_it_bows_out(world: World) -> None:
@@ -196,7 +245,7 @@ def test_a_node_that_cannot_hold_the_addresses_is_demoted_for_a_minute_or_until_
     world: World,
 ) -> None:
     group = world.group("www", 1)
-    group.link_changed(carrier=False)
+    unplug(world, group)
     group.link_changed(carrier=True)
     world.hosts["www"].problem = "no room"
     world.loop.run(3 * SECOND)
@@ -211,7 +260,7 @@ def test_a_node_that_cannot_hold_the_addresses_is_demoted_for_a_minute_or_until_
 
 def test_after_a_minute_it_may_try_again_before_others(world: World) -> None:
     group = world.group("www", 1)
-    group.link_changed(carrier=False)
+    unplug(world, group)
     group.link_changed(carrier=True)
     world.hosts["www"].problem = "no room"
     world.loop.run(3 * SECOND)
@@ -243,8 +292,7 @@ def test_together_demoted(world: World) -> None:
 
 def test_together_a_lost_link_demotes_those_on_other_interfaces(world: World) -> None:
     one, two, three = groups = world.together("net0", "net0", "net1")
-    one.link_changed(carrier=False)
-    two.link_changed(carrier=False)
+    unplug(world, one, two)
     assert demotions(groups) == [0, 0, 254]  # 240 for each
     assert three.virtual_host.state is State.MASTER, "better here than nowhere"
     assert "c: demoted by 240: a has no link on net0" in world.lines
@@ -264,7 +312,7 @@ def test_together_told_to_yield(world: World) -> None:
 
 def test_together_one_cannot_hold_its_addresses(world: World) -> None:
     groups = world.together("net0", "net1")
-    groups[0].link_changed(carrier=False)
+    unplug(world, groups[0])
     groups[0].link_changed(carrier=True)
     world.hosts["a"].problem = "no room"
     world.loop.run(3 * SECOND)

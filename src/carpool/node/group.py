@@ -22,6 +22,8 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
 
+LONGEST_BLINK = SECOND // 2
+"""How long (ns) at most a master without carrier goes on: a link that flaps costs no takeover."""
 DEMOTING_ERRORS = 3
 """Advertisements in a row that could not be sent until a master demotes itself (ucarp's 3)."""
 RECOVERING_SUCCESSES = 3
@@ -74,6 +76,8 @@ class Group:
         self._hooks = HookQueue(loop, log, settings.script_timeout)
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
+        self._link_loss = loop.call_at(loop.now(), lambda: self._use_carrier(usable=False))
+        self._link_loss.cancel()
         self._restore = loop.call_at(loop.now(), self._restore_addresses)
         self._restore.cancel()
         self._restored_at = 0
@@ -117,8 +121,20 @@ class Group:
         self.pump()
 
     def link_changed(self, *, carrier: bool) -> None:
-        """Take notice of the carrier, unless told to ignore it."""
+        """Take notice of the carrier, unless told to ignore it.
+
+        A master waits a moment for a link that only blinks. No backup takes over in that time, for
+        it is less than an interval, and they wait for several.
+        """
         usable = carrier or self.settings.ignore_link
+        if usable or self.virtual_host.state is not State.MASTER:
+            self._link_loss.cancel()
+            self._use_carrier(usable=usable)
+        elif self._link_loss.when is None:
+            wait = min(self.virtual_host.interval // 2, LONGEST_BLINK)
+            self._link_loss.reschedule(self._loop.now() + wait)
+
+    def _use_carrier(self, *, usable: bool) -> None:
         if usable:
             self.virtual_host.link_back(self._loop.now())
         else:
@@ -128,6 +144,7 @@ class Group:
 
     def link_gone(self) -> None:
         """Take notice that the interface itself has been deleted."""
+        self._link_loss.cancel()
         self.virtual_host.link_lost(self._loop.now())
         self.pump()
         self._share_link(usable=False)
