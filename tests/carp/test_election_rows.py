@@ -12,6 +12,7 @@ from tests.carp.test_election import HIGHER, LOWER, TAKE_OVER
 from carpool.carp import timing, virtualhost
 from carpool.carp.effects import Advertise
 from carpool.carp.election import NEVER_MASTER, ROWS, TABLE, Event, Row, State
+from carpool.carp.memory import Memory
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
@@ -80,6 +81,16 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         stopped,
         lambda bench: bench.host.start(bench.now),
         ["-> BACKUP", "remove"],
+    ),
+    (State.INIT, Event.RESUMED_AS_MASTER): (
+        stopped,
+        lambda bench: bench.host.resume(Memory(True, bench.now - SECOND, None), bench.now),
+        ["-> MASTER", "add", "advertise 1/100", "announce"],
+    ),
+    (State.INIT, Event.RESUMED_AS_BACKUP): (
+        stopped,
+        lambda bench: bench.host.resume(Memory(False, 0, None), bench.now),
+        ["-> BACKUP"],
     ),
     (State.INIT, Event.LINK_BACK): (
         unplugged,
@@ -534,3 +545,74 @@ def test_farewells_are_marked_and_only_they() -> None:
 
 def test_settings_do_not_show_the_password() -> None:
     assert "love" not in repr(Bench.of().host.settings)
+
+
+# A daemon that replaces its program: what it was, it is again, if it is in time.
+
+
+def successor(of: Bench) -> Bench:
+    """Return a new virtual host that goes on with the memory of another."""
+    bench = Bench.of(of.host.settings.advskew, source="10.0.0.7")
+    bench.now = of.now
+    return bench
+
+
+def test_a_master_that_resumes_in_time_never_was_away() -> None:
+    before = master()
+    before.wait(SECOND // 2)
+    before.host.advertise_now(before.now)
+    before.collect()
+    spoken = before.adverts()[-1][1].counter
+    after = successor(before)
+    after.pause(SECOND)
+    after.host.resume(before.host.memory(), after.now)
+    after.collect()
+    assert after.state() is State.MASTER
+    assert after.adverts()[0][1].counter > spoken
+    assert after.host.timer() == after.now + after.host.interval
+
+
+def test_a_master_that_resumes_too_late_begins_as_backup() -> None:
+    before = master()
+    after = successor(before)
+    after.pause(timing.lapse_time(1, 100, 3))
+    after.host.resume(before.host.memory(), after.now)
+    after.collect()
+    assert after.did() == ["-> BACKUP", "remove"]
+
+
+def test_a_master_that_may_no_longer_be_one_resumes_as_backup() -> None:
+    before = master()
+    after = successor(before).demoted(NEVER_MASTER)
+    after.host.resume(before.host.memory(), after.now)
+    after.collect()
+    assert after.did() == ["-> BACKUP", "remove"]
+
+
+def test_a_backup_that_resumes_takes_over_when_its_master_dies() -> None:
+    before = backup()
+    after = successor(before)
+    after.host.resume(before.host.memory(), after.now)
+    after.wait(after.host.master_down_time - 1)
+    assert after.state() is State.BACKUP
+    after.wait(1)
+    assert after.state() is State.MASTER
+
+
+def test_who_resumes_goes_on_above_the_highest_counter_heard() -> None:
+    before = backup()
+    heard = (0x4350 << 48) + (1 << 47)  # sequenced, and ahead of our own clock
+    before.peer.counter = heard
+    assert before.hears(1, 0) in (None, Rejection.REPLAY)
+    assert before.hears(1, 0) is None
+    after = successor(before)
+    after.host.resume(before.host.memory(), after.now)
+    after.wait(after.host.master_down_time)
+    assert after.adverts()[0][1].counter > heard
+
+
+def test_only_a_master_advertises_when_told() -> None:
+    bench = backup()
+    bench.host.advertise_now(bench.now)
+    bench.collect()
+    assert bench.did() == []

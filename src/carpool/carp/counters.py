@@ -94,6 +94,17 @@ class Counters:
         if memory is not None:
             self._load(memory)
 
+    @property
+    def highest(self) -> int | None:
+        """The highest sequenced counter that was accepted or sent."""
+        return self._highest
+
+    def follow(self, counter: int, now: int) -> None:
+        """Go on from `counter`, the `highest` of an earlier run of this virtual host."""
+        if _TAG <= counter < _END and counter > (self._highest or 0):
+            self._raise(counter, now)
+            self._save()
+
     def next(self, now: int) -> int:
         """Return the counter for the next advertisement. `now` is in nanoseconds."""
         counter = _TAG + min(max(((self.wall + now) << 16) // SECOND, 0), _LAST_CLOCK)

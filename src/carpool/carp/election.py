@@ -44,6 +44,8 @@ class Event(Enum):
     """What can happen to a virtual host. The value says so in words, for the log."""
 
     START = "started"
+    RESUMED_AS_MASTER = "restarted as master, in time for the next advertisement"
+    RESUMED_AS_BACKUP = "restarted as backup"
     STOP = "stopped"
     LINK_LOST = "the link is down"
     LINK_BACK = "the link is up again"
@@ -120,6 +122,10 @@ ROWS: tuple[Row, ...] = (
     # Always BACKUP first. An address left behind by a crash goes before anything else.
     Row(_S.INIT, _E.START, _S.BACKUP, (_A.REMOVE_ADDRESSES, *_BEGIN)),
     Row(_S.INIT, _E.LINK_BACK, _S.BACKUP, _BEGIN),
+    # A daemon that has replaced its program (carpool restart) goes on where it was. Putting the
+    # addresses on again makes sure that they are there.
+    Row(_S.INIT, _E.RESUMED_AS_MASTER, _S.MASTER, _TAKE_OVER),
+    Row(_S.INIT, _E.RESUMED_AS_BACKUP, _S.BACKUP, (_A.AWAIT_MASTER,)),
     #
     # BACKUP: whoever is less demoted, or else advertises at our speed or faster, is the master.
     Row(_S.BACKUP, _E.LESS_DEMOTED, _S.BACKUP, (_A.AWAIT_MASTER,)),

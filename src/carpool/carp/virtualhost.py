@@ -30,6 +30,7 @@ from carpool.carp.effects import (
     Transition,
 )
 from carpool.carp.election import NEVER_MASTER, TABLE, Action, Event, State
+from carpool.carp.memory import Memory
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.rulers import Ruler, Rulers
@@ -156,6 +157,31 @@ class VirtualHost:
         self._started = True
         self._fire(Event.START, now)
 
+    def memory(self) -> Memory:
+        """Return what `resume` needs."""
+        master = self.state is State.MASTER
+        return Memory(master, self._advertised_at, self._counters.highest)
+
+    def resume(self, memory: Memory, now: int) -> None:
+        """Go on where a former self was: as master, unless it is too late for that.
+
+        A former backup waits for its master afresh. No hold-down and no delay begins.
+        """
+        self._started = True
+        if memory.counter is not None:
+            self._counters.follow(memory.counter, now)
+        if not memory.master:
+            self._fire(Event.RESUMED_AS_BACKUP, now)
+        elif self._demotion == NEVER_MASTER or now - memory.advertised_at >= self._patience:
+            self._fire(Event.START, now)
+        else:
+            self._fire(Event.RESUMED_AS_MASTER, now)
+
+    def advertise_now(self, now: int) -> None:
+        """As master, say so now and not when it is due."""
+        if not self._lapsed(now) and self.state is State.MASTER:
+            self._fire(Event.ADVERTISEMENT_DUE, now)
+
     def stop(self, now: int) -> None:
         """Leave: as master, addresses off and bow out. Only `start` brings it back."""
         self._started = False
@@ -277,13 +303,17 @@ class VirtualHost:
         )
         return Event.OVERRULED if overruled else event
 
-    def _lapsed(self, now: int) -> bool:
-        """As a master that was paused past the backups' patience, step down. Tell whether."""
+    @property
+    def _patience(self) -> int:
+        """How long the backups have heard nothing of us when one takes over (ns)."""
         settings = self.settings
         patience = timing.lapse_time(settings.advbase, self.advskew, settings.dead_ratio)
         # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
-        patience = max(patience, self.interval * 3 // 2)
-        if self.state is not State.MASTER or now - self._advertised_at < patience:
+        return max(patience, self.interval * 3 // 2)
+
+    def _lapsed(self, now: int) -> bool:
+        """As a master that was paused past the backups' patience, step down. Tell whether."""
+        if self.state is not State.MASTER or now - self._advertised_at < self._patience:
             return False
         self._fire(Event.LAPSED, now)
         return True

@@ -1,0 +1,14 @@
+"""What outlives a virtual host whose program is replaced."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a virtual host must know of its former self, to go on where that was."""
+
+    master: bool
+    advertised_at: int
+    """Nanoseconds, of a clock that goes on."""
+    counter: int | None
+    """The highest that it has heard or sent, None if there was none."""
