@@ -68,8 +68,19 @@ def test_what_an_administrator_should_know_stands_below() -> None:
                 script={"name": "www: up script", "seconds": 3.04},
             ),
             interfaces=[
-                {"interface": "net0", "open": False, "rejected": {}},
-                {"interface": "net1", "open": True, "rejected": {"vrrp": 2}},
+                {"interface": "net0", "open": False, "rejected": {}, "strangers": []},
+                {
+                    "interface": "net1",
+                    "open": True,
+                    "rejected": {"vrrp": 2},
+                    "strangers": [
+                        {
+                            "address": "10.0.0.100",
+                            "mac": "02:00:00:00:00:09",
+                            "noticed_seconds": 3.04,
+                        }
+                    ],
+                },
             ],
         )
     )
@@ -82,6 +93,7 @@ def test_what_an_administrator_should_know_stands_below() -> None:
         "www: up script has been running for 3.0s",
         "net0: the interface is not there",
         "net1: rejected 2 x vrrp",
+        "net1: 02:00:00:00:00:09 uses 10.0.0.100, noticed 3.0s ago",
     ]
 
 

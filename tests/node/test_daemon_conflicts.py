@@ -13,6 +13,8 @@ from tests.support.pair import DOWN_TIME, MARGIN, VIP6, Pair
 from carpool.carp.frames import announcement
 from carpool.lab.faults import heal, partition
 from carpool.lab.zone import Zone
+from carpool.node.client import Connection
+from carpool.node.rundir import socket_path
 
 pytestmark = pytest.mark.namespaces
 
@@ -82,6 +84,10 @@ def test_a_silent_stranger_is_found_after_a_takeover(tmp_path: Path) -> None:
         for vip in (VIP, VIP6):
             lan.until_logged(left, f"{mac} on net0 uses {vip}, and no advertisement")
         assert any(one.data[28:42] == PROBE for one in lan.heard.frames())
+        with Connection(socket_path(lan.run_directory, "left")) as connection:
+            (interface,) = connection.ask("status")["interfaces"]
+        told = {(one["address"], one["mac"]) for one in interface["strangers"]}
+        assert told == {(str(VIP), mac), (str(VIP6), mac)}
         assert "announcing it again" not in left.text()
 
 

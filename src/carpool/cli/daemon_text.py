@@ -83,6 +83,13 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{interface['interface']}: the interface is not there"
         if interface["rejected"]:
             yield f"{interface['interface']}: rejected {_counted(interface['rejected'])}"
+        for stranger in interface["strangers"]:
+            yield f"{interface['interface']}: {_noticed(stranger)}"
+
+
+def _noticed(stranger: Mapping[str, Any]) -> str:
+    ago = duration(stranger["noticed_seconds"])
+    return f"{stranger['mac']} uses {stranger['address']}, noticed {ago} ago"
 
 
 def _counted(rejected: Mapping[str, int]) -> str:

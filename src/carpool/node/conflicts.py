@@ -88,10 +88,11 @@ class Conflicts:
         """The addresses, packed, whose claims are to be told."""
         return self._watched.keys()
 
-    def strangers(self, group: Group) -> list[Stranger]:
-        """Return who was noticed within the last minutes at an address of `group`."""
+    @property
+    def strangers(self) -> list[Stranger]:
+        """Who was noticed within the last minutes, at most one for each address."""
         since = self._loop.now() - REMEMBERED_FOR
-        found = [one.stranger for one in self._watched.values() if one.group is group]
+        found = [one.stranger for one in self._watched.values()]
         return [one for one in found if one is not None and one.when > since]
 
     # What happens.

@@ -21,7 +21,7 @@ def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
     """Return the groups of a daemon and what its interfaces rejected."""
     return {
         "groups": [_group(group, now) for group in daemon.groups],
-        "interfaces": [_segment(segment) for segment in daemon.segments],
+        "interfaces": [_segment(segment, now) for segment in daemon.segments],
     }
 
 
@@ -70,11 +70,19 @@ def _peer(peer: Peer, now: int) -> dict[str, Any]:
     }
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment(segment: Segment, now: int) -> dict[str, Any]:
     return {
         "interface": segment.interface,
         "open": segment.link is not None,
         "rejected": _counts(segment.rejections),
+        "strangers": [
+            {
+                "address": str(one.address),
+                "mac": one.mac.hex(":"),
+                "noticed_seconds": _seconds(now - one.when),
+            }
+            for one in segment.conflicts.strangers
+        ],
     }
 
 
