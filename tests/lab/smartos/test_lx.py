@@ -12,12 +12,14 @@ pytestmark = [*NEEDS, pytest.mark.timeout(120)]
 DAEMON = """\
 [Unit]
 StartLimitBurst=3
+StartLimitIntervalSec=1000
 [Service]
 ExecStart=/bin/sh -c 'echo $$$$ >/run/pid; sleep 1000 & exec sleep 1000'
 Restart=on-failure
 RestartSec=0.1
 RestartPreventExitStatus=2
 KillMode=mixed
+StateDirectory=a
 [Install]
 WantedBy=multi-user.target
 """
@@ -42,12 +44,12 @@ def pid(host: Hypervisor) -> str:
 
 
 def test_services_of_an_lx_zone() -> None:
-    script = "#!/bin/sh\necho here we are; sleep 0.3; exec touch /run/booted\n"
+    script = "#!/bin/sh\necho here we are; until test -e /tmp/go; do sleep 0.02; done\n"
     with one_host() as host:
         make_zone(host, script)
-        assert "starting" in login(host, UUID, "systemctl is-system-running")[1]
+        assert login(host, UUID, "systemctl is-system-running")[:2] == (1, "starting\n")
+        in_lx(host, "touch /tmp/go")
         until(lambda: login(host, UUID, "systemctl is-system-running")[0] == 0, "it has booted")
-        in_lx(host, "test -e /run/booted")
         assert "here we are" in in_lx(host, "journalctl -u rc-local")
 
         # As on a real one: nothing of SMF, and no Python before it is installed.
@@ -67,6 +69,7 @@ def test_services_of_an_lx_zone() -> None:
         first = until(lambda: pid(host), "its first process")
         in_lx(host, f"kill -KILL {first}")
         until(lambda: pid(host) not in ("", first), "it is started again")
+        assert in_lx(host, "stat -c %a /var/lib/a") == "700\n"
         in_lx(host, "systemctl restart a")
         assert active(host) == "active"
         assert login(host, UUID, "systemctl restart a")[0] == 0

@@ -16,6 +16,7 @@ def test_our_own_unit() -> None:
     assert (unit.restart, unit.restart_seconds) == ("on-failure", 1.0)
     assert unit.not_after == {2}
     assert unit.start_limit_seconds == 0
+    assert dict(unit.environment)["STATE_DIRECTORY"] == "/var/lib/carpool"
     assert unit.stop_seconds >= 10
     assert (unit.kill_all, unit.wanted, unit.once) == (False, True, False)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from carpool.lab.smartos.contract import Contract
 from carpool.lab.smartos.smf import Method
 from carpool.lab.smartos.stage import CommandError
-from carpool.lab.smartos.units import FOLDER, WANTS, Unit, full_name, read
+from carpool.lab.smartos.units import FOLDER, STATES, WANTS, Unit, full_name, read
 
 LOGS: Final = Path("/var/svc/log")
 """Where the journal is, a file for each unit."""
@@ -167,6 +167,8 @@ class Systemd:
         job.starts.append(now)
         self._log(job, "Started." if not unit.once else "Starting...")
         job.state = "activating" if unit.once else "active"
+        if unit.state_directory:
+            (STATES / unit.state_directory).mkdir(0o700, parents=True, exist_ok=True)
         method = Method(unit.command, 0, environment=unit.environment)
         contract = job.contract = Contract(method, str(LOGS / f"{unit.name}.log"))
         self._watch(contract.fd, lambda: self._news(job, contract))

@@ -15,6 +15,8 @@ FOLDER: Final = Path("/etc/systemd/system")
 WANTS: Final = FOLDER / "multi-user.target.wants"
 """Links to the units that are started at boot: this is what `enabled` means."""
 
+STATES: Final = Path("/var/lib")
+
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ESCAPED: Final = re.compile(r"([%$])\1")
 _START_LIMIT: Final = 5
@@ -44,11 +46,15 @@ class Unit:
     start_limit_seconds: float = _START_LIMIT_SECONDS
     wanted: bool = False
     """Whether it can be enabled."""
+    state_directory: str = ""
+    """Its own directory below STATES, which is made when it starts."""
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """What its processes get."""
-        return (("PATH", _PATH),)
+        if not self.state_directory:
+            return (("PATH", _PATH),)
+        return (("PATH", _PATH), ("STATE_DIRECTORY", str(STATES / self.state_directory)))
 
 
 def full_name(name: str) -> str:
@@ -82,6 +88,7 @@ def read(name: str, text: str) -> Unit:
         start_limit=int(unit.get("StartLimitBurst", _START_LIMIT)),
         start_limit_seconds=_seconds(unit, "StartLimitIntervalSec", _START_LIMIT_SECONDS),
         wanted="WantedBy" in install,
+        state_directory=service.get("StateDirectory", ""),
     )
 
 
