@@ -23,6 +23,22 @@ def test_password_of_a_wrong_length_is_refused_without_showing_it(password: byte
     assert "x" * 5 not in str(caught.value)
 
 
+def test_of_two_passwords_one_signs_and_both_are_accepted() -> None:
+    old, new = (Authenticator(password, 42, ADDRESSES) for password in (b"old", b"new"))
+    between = Authenticator(b"old", 42, (*ADDRESSES, LINK_LOCAL), iter([b"new"]))
+    assert between.verify(signed_by(Authenticator(b"new", 42, (*ADDRESSES, LINK_LOCAL))))
+    assert between.verify(signed_by(old))
+    assert between.verify(signed_by(new))
+    assert not between.verify(signed_by(Authenticator(b"hate", 42, ADDRESSES)))
+    assert Authenticator(b"old", 42, (*ADDRESSES, LINK_LOCAL)).verify(signed_by(between))
+
+
+@pytest.mark.parametrize("password", [b"", b"x" * 21])
+def test_nor_is_a_second_password_of_a_wrong_length_taken(password: bytes) -> None:
+    with pytest.raises(ValueError, match="1 to 20 bytes"):
+        Authenticator(b"love", 42, ADDRESSES, [password])
+
+
 def test_20_bytes_are_not_19() -> None:
     long, short = (Authenticator(b"x" * size, 42, ADDRESSES) for size in (20, 19))
     assert not short.verify(signed_by(long))

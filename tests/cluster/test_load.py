@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from carpool.carp.counters import Replay
 from carpool.cluster.load import load, zone_uuid
 from carpool.cluster.model import Cluster, Group, Member, Node, Zone
 
@@ -89,7 +90,8 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
             "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\ntogether = 'edge'\n"
-            "ignore_link = true\non_conflict = 'report'\n[cluster]\nname = 'web'\n"
+            "ignore_link = true\non_conflict = 'report'\nreplay = 'strict'\n"
+            "accept_password_files = ['new.key', '/old.key']\n[cluster]\nname = 'web'\n"
         )
     )
     cluster = cluster_of(write(text))
@@ -114,8 +116,11 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         announce_every=0,
         on_conflict="report",
         together="edge",
+        accept_password_files=(tmp_path / "new.key", Path("/old.key")),
+        replay="strict",
     )
-    settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"")
+    settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"", (b"x",))
+    assert (settings.replay, settings.accepted_passwords) == (Replay.STRICT, (b"x",))
     assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)
 
 

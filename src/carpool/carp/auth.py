@@ -22,17 +22,27 @@ Address = IPv4Address | IPv6Address
 class Authenticator:
     """Signs and verifies the advertisements of one virtual host."""
 
-    def __init__(self, password: bytes, vhid: int, addresses: Iterable[Address]) -> None:
-        """Prepare the keyed hash once. `password` must be 1 to 20 bytes: `ValueError` otherwise."""
-        if not 0 < len(password) <= KEY_SIZE:
+    def __init__(
+        self,
+        password: bytes,
+        vhid: int,
+        addresses: Iterable[Address],
+        accepted: Iterable[bytes] = (),
+    ) -> None:
+        """Prepare the keyed hashes once: `password` signs, and so may the peers with `accepted`.
+
+        Each must be 1 to 20 bytes: `ValueError` otherwise.
+        """
+        passwords = (password, *accepted)
+        if not all(0 < len(one) <= KEY_SIZE for one in passwords):
             raise ValueError(f"a CARP password has 1 to {KEY_SIZE} bytes")
         everything = set(addresses)
-        self._signer = _prepare(password, vhid, everything)
-        self._accepted = [self._signer]
+        self._accepted = [_prepare(one, vhid, everything) for one in passwords]
+        self._signer = self._accepted[0]
         # OpenBSD signs without link-local addresses and accepts both forms. So do we accept both.
         routable = {address for address in everything if not _is_link_local_v6(address)}
         if routable != everything:
-            self._accepted.append(_prepare(password, vhid, routable))
+            self._accepted += [_prepare(one, vhid, routable) for one in passwords]
 
     def digest(self, counter: int) -> bytes:
         """Return the 20-byte digest that goes with the 64-bit `counter`."""

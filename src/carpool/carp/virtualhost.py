@@ -68,6 +68,8 @@ class Settings:
     hold_down: int = 0
     announce_every: int = 0
     replay: Replay = Replay.WINDOW
+    accepted_passwords: tuple[bytes, ...] = ()
+    """With which a peer may sign, besides the one with which we sign."""
 
     def __repr__(self) -> str:
         """Name the group without its password."""
@@ -94,7 +96,9 @@ class VirtualHost:
         self.peers = Peers()
         self._started = False
         self._demotion = 0
-        self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
+        self._authenticator = Authenticator(
+            settings.password, settings.vhid, settings.addresses, settings.accepted_passwords
+        )
         self._families = sorted({address.version for address in settings.addresses})
         self._counters = counters
         counters.patience = self.master_down_time + self.interval

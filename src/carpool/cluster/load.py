@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from carpool.cluster.draft import Draft, Values
     from carpool.cluster.facts import Claim, Host
+    from carpool.cluster.wording import Key
 
     Problem: TypeAlias = tuple[Rule, str, str]
 
@@ -134,14 +135,18 @@ def _read_passwords(draft: Draft, directory: Path, source: Source) -> dict[str, 
 
     passwords = {}
     for name, group in draft.groups.items():
-        if "password_file" not in group:
-            continue
-        password, problem = read(directory / group["password_file"])
-        if problem is not None:
-            rule, message, mend = problem
-            source.report(rule, ("groups", name, "password_file"), message, mend)
-        if password is not None:
-            passwords[name] = password
+        more = group.get("accept_password_files") or ()
+        files: dict[Key, str | None] = {("password_file",): group.get("password_file")}
+        files |= {("accept_password_files", i): file for i, file in enumerate(more)}
+        for key, file in files.items():
+            if file is None:
+                continue
+            password, problem = read(directory / file)
+            if problem is not None:
+                rule, message, mend = problem
+                source.report(rule, ("groups", name, *key), message, mend)
+            if password is not None and key == ("password_file",):
+                passwords[name] = password
     return passwords
 
 
@@ -173,6 +178,10 @@ def _build(draft: Draft, path: Path) -> Cluster:
             on_conflict=values["on_conflict"],
             together=values["together"],
             checks=values["checks"] or (),
+            accept_password_files=tuple(
+                directory / file for file in values["accept_password_files"] or ()
+            ),
+            replay=values["replay"],
         )
         for name, values in draft.groups.items()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from carpool.carp.counters import Replay
 from carpool.carp.virtualhost import Settings
 
 if TYPE_CHECKING:
@@ -151,13 +152,20 @@ class Group:
     together: str | None = None
     checks: tuple[str, ...] = ()
     """The names of the health checks that it depends on."""
+    accept_password_files: tuple[Path, ...] = ()
+    replay: Literal["window", "strict", "off"] = "window"
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
         return next((member for member in self.members if member.node == node), None)
 
-    def carp_settings(self, member: Member, password: bytes) -> Settings:
-        """Return what the protocol core needs to be this group on one of its nodes."""
+    def carp_settings(
+        self, member: Member, password: bytes, accepted: tuple[bytes, ...] = ()
+    ) -> Settings:
+        """Return what the protocol core needs to be this group on one of its nodes.
+
+        ``accepted`` are the further passwords.
+        """
         return Settings(
             vhid=self.vhid,
             addresses=tuple(address.ip for address in self.addresses),
@@ -169,6 +177,8 @@ class Group:
             preempt_delay=self.preempt_delay,
             hold_down=self.hold_down,
             announce_every=self.announce_every,
+            replay=Replay(self.replay),
+            accepted_passwords=accepted,
         )
 
 

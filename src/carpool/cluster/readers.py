@@ -194,6 +194,25 @@ class FileName:
         return None
 
 
+class FileNames:
+    """A list of names of files, one to ``most``."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.kind = f"a list of 1 to {most} names of files"
+        self.example = '["old.key"]'
+
+    def read(self, value: object, key: Key, source: Source) -> tuple[str | None, ...] | None:
+        """Return the names."""
+        names = typed(value, list, self, key, source)
+        if names is None:
+            return None
+        if not 1 <= len(names) <= self.most:
+            _report_range(len(names), 1, self.most, key, source)
+            return None
+        return tuple(FileName().read(name, (*key, i), source) for i, name in enumerate(names))
+
+
 def _report_text(key: Key, source: Source) -> None:
     message = "is empty or has control characters"
     source.report(Rule.BAD_TEXT, key, message, "write it in printable characters, on one line")

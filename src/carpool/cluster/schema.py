@@ -168,6 +168,20 @@ GROUP = Table(
             required=True,
         ),
         Field(
+            "accept_password_files",
+            readers.FileNames(3),
+            "Files of further passwords, up to 3, with which advertisements are accepted as well: "
+            "for a change of the password without an outage.",
+            absent="none",
+        ),
+        Field(
+            "replay",
+            readers.Choice("window", "strict", "off"),
+            "Which advertisements are refused as replays: those that were heard before, also all "
+            "that are not in sequence, or none, for OpenBSD.",
+            "window",
+        ),
+        Field(
             "advbase",
             readers.Integer(0, 255, "1"),
             "Seconds between two advertisements of the master, 0 to 255; advskew is added.",

@@ -201,6 +201,7 @@ def _group_lines(group: Group) -> Iterator[str]:
     yield _line("multicast", str(group.multicast))
     yield _line("ignore_link", group.ignore_link)
     yield _line("on_conflict", group.on_conflict)
+    yield _line("replay", group.replay)
     yield _line("script_timeout", group.script_timeout / SECOND)
     yield _line("preempt_delay", group.preempt_delay / SECOND)
     yield _line("hold_down", group.hold_down / SECOND)

@@ -18,7 +18,11 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
     on_own_interface = member.interface == node.interface
     return GroupSettings(
         name=group.name,
-        carp=group.carp_settings(member, read_password(group.password_file)),
+        carp=group.carp_settings(
+            member,
+            read_password(group.password_file),
+            tuple(map(read_password, group.accept_password_files)),
+        ),
         interface=member.interface,
         addresses=group.addresses,
         sources=tuple(real.ip for real in node.addresses) if on_own_interface else (),

@@ -22,9 +22,23 @@ _EXPLAINED = {
     Rejection.AUTHENTICATION: (
         "has a wrong digest; compare vhid, password and the whole set of virtual addresses"
     ),
+    Rejection.REPLAY: (
+        "was heard before, or is older than one that was: a replay, or a network that duplicates"
+    ),
+    Rejection.CONSTANT: (
+        "repeats one counter, as OpenBSD does and as a replay does; for an OpenBSD peer set "
+        'replay = "off" in this group, or it will not be obeyed'
+    ),
+    Rejection.UNSEQUENCED: (
+        'has no sequenced counter, and the group says replay = "strict"; a peer that is no '
+        'carpool has one as soon as it hears us; otherwise set replay = "window"'
+    ),
     Rejection.VRRP: "is VRRP, which shares the protocol number; give it another id or network",
 }
 """Rejections that an administrator can mend, and how; the others are only counted."""
+
+_LEVELS = {Rejection.CONSTANT: Level.ERROR}
+"""Where a group may have two masters until it is mended."""
 
 
 class Segment:
@@ -128,7 +142,7 @@ class Segment:
         explanation = _EXPLAINED.get(rejection)
         source = f" from {ip_address(sender)}" if sender else ""
         self._log.write(
-            Level.DEBUG if explanation is None else Level.WARNING,
+            _LEVELS.get(rejection, Level.DEBUG if explanation is None else Level.WARNING),
             f"an advertisement{source} on {self.interface} was rejected: "
             f"{explanation or rejection.value}",
             key=f"{self.interface} {rejection}",

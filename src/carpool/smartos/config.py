@@ -45,6 +45,7 @@ def _group(group: Group) -> dict[str, Any]:
         "vhid": group.vhid,
         "addresses": [str(address) for address in group.addresses],
         "password_file": key_file(group),
+        "replay": group.replay,
         "advbase": group.advbase,
         "advskew": {member.node: member.advskew for member in group.members},
         "preempt": group.preempt,
