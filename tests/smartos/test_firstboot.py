@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,8 @@ class FakeZone:
         for name in COMMANDS:
             (commands / name).symlink_to(STAND_IN)
         for found in made.groups:
-            (self.metadata / metadata_key(found)).write_text(f"{SECRET}\n")
+            for name in found.password_files:
+                (self.metadata / metadata_key(name)).write_text(f"{SECRET}\n")
 
     def boot(self, made: Cluster | None = None) -> subprocess.CompletedProcess[str]:
         """Run the script as SmartOS does; return what became of it, output and errors together."""
@@ -251,7 +253,22 @@ def test_hostile_names(tmp_path: Path, name: str, brand: Zone) -> None:
     done = zone.boot()
     assert done.returncode == 0, done.stdout
     assert not (tmp_path / "pwned").exists()
-    assert (zone.home / key_file(made.groups[0])).read_text() == f"{SECRET}\n"
+    assert (zone.home / key_file(made.groups[0].name)).read_text() == f"{SECRET}\n"
+
+
+def test_the_passwords_of_a_change_are_all_put_there(tmp_path: Path) -> None:
+    first = node(1, ZONE)
+    changing = replace(group(first), accept_password_files=(Path("old.key"), Path("older.key")))
+    zone = FakeZone(tmp_path, Cluster(None, "web", (first,), (changing,)))
+    zone.put_program()
+    done = zone.boot()
+    assert done.returncode == 0, done.stdout
+    assert sorted(path.name for path in zone.home.glob("*.pw")) == [
+        *("www+2.pw", "www+3.pw", "www.pw"),
+    ]
+    daemon = tomllib.loads((zone.home / "cluster.toml").read_text())["groups"]["www"]
+    assert daemon["password_file"] == "www.pw"
+    assert daemon["accept_password_files"] == ["www+2.pw", "www+3.pw"]
 
 
 @settings(max_examples=30)

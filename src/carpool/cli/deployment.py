@@ -115,7 +115,11 @@ def _goal(options: argparse.Namespace, *, secrets: bool) -> Goal:
     try:
         if not secrets:
             return goal(cluster, None, Program(b""))
-        passwords = {group.name: read_password(group.password_file) for group in cluster.groups}
+        passwords = {
+            name: read_password(file)
+            for group in cluster.groups
+            for name, file in group.password_files.items()
+        }
         program = Program(options.program.read_bytes()) if options.program else build()
         return goal(cluster, passwords, program, options.compat)
     except OSError as error:

@@ -88,7 +88,13 @@ def _render(
 ) -> dict[str, tuple[File, ...]]:
     read = cache(read_password)  # a pipe can be read only once
     passwords = (
-        {group.name: read(group.password_file) for group in cluster.groups} if secrets else None
+        {
+            name: read(file)
+            for group in cluster.groups
+            for name, file in group.password_files.items()
+        }
+        if secrets
+        else None
     )
     return {node.name: files(cluster, node, passwords, compat) for node in nodes}
 

@@ -159,6 +159,12 @@ class Group:
         """Return the group's member on the node of that name, None if it has none there."""
         return next((member for member in self.members if member.node == node), None)
 
+    @property
+    def password_files(self) -> dict[str, Path]:
+        """The files of all its passwords by name: GROUP, which signs, then GROUP+2 and so on."""
+        more = enumerate(self.accept_password_files, start=2)
+        return {self.name: self.password_file, **{f"{self.name}+{n}": file for n, file in more}}
+
     def carp_settings(
         self, member: Member, password: bytes, accepted: tuple[bytes, ...] = ()
     ) -> Settings:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from carpool.smartos.files import files
 from carpool.smartos.firstboot import UNIT
 from carpool.smartos.payload import Compat
-from carpool.smartos.places import ZONE, key_file
+from carpool.smartos.places import ZONE, key_file, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,9 +182,9 @@ def _target(
         # Of what is rendered, the scripts for ucarp are not for every zone.
         if f"put {shlex.quote(path)} " in script:
             wanted.append(WantedFile(path, _digests(file.data), _mode(file.mode)))
-    for group in cluster.groups_of(node.name):
-        password = (passwords or {}).get(group.name, b"")
-        path = f"{ZONE.configuration}/{key_file(group)}"
+    for secret in secrets(cluster, node):
+        password = (passwords or {}).get(secret, b"")
+        path = f"{ZONE.configuration}/{key_file(secret)}"
         # mdata-get may end the line or not: only the first one counts.
         wanted.append(WantedFile(path, _digests(password, password + b"\n"), _mode(0o600)))
     if node.zone.packages:

@@ -101,7 +101,7 @@ def write(cluster: Cluster, passwords: Mapping[str, bytes], folder: Path, name: 
         key = folder / f"{group.name}.key"
         key.touch(mode=0o600)
         key.write_bytes(passwords[group.name] + b"\n")
-        kept.append(replace(group, password_file=key))
+        kept.append(replace(group, password_file=key, accept_password_files=()))
     path.write_text("\n".join(_lines(replace(cluster, groups=tuple(kept)))) + "\n")
     return path
 

@@ -20,7 +20,7 @@ _HEAD = (
 def config(cluster: Cluster, node: Node) -> str:
     """Return the cluster file for the node, as TOML: its groups, and the nodes it shares them with.
 
-    Every default is written out. The passwords are files beside it, ``GROUP.pw``.
+    Every default is written out. The passwords are files beside it, ``GROUP.pw`` and so on.
     """
     groups = cluster.groups_of(node.name)
     peers = {member.node for group in groups for member in group.members}
@@ -41,10 +41,12 @@ def config(cluster: Cluster, node: Node) -> str:
 
 
 def _group(group: Group) -> dict[str, Any]:
+    signing, *accepted = map(key_file, group.password_files)
     return {
         "vhid": group.vhid,
         "addresses": [str(address) for address in group.addresses],
-        "password_file": key_file(group),
+        "password_file": signing,
+        "accept_password_files": accepted or None,
         "replay": group.replay,
         "advbase": group.advbase,
         "advskew": {member.node: member.advskew for member in group.members},

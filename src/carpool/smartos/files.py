@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from carpool.smartos.config import config
 from carpool.smartos.firstboot import user_script
 from carpool.smartos.payload import Compat, RenderError, payload, to_json
-from carpool.smartos.places import key_file
+from carpool.smartos.places import key_file, secrets
 from carpool.smartos.service import manifest
 from carpool.smartos.unit import lx_unit, unit
 from carpool.smartos.vip import vip_down, vip_up
@@ -44,24 +44,21 @@ def files(
 ) -> tuple[File, ...]:
     """Return the node's files, in a fixed order; the same for the same cluster, every time.
 
-    ``passwords`` has those of the node's groups, by the groups' names; with None, a placeholder
-    stands in their places. Raises RenderError.
+    ``passwords`` has those of the node's groups, by the keys of their ``password_files``; with
+    None, a placeholder stands in their places. Raises RenderError.
     """
-    secrets = {
-        group.name: PLACEHOLDER
+    texts = {
+        name: PLACEHOLDER
         if passwords is None
-        else _text(passwords[group.name], group.name, in_zone=node.zone is not None)
-        for group in cluster.groups_of(node.name)
+        else _text(passwords[name], name, in_zone=node.zone is not None)
+        for name in secrets(cluster, node)
     }
     daemon = File("cluster.toml", config(cluster, node))
     if node.zone is None:
-        keys = [
-            File(key_file(group), f"{secrets[group.name]}\n", 0o600)
-            for group in cluster.groups_of(node.name)
-        ]
+        keys = [File(key_file(name), f"{text}\n", 0o600) for name, text in texts.items()]
         return (daemon, *keys, File("carpool.service", unit(cluster, node)))
     script = user_script(cluster, node, node.zone, vip_scripts=compat is Compat.UCARP)
-    made = payload(cluster, node, user_script=script, passwords=secrets, compat=compat)
+    made = payload(cluster, node, user_script=script, passwords=texts, compat=compat)
     service = (
         File("carpool.service", lx_unit(cluster, node))
         if node.zone.brand == "lx"

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from carpool.smartos.config import config
-from carpool.smartos.places import FMRI, STATE, USER, ZONE, Places, key_file, metadata_key
+from carpool.smartos.places import FMRI, STATE, USER, ZONE, Places, key_file, metadata_key, secrets
 from carpool.smartos.service import AUTHORISATION, manifest
 from carpool.smartos.templates import template
 from carpool.smartos.unit import lx_unit
@@ -41,9 +41,9 @@ def user_script(
             _put(f"{home}/vip-down", vip_down(cluster, node), 755),
         ]
     files = [_put(places.config, config(cluster, node))]
-    for group in cluster.groups_of(node.name):
-        key = shlex.quote(f"{home}/{key_file(group)}")
-        files.append(f'put {key} 600 "$user" metadata {shlex.quote(metadata_key(group))}')
+    for secret in secrets(cluster, node):
+        key = shlex.quote(f"{home}/{key_file(secret)}")
+        files.append(f'put {key} 600 "$user" metadata {shlex.quote(metadata_key(secret))}')
     if lx:
         platform = template("firstboot-lx.sh")
         files.append(_put(unit_file, lx_unit(cluster, node, places)))

@@ -10,7 +10,7 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from carpool.smartos.places import metadata_key
+from carpool.smartos.places import metadata_key, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def payload(
 ) -> dict[str, Any]:
     """Return the payload of the node's zone, for JSON.
 
-    ``passwords`` has the password of each of the node's groups by the group's name; it is only
+    ``passwords`` has those of the node's groups by the keys of their ``password_files``; it is only
     in ``internal_metadata``, under keys that end in ``_pw``. ``user_script`` runs at every boot.
     Raises RenderError.
     """
@@ -69,7 +69,7 @@ def payload(
         "mdata_exec_timeout": 0,
         "customer_metadata": {"user-script": user_script},
         "internal_metadata": {
-            metadata_key(group): passwords[group.name] for group in cluster.groups_of(node.name)
+            metadata_key(secret): passwords[secret] for secret in secrets(cluster, node)
         }
         or None,
     }

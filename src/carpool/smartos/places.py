@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from carpool.carp.timing import SECOND
 
 if TYPE_CHECKING:
-    from carpool.cluster.model import Cluster, Group, Node, Zone
+    from carpool.cluster.model import Cluster, Node, Zone
 
 FMRI = "svc:/network/carpool:default"
 USER = "carpool"
@@ -45,17 +45,22 @@ HOST = Places("/opt/carpool", "/etc/carpool")
 """On any other machine."""
 
 
-def key_file(group: Group) -> str:
-    """Return the name of the file, beside the configuration, that has the group's password."""
-    return f"{group.name}.pw"
+def key_file(secret: str) -> str:
+    """Return the name of the file, beside the configuration, for a key of ``password_files``."""
+    return f"{secret}.pw"
 
 
-def metadata_key(group: Group) -> str:
-    """Return the key of internal_metadata that has the group's password.
+def metadata_key(secret: str) -> str:
+    """Return the key of internal_metadata for a key of a group's ``password_files``.
 
     Of the keys there, only those that end in ``_pw`` are kept from everyone but the zone.
     """
-    return f"carpool_{group.name}_pw"
+    return f"carpool_{secret}_pw"
+
+
+def secrets(cluster: Cluster, node: Node) -> list[str]:
+    """Return the names of all passwords that the node needs: keys of ``password_files``."""
+    return [name for group in cluster.groups_of(node.name) for name in group.password_files]
 
 
 def python(zone: Zone | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from carpool.smartos.places import HOST, ZONE, Places, command, key_file, stop_timeout
+from carpool.smartos.places import HOST, ZONE, Places, command, key_file, secrets, stop_timeout
 from carpool.smartos.templates import template
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
     The daemon has a user of its own only while it runs. systemd, as root, reads the configuration
     and the passwords and hands them over in a directory of credentials.
     """
-    names = ["cluster.toml", *map(key_file, cluster.groups_of(node.name))]
+    names = ["cluster.toml", *map(key_file, secrets(cluster, node))]
     credentials = [f"LoadCredential={name}:{places.configuration}/{name}" for name in names]
     return template(
         "carpool.service",
