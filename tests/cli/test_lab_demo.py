@@ -29,8 +29,11 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
-def judge(document: dict[str, Any], *, slowest: float) -> None:
-    """Check the results of a demo, in which a silent master is dead after `slowest` seconds."""
+def judge(document: dict[str, Any], *, slowest: float, real: bool = True) -> None:
+    """Check the results of a demo, in which a silent master is dead after `slowest` seconds.
+
+    Of `real` daemons the addresses run out; on the virtual network they stay.
+    """
     assert document["ok"] is True
     assert document["problems"] == []
     assert document["zones"] == ["web1", "web2"]
@@ -38,12 +41,13 @@ def judge(document: dict[str, Any], *, slowest: float) -> None:
     assert [act["fault"] for act in acts] == FAULTS
     assert [act["returned"] for act in acts] == [False] * 4 + [True]
     stop, kill, freeze, unplug, preempt = acts
-    assert max(stop["outage_ms"], preempt["outage_ms"], kill["outage_ms"]) < 500
+    assert max(stop["outage_ms"], preempt["outage_ms"]) < 500
+    assert kill["outage_ms"] < slowest * 1000 + 1000
     # A busy machine may be late. At the least it is the shortest patience less the last interval.
     assert slowest * 300 < freeze["outage_ms"] < slowest * 1000 + 1000
     assert slowest * 300 < unplug["outage_ms"] < slowest * 1000 + 1000
     assert max(act["return_outage_ms"] for act in acts) < 500
-    assert kill["two_holders_ms"] > 500
+    assert not real or kill["two_holders_ms"] == 0
     assert max(act["two_holders_ms"] for act in (stop, unplug, preempt)) < 500
     masters = ["web1", *(act["new_master"] for act in acts)]
     assert masters == ["web1", "web2"] * 3
@@ -56,6 +60,7 @@ def test_on_a_terminal_at_full_length(family: Family, temporary: Path, tmp_path:
         assert terminal.wait(100) == 0, terminal.text
     document = json.loads(out.read_text())
     judge(document, slowest=3 + 100 / 256)
+    assert document["acts"][2]["two_holders_ms"] == 0
     assert document["mode"] == "namespaces"
     assert document["seconds"] < 100
     assert "\r\x1b[K" in terminal.text
@@ -169,7 +174,7 @@ def test_the_virtual_network(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     out = tmp_path / "result.json"
     assert lab.main(["demo", "--virtual", "--fast", "--json", str(out)]) == 0
     document = json.loads(out.read_text())
-    judge(document, slowest=3 * 96 / 256)
+    judge(document, slowest=3 * 96 / 256, real=False)
     assert document["mode"] == "virtual"
     text, errors = capsys.readouterr()
     assert "Virtual network in one process" in text

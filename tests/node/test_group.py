@@ -14,6 +14,7 @@ from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import Settings
 from carpool.carp.wire import Advertisement, decode
 from carpool.node.group import LONGEST_BLINK, Group
+from carpool.node.guard import Guard
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
@@ -83,7 +84,9 @@ class FakeLink:
 class FakeHost:
     problem: str | None = None
 
-    def add_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
+    def add_addresses(
+        self, _on: object, _which: object, done: Callable[..., None], *, lifetime: int
+    ) -> None:
         done(self.problem)
 
     def remove_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
@@ -124,6 +127,9 @@ class World:
             loop=cast("Loop", self.loop),
             log=Log(cast("Any", self)),
             counters=Counters(),
+            lease=Guard([(name, [vip])], cast("Host", host), cast("Loop", self.loop), Log()).lease(
+                0
+            ),
             settled=lambda: None,
         )
         group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))

@@ -61,6 +61,23 @@ class Daemon:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    @property
+    def guard(self) -> int:
+        """The id of the process that takes its addresses off when it cannot."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        (guard,) = (
+            int(child)
+            for child in children
+            if Path(f"/proc/{child}/comm").read_text().strip() == "carpool-guard"
+        )
+        return guard
+
+    def crash(self) -> None:
+        """Kill it together with its guard."""
+        guard = self.guard
+        self.stop(signal.SIGKILL)
+        os.kill(guard, signal.SIGKILL)
+
     def text(self) -> str:
         """All that it has logged."""
         return self.log.read_text()

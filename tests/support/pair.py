@@ -1,12 +1,14 @@
 """Two nodes that share an address, at four advertisements a second, and a client that listens."""
 
+import socket
+import time
 from collections.abc import Mapping
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Self
 
 from tests.support.lan import VIP, Daemon, Lan, cluster_file
-from tests.support.wire import Advert, Capture
+from tests.support.wire import Advert, Capture, is_arp_reply
 
 from carpool.carp.timing import interval, master_down_time
 from carpool.lab.zone import Zone
@@ -67,6 +69,25 @@ class Pair(Lan):
             advert
             for advert in self.heard.adverts(mac)
             if advert.when > since and len(advert.source) == 4
+        ]
+
+    def ask_who_has(self, vip: IPv4Address) -> list[bytes]:
+        """Ask as the client does, by ARP; return who answered, within 100 ms."""
+        since, own = time.monotonic_ns(), self.mac(self.client)
+        request = bytes.fromhex("ffffffffffff") + own + bytes.fromhex("08060001080006040001")
+        request += own + ip_address("10.0.9.9").packed + bytes(6) + vip.packed
+        with self.client.namespace.entered():
+            asker = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with asker:
+            asker.bind(("net0", 0))
+            asker.send(request)
+        deadline = time.monotonic() + 0.1
+        while (left := deadline - time.monotonic()) > 0:
+            self.look(left)
+        return [
+            frame.mac
+            for frame in self.heard.frames()
+            if frame.when > since and is_arp_reply(frame, vip.packed)
         ]
 
     def mac(self, zone: Zone) -> bytes:

@@ -157,6 +157,12 @@ def _gratuitous_arp(frame: Frame) -> bytes | None:
     return sender if frame.ethertype == _ARP and sender == target else None
 
 
+def is_arp_reply(frame: Frame, address: bytes) -> bool:
+    """Tell whether a frame answers the question who has an IPv4 address."""
+    operation, sender = frame.data[20:22], frame.data[28:32]
+    return frame.ethertype == _ARP and operation == b"\0\2" and sender == address
+
+
 def _neighbour_advertisement(frame: Frame) -> bytes | None:
     unsolicited = frame.data[54:55] == b"\x88" and not frame.data[58] & 0x40
     is_one = frame.ethertype == _IPV6 and frame.data[20] == 58 and unsolicited

@@ -125,7 +125,7 @@ class ClusterLab:
         self._running(name).terminate()
 
     def kill(self, name: str) -> None:
-        """Kill a daemon (SIGKILL), and it alone: its zone keeps the addresses, and answers."""
+        """Kill a daemon (SIGKILL), and it alone: its zone answers until its addresses run out."""
         daemon = self._running(name)
         daemon.kill()
         daemon.wait(_END_SECONDS)

@@ -166,8 +166,9 @@ class _Demo:
             f"the client's longest wait: {duration(outage)}",
             "green",
         )
-        if stage.state(master) == DOWN and master in stage.holders():
-            self._say(f"until then {master}, without a daemon, went on answering", "dim")
+        if stage.state(master) == DOWN and not fault.told:
+            alone = self._answered_alone(struck, master)
+            self._say(f"{master}, without a daemon, went on answering for {duration(alone)}", "dim")
         self._pass(_pause(self._stage.group))
         if stage.state(master) == DOWN or fault.told:
             self._await_end(master)
@@ -303,6 +304,11 @@ class _Demo:
     def _answers(self, since: int) -> list[Answer]:
         """Return the answers to what the client asked after an instant."""
         return [answer for answer in self._received(since) if answer.sent >= since]
+
+    def _answered_alone(self, since: int, zone: str) -> int:
+        """Return how long after an instant a zone gave its last answer."""
+        own = [answer.received for answer in self._answers(since) if answer.zone == zone]
+        return max(own, default=since) - since
 
     def _longest_wait(self, since: int) -> int:
         """Return the longest time without an answer, from an instant on until now."""

@@ -40,7 +40,10 @@ def heal(lab: Lab, zone: Zone, interface: str | None = None) -> None:
 
 
 def freeze(zone: Zone) -> None:
-    """Stop every process of the zone (SIGSTOP); its kernel goes on answering ARP and pings."""
+    """Stop every process of the zone (SIGSTOP); its kernel goes on answering ARP and pings.
+
+    For an address of carpool that is until its lifetime has passed.
+    """
     zone.signal(signal.SIGSTOP)
 
 

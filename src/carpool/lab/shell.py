@@ -353,7 +353,7 @@ COMMANDS: Final[dict[str, Command]] = {
         Command("probe [VIP]", "outages that a client saw since the last probe", Shell.probe),
         Command("log ZONE [-f]", "what the daemon logs; -f: until Ctrl-C", Shell.log),
         Command("stop ZONE", "stop the daemon cleanly: it bows out", Shell.stop),
-        Command("kill ZONE", "kill the daemon alone: its addresses stay behind", Shell.kill),
+        Command("kill ZONE", "kill the daemon alone: its addresses run out", Shell.kill),
         Command("freeze ZONE", "stop all programs of the zone in their tracks", Shell.freeze),
         Command("thaw ZONE", "let them go on", Shell.thaw),
         Command("crash ZONE", "take the zone's power away", Shell.crash),

@@ -40,7 +40,7 @@ class Stage(Protocol):
         ...
 
     def kill(self, zone: str) -> None:
-        """Kill a daemon; its addresses stay."""
+        """Kill a daemon, and it alone."""
         ...
 
     def freeze(self, zone: str) -> None:

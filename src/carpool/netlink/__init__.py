@@ -1,11 +1,12 @@
 """A small rtnetlink client for Linux: links and addresses, asked for, changed, and watched.
 
 `messages` is the bytes (pure functions), `route` asks and changes,
-`monitor` listens. Imports nothing else of carpool.
+`renewal` gives addresses new lifetimes, `monitor` listens. Imports nothing else of carpool.
 """
 
 from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
 from carpool.netlink.monitor import Overrun, RouteEvent, RouteMonitor
+from carpool.netlink.renewal import Renewer
 from carpool.netlink.route import AddressChange, NetlinkError, Route
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LinkInfo",
     "NetlinkError",
     "Overrun",
+    "Renewer",
     "Route",
     "RouteEvent",
     "RouteMonitor",

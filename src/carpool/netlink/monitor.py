@@ -1,11 +1,14 @@
 """Being told of changes to links and addresses as they happen."""
 
 import socket
+import sys
+from collections.abc import Container
 from dataclasses import dataclass
 from errno import ENOBUFS, EPROTO
 from typing import Final, Self
 
 from carpool.netlink.messages import (
+    RTM_NEWADDR,
     AddressGone,
     AddressInfo,
     LinkGone,
@@ -25,6 +28,13 @@ _SO_RCVBUFFORCE: Final = 33
 _BUFFER_BYTES: Final = 1 << 20  # 255 addresses changed twice, and room to spare
 _DATAGRAMS_PER_READ: Final = 64
 
+_NEW_ADDRESS: Final = RTM_NEWADDR.to_bytes(2, sys.byteorder)
+_KIND: Final = slice(4, 6)
+_FIRST_V4: Final = slice(28, 32)
+_FIRST_V6: Final = slice(28, 44)
+"""Where a datagram has its message type and the address: behind the header (16 bytes), ifaddrmsg
+(8) and the head of the first attribute (4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
@@ -40,7 +50,13 @@ class RouteMonitor:
     Put `fileno()` in a selector and call `read()` when it is readable. Needs no privilege.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_losses_of: Container[bytes] = ()) -> None:
+        """Listen from now on. Raises OSError.
+
+        Of the addresses `only_losses_of`, packed, only that they go is told: who renews them all
+        the time need not read of it all the time.
+        """
+        self._only_losses_of = only_losses_of
         self._socket = open_socket()
         try:
             self._socket.setblocking(False)
@@ -83,11 +99,17 @@ class RouteMonitor:
                     ) from error
                 events.append(Overrun())
                 continue
+            if datagram[_KIND] == _NEW_ADDRESS and self._is_own(datagram):
+                continue
             for message in decode_messages(datagram):
                 event = decode_event(message)
                 if event is not None:
                     events.append(event)
         return events
+
+    def _is_own(self, datagram: bytes) -> bool:
+        own = self._only_losses_of
+        return datagram[_FIRST_V4] in own or datagram[_FIRST_V6] in own
 
 
 def _enlarge_buffer(route: socket.socket) -> None:

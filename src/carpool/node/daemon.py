@@ -9,6 +9,7 @@ from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
 from carpool.node.counters import new_counters
 from carpool.node.group import Group
+from carpool.node.guard import Guard, Lease
 from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
 from carpool.node.log import Log
 from carpool.node.loop import Loop
@@ -57,12 +58,16 @@ class Daemon:
         self._segments: dict[tuple[str, bytes], Segment] = {}
         self._interfaces: dict[str, Interface] = {}
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
+        self._guarded = [group for group in settings if group.manage_addresses]
+        self._guard = Guard(
+            [(f"{group.name}: " * bool(group.name), group.addresses) for group in self._guarded],
+            *(host, loop, log),
+        )
         self._stopping = False
 
     def open(self) -> None:
         """Open sockets on every interface. Raises CannotRunError; nothing on the host changes."""
-        managed = any(group.manage_addresses for group in self._settings)
-        missing = self._host.missing_privileges(change_addresses=managed)
+        missing = self._host.missing_privileges(change_addresses=bool(self._guarded))
         if missing:
             raise CannotRunError(missing)
         try:
@@ -73,7 +78,7 @@ class Daemon:
                 segment.open(self._interfaces[segment.interface])
             self._refresh_sources()
             self._make_checks()
-            self._host.watch(self._on_events)
+            self._host.watch(self._on_events, self._vips)
         except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
         join(self._groups)
@@ -81,6 +86,8 @@ class Daemon:
     def run(self) -> None:
         """Serve until told to stop, then give up the addresses, bow out and wait for scripts."""
         self._sweep()
+        if self._guarded:
+            self._guard.start()
         for group in self._groups:
             group.start(carrier=self._interfaces[group.settings.interface].carrier)
         if self._checks is not None:
@@ -88,6 +95,7 @@ class Daemon:
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
         self._loop.on_wake(self._on_wake)
         self._loop.run()
+        self._guard.dismiss()
 
     # What there is to see, for the control socket.
 
@@ -157,6 +165,7 @@ class Daemon:
             loop=self._loop,
             log=self._log,
             counters=new_counters(settings.carp, self._loop.now()),
+            lease=self._lease(settings),
             settled=self._leave_if_settled,
         )
         key = (settings.interface, settings.multicast.packed)
@@ -173,14 +182,14 @@ class Daemon:
     def _own_macs(self) -> set[bytes]:
         return {one.mac for one in self._interfaces.values()}
 
+    def _lease(self, settings: GroupSettings) -> Lease | None:
+        if not settings.manage_addresses:
+            return None
+        return self._guard.lease(self._guarded.index(settings))
+
     def _sweep(self) -> None:
         """Take off what a killed daemon left: until the election says so, we hold nothing."""
-        managed = [
-            address.ip
-            for group in self._settings
-            if group.manage_addresses
-            for address in group.addresses
-        ]
+        managed = [address.ip for group in self._guarded for address in group.addresses]
         if not managed:
             return
         try:
@@ -228,13 +237,20 @@ class Daemon:
                     self._on_interface_gone(event)
                 case AddressChanged():
                     stale_sources |= event.address not in self._holders
-                    if event.gone and event.address in self._holders:
-                        self._holders[event.address].address_gone()
+                    self._on_address(event)
         if stale_sources:
             self._refresh_sources()
 
+    def _on_address(self, event: AddressChanged) -> None:
+        if event.address is None:
+            for group in self._groups:
+                group.address_gone(None)
+        elif event.gone and event.address in self._holders:
+            self._holders[event.address].address_gone(event.address)
+
     def _on_interface(self, interface: Interface) -> None:
         before = self._interfaces.get(interface.name)
+        moved = before is not None and before.mac != interface.mac
         self._interfaces[interface.name] = interface
         changed = before is None or before.carrier != interface.carrier
         for segment in self._segments.values():
@@ -248,6 +264,10 @@ class Daemon:
                 self._log.notice(f"{interface.name}: link {'up' if interface.carrier else 'down'}")
                 for group in segment.groups:
                     group.link_changed(carrier=interface.carrier)
+            elif moved:
+                self._log.notice(f"{interface.name}: has MAC {interface.mac.hex(':')} now")
+                for group in segment.groups:
+                    group.hardware_address_changed()
 
     def _on_interface_gone(self, event: InterfaceGone) -> None:
         for name in [one.name for one in self._interfaces.values() if one.index == event.index]:

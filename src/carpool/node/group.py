@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
 from carpool.carp.effects import (
     AddAddresses,
@@ -16,8 +17,10 @@ from carpool.carp.election import Event, State
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.node.demotions import Demotions
+from carpool.node.guard import Lease
+from carpool.node.holding import Holding
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
-from carpool.node.host import Host, HostError, Interface, Link
+from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
@@ -56,9 +59,13 @@ class Group:
         loop: Loop,
         log: Log,
         counters: Counters,
+        lease: Lease | None,
         settled: Callable[[], None],
     ) -> None:
-        """Make a group in state INIT. `settled` is called whenever its scripts have all ended."""
+        """Make a group in state INIT. `settled` is called whenever its scripts have all ended.
+
+        `lease`: its term for the guard; None if scripts, and not the daemon, put its addresses on.
+        """
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
         """The groups of this node that move together with this one."""
@@ -68,8 +75,6 @@ class Group:
         self.why = "not started yet"
         """What brought that about, in words."""
         self._link: Link | None = None
-        self._interface: Interface | None = None
-        self._host = host
         self._loop = loop
         self._log = log
         self._settled = settled
@@ -78,11 +83,13 @@ class Group:
         self._timer.cancel()
         self._link_loss = loop.call_at(loop.now(), lambda: self._use_carrier(usable=False))
         self._link_loss.cancel()
-        self._restore = loop.call_at(loop.now(), self._restore_addresses)
-        self._restore.cancel()
-        self._restored_at = 0
         self._retry = loop.call_at(loop.now(), self._can_hold)
         self._retry.cancel()
+        self._holding: Holding | None = None
+        if lease is not None:
+            self._holding = Holding(
+                settings, lease, host=host, loop=loop, log=log, restored=self._restored
+            )
         self._farewells: list[Advertise] = []
         self._removing = False
         self._demotions = Demotions()
@@ -162,7 +169,9 @@ class Group:
 
     def use_link(self, link: Link | None, interface: Interface | None) -> None:
         """Speak through `link` on `interface` from now on; None while there is no interface."""
-        self._link, self._interface = link, interface
+        self._link = link
+        if self._holding is not None:
+            self._holding.interface = interface
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""
@@ -174,14 +183,14 @@ class Group:
                     f"nothing is advertised over IPv{family} until it has one"
                 )
 
-    def address_gone(self) -> None:
-        """Put back what somebody else has taken off: at once, but only once per second.
+    def address_gone(self, address: Address | None) -> None:
+        """Take notice that an address is off the interface; None: any may be."""
+        if self._holding is not None:
+            self._holding.lost(address)
 
-        An administrator, a network manager, or Linux itself, which removes with the first address
-        of a subnet all others of it.
-        """
-        if self.virtual_host.state is State.MASTER and self.settings.manage_addresses:
-            self._restore.reschedule(max(self._loop.now(), self._restored_at + SECOND))
+    def hardware_address_changed(self) -> None:
+        """Tell the network, if it is ours, that the address lives at another MAC now."""
+        self._announce()
 
     def yield_mastership(self) -> None:
         """Let another node take over this group and its companions."""
@@ -242,8 +251,10 @@ class Group:
         match effect:
             case Advertise(farewell=True) if self._removing:
                 self._farewells.append(effect)
-            case Advertise():
+            case Advertise(farewell=True):
                 self._advertise(effect)
+            case Advertise():
+                self._rule(effect)
             case AddAddresses():
                 self._add_addresses()
             case RemoveAddresses():
@@ -276,8 +287,8 @@ class Group:
     def _add_addresses(self) -> None:
         self._farewells.clear()
         self._removing = False
-        if self.settings.manage_addresses and self._interface is not None:
-            self._host.add_addresses(self._interface, self.settings.addresses, self._added)
+        if self._holding is not None:
+            self._holding.put_on(self.virtual_host.interval, self._added)
         else:
             self._run_up_script()
 
@@ -305,24 +316,6 @@ class Group:
         self._retry.cancel()
         self.demote(_CANNOT_HOLD, 0)
 
-    def _restore_addresses(self) -> None:
-        self._restored_at = self._loop.now()
-        if self.virtual_host.state is not State.MASTER or self._interface is None:
-            return
-        try:
-            present = {one.interface.ip for one in self._host.addresses()}
-        except HostError as error:
-            self._log.error(f"{self.label}{error}", key=f"restore {self.settings.name}")
-            return
-        missing = [address for address in self.settings.addresses if address.ip not in present]
-        if missing:
-            self._log.warning(
-                f"{self.label}{', '.join(map(str, missing))}: taken off {self.settings.interface} "
-                "by somebody else, putting it back",
-                key=f"restore {self.settings.name}",
-            )
-            self._host.add_addresses(self._interface, missing, self._restored)
-
     def _restored(self, problem: str | None) -> None:
         if problem is None:
             self._announce()
@@ -335,14 +328,11 @@ class Group:
 
     def _remove_addresses(self) -> None:
         self._removing = True
-        if not self.settings.manage_addresses:
+        if self._holding is None:
             self._run_down_script(self._removed)  # which takes them off
-            return
-        if self._interface is not None:
-            self._host.remove_addresses(self._interface, self.settings.addresses, self._taken_off)
         else:
-            self._removed()
-        self._run_down_script(lambda: None)
+            self._holding.take_off(self._taken_off)
+            self._run_down_script(lambda: None)
 
     def _taken_off(self, problem: str | None) -> None:
         if problem is not None:
@@ -385,6 +375,15 @@ class Group:
         self._hooks.submit(hook, ended)
 
     # Frames.
+
+    def _rule(self, effect: Advertise) -> None:
+        """Advertise as a master, which gives the addresses a new term."""
+        interval = self.virtual_host.interval
+        if self._holding is None:
+            self._advertise(effect)
+        elif self._holding.ready(interval):
+            self._advertise(effect)
+            self._holding.advertised(interval)
 
     def _announce(self) -> None:
         if self._link is None or self.virtual_host.state is not State.MASTER:

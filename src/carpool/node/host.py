@@ -14,6 +14,7 @@ from carpool.carp.auth import Address
 from carpool.carp.frames import Claim
 from carpool.carp.packet import Datagram
 from carpool.carp.wire import Rejection
+from carpool.node.loop import Loop
 from carpool.node.settings import Advertise
 
 AnyInterface = IPv4Interface | IPv6Interface
@@ -127,8 +128,13 @@ class Host(Protocol):
         """Return what this process may not do and how to mend it, or None."""
         ...
 
-    def watch(self, callback: Callable[[list[HostEvent]], None]) -> None:
-        """Tell `callback` of every change to interfaces and addresses. Raises HostError."""
+    def watch(
+        self, callback: Callable[[list[HostEvent]], None], own: Collection[Address] = ()
+    ) -> None:
+        """Tell `callback` of every change to interfaces and addresses. Raises HostError.
+
+        Of the addresses `own`, which the daemon itself puts on, only that they go need be told.
+        """
         ...
 
     def open_link(self, interface: Interface, group: bytes, families: Sequence[int]) -> Link:
@@ -139,11 +145,28 @@ class Host(Protocol):
         ...
 
     def add_addresses(
-        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+        self,
+        interface: Interface,
+        addresses: Sequence[AnyInterface],
+        done: Done,
+        *,
+        lifetime: int | None = None,
     ) -> None:
         """Put `addresses` on; also what is there already. Then call `done`.
 
+        The kernel takes them off after `lifetime` seconds, unless they are renewed; where kernels
+        have no lifetimes, or for None, they stay.
         Where it takes time and the opposite is asked for meanwhile, only that one's is called.
+        """
+        ...
+
+    def renew_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
+    ) -> None:
+        """Let the kernel keep `addresses`, which are on, for `lifetime` seconds from now.
+
+        Does nothing where kernels have no lifetimes. An address that cannot be renewed goes, which
+        is told as an event.
         """
         ...
 
@@ -157,5 +180,12 @@ class Host(Protocol):
         """Take `addresses` off whatever interface has them: what a killed daemon left.
 
         Return what was there. Raises HostError.
+        """
+        ...
+
+    def for_child(self, loop: Loop) -> "Host":
+        """Return a host for a child process and its loop, which shares no descriptor with this one.
+
+        Raises HostError.
         """
         ...

@@ -1,5 +1,6 @@
 """From a cluster file to what one node runs."""
 
+from carpool.carp.timing import lapse_time
 from carpool.cluster.model import Cluster, Group, Member, Node
 from carpool.cluster.password import read_password
 from carpool.node.settings import Advertise, GroupSettings, OnConflict
@@ -34,4 +35,11 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
         ignore_link=group.ignore_link,
         on_conflict=OnConflict(group.on_conflict),
         together=group.together,
+        patience=_patience(group, member),
     )
+
+
+def _patience(group: Group, own: Member) -> int | None:
+    """Return the shortest patience of the other nodes, None if there are none."""
+    others = [member.advskew for member in group.members if member is not own]
+    return min((lapse_time(group.advbase, skew, group.dead_ratio) for skew in others), default=None)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from carpool.carp.auth import Address
 from carpool.carp.packet import GROUP_V4
-from carpool.carp.timing import SECOND
+from carpool.carp.timing import SECOND, lapse_time
 from carpool.carp.virtualhost import Settings
 
 DEFAULT_MULTICAST = IPv4Address(GROUP_V4)
@@ -64,3 +64,12 @@ class GroupSettings:
     on_conflict: OnConflict = OnConflict.IGNORE
     together: str | None = None
     """Groups of this node with the same name share fate."""
+    patience: int | None = None
+    """The shortest of the other nodes' (ns); None: that of a node with our timing and no skew."""
+
+    @property
+    def shortest_patience(self) -> int:
+        """How long after our last advertisement another node takes over at the earliest (ns)."""
+        if self.patience is not None:
+            return self.patience
+        return lapse_time(self.carp.advbase, self.carp.advskew, self.carp.dead_ratio)

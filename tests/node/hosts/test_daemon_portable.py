@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,12 @@ def test_it_takes_over_from_a_dead_node_and_gives_way_to_it(tmp_path: Path) -> N
         right = lan.run_right(advskew=skews)
         lan.until_holders("right")
         left = lan.run_left(advskew=skews)
+        stopped = time.monotonic_ns()
         right.send(signal.SIGSTOP)
-        lan.until_holders("left", "right", seconds=DOWN_TIME + START + MARGIN)
+        lan.until_holders("left", seconds=DOWN_TIME + START + MARGIN)
         right.send(signal.SIGCONT)
-        lan.until_holders("left", seconds=START + MARGIN)
+        lan.during(DOWN_TIME, "left")
+        assert lan.shared(stopped) == 0
         assert left.stop() == 0
         lan.until_holders("right", seconds=START + MARGIN)
 
@@ -82,13 +85,23 @@ def test_what_it_left_when_it_was_killed_is_removed(tmp_path: Path) -> None:
     with Mixed(tmp_path) as lan:
         left = lan.run_left()
         lan.until_holders("left")
+        left.crash()
         lan.run_right()
-        left.stop(signal.SIGKILL)
         lan.until_holders("left", "right", seconds=DOWN_TIME + MARGIN)
         again = lan.start_left()
         assert "left behind by an earlier run" in again.text()
         lan.until_holders("right")
         lan.during(DOWN_TIME + MARGIN, "right")
+
+
+def test_its_guard_takes_the_address_off_when_it_is_killed(tmp_path: Path) -> None:
+    # Long enough for the commands of the stand-in: 2 s, of which the guard has a quarter.
+    with Mixed(tmp_path) as lan:
+        left = lan.run_left(advskew={"left": 96, "right": 171})
+        lan.until_holders("left")
+        left.stop(signal.SIGKILL)
+        lan.until_holders(seconds=2 + START)
+        lan.until(lambda: f"{VIP}/16 taken off" in left.text())
 
 
 def test_a_pulled_cable_is_noticed(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_host_of_each_system(
 def test_linux_is_linux(loop: Loop) -> None:
     host = this_host(loop, Log())
     assert isinstance(host, LinuxHost)
-    host._route.close()
+    host.close()
 
 
 def test_an_lx_zone_is_configured_by_its_native_ifconfig(

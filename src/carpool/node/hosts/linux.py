@@ -1,12 +1,14 @@
 """Linux: addresses and events over netlink, frames through raw IP and packet sockets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from errno import EADDRNOTAVAIL, ENODEV
 from pathlib import Path
 
 from carpool.carp.auth import Address
 from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
 from carpool.netlink.monitor import Overrun, RouteMonitor
+from carpool.netlink.renewal import Renewer
 from carpool.netlink.route import AddressChange, NetlinkError, Route
 from carpool.node.host import (
     AddressChanged,
@@ -37,8 +39,16 @@ class LinuxHost:
         self._loop = loop
         try:
             self._route = Route()
+            self._renewer = Renewer()
         except NetlinkError as error:
             raise HostError(str(error)) from error
+        loop.watch(self._renewer, self._renewer.discard_refusals)
+
+    def close(self) -> None:
+        """Close the sockets that it was made with."""
+        self._loop.unwatch(self._renewer)
+        self._renewer.close()
+        self._route.close()
 
     def interfaces(self) -> list[Interface]:
         """Return every interface. Raises HostError."""
@@ -68,10 +78,15 @@ class LinuxHost:
             return None
         return f"this process lacks {' and '.join(missing)}; start it as root, or give it these"
 
-    def watch(self, callback: Callable[[list[HostEvent]], None]) -> None:
-        """Tell `callback` of every change to interfaces and addresses. Raises HostError."""
+    def watch(
+        self, callback: Callable[[list[HostEvent]], None], own: Collection[Address] = ()
+    ) -> None:
+        """Tell `callback` of every change, of the addresses `own` only that they go.
+
+        Raises HostError.
+        """
         try:
-            monitor = RouteMonitor()
+            monitor = RouteMonitor(only_losses_of={address.packed for address in own})
         except OSError as error:
             raise HostError(str(error)) from error
         self._loop.watch(monitor, lambda: callback(self._events(monitor)))
@@ -81,11 +96,23 @@ class LinuxHost:
         return LinuxLink(interface.name, interface.index, interface.mac, group, families)
 
     def add_addresses(
-        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+        self,
+        interface: Interface,
+        addresses: Sequence[AnyInterface],
+        done: Done,
+        *,
+        lifetime: int | None = None,
     ) -> None:
-        """Put `addresses` on; also what is there already. Then call `done`, at once."""
-        changes = [AddressChange(interface.index, address) for address in addresses]
+        """Put `addresses` on for `lifetime` seconds, also what is there. Call `done`, at once."""
+        changes = [AddressChange(interface.index, address, lifetime) for address in addresses]
         done(self._change("add", changes, accepted=(0,)))
+
+    def renew_addresses(
+        self, interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
+    ) -> None:
+        """Let the kernel keep `addresses` for `lifetime` seconds from now."""
+        with suppress(NetlinkError):
+            self._renewer.renew(interface.index, addresses, lifetime)
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
@@ -106,6 +133,10 @@ class LinuxHost:
         if problem:
             raise HostError(problem)
         return [info.interface for info in found]
+
+    def for_child(self, loop: Loop) -> "LinuxHost":
+        """Return a host with sockets of its own. Raises HostError."""
+        return LinuxHost(loop)
 
     def _change(
         self, verb: str, changes: Sequence[AddressChange], accepted: tuple[int, ...]

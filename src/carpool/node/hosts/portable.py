@@ -12,10 +12,11 @@ needs, before it holds any address, is waited for.
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Interface
+from typing import Self
 
 from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
@@ -158,7 +159,9 @@ class PortableHost(ABC):
         """Return every address of every interface. Raises HostError."""
         return list(self._current().addresses.values())
 
-    def watch(self, callback: Callable[[list[HostEvent]], None]) -> None:
+    def watch(
+        self, callback: Callable[[list[HostEvent]], None], _own: Collection[Address] = ()
+    ) -> None:
         """Tell `callback` of every change to interfaces and addresses."""
         self._callback = callback
         if self._routing is not None:
@@ -186,13 +189,23 @@ class PortableHost(ABC):
         return link
 
     def add_addresses(
-        self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
+        self,
+        interface: Interface,
+        addresses: Sequence[AnyInterface],
+        done: Done,
+        *,
+        lifetime: int | None = None,  # noqa: ARG002 - these kernels have none
     ) -> None:
         """Put `addresses` on, also what is there already, and keep them in use.
 
         `done` is called when they are there, or cannot be; never if they are asked off before.
         """
         self._want(_Change(interface.name, addresses, done, present=True))
+
+    def renew_addresses(  # noqa: B027 - no host here has anything to do
+        self, _interface: Interface, _addresses: Sequence[AnyInterface], _lifetime: int
+    ) -> None:
+        """Do nothing: these kernels keep an address for ever; the guard alone takes it off."""
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
@@ -214,11 +227,16 @@ class PortableHost(ABC):
             self._commands.run(self._argv(self.remove_arguments(one))).problem for one in found
         ]
         left = self._list().find_all(unwanted) if found else []
-        self._look()
+        if self._callback is not None:
+            self._look()
         if left:
             reasons = [problem for problem in problems if problem is not None]
             raise HostError(reasons[0] if reasons else f"{left[0].address} stays on {left[0].unit}")
         return [one.address for one in found]
+
+    def for_child(self, loop: Loop) -> Self:
+        """Return a host that listens to no routing socket."""
+        return type(self)(loop, self._log, routing=None, ifconfig=self._ifconfig)
 
     # Listing.
 

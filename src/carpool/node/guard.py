@@ -1,0 +1,239 @@
+"""The guard: a child process that takes addresses off when the daemon no longer can.
+
+The daemon may be stopped (SIGSTOP), killed, or stuck in a call of its own; then nobody answers for
+the election, and another node is about to take over. The guard and the daemon share a page of
+memory with one deadline for each group, which the daemon moves on with every advertisement,
+without a system call. The guard sleeps until the earliest, looks again, and takes off what has run
+out. It ends with the daemon: at once where nothing is held, else when the last term has passed.
+
+It holds no socket of the daemon's, is of a session of its own, and ignores the signals that end
+the daemon: what stops both at once (a frozen cgroup, a killed container) is the kernel's to mend,
+on Linux, where each address has a lifetime as well.
+"""
+
+import os
+import signal
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from mmap import mmap
+from pathlib import Path
+from typing import NoReturn
+
+from carpool.carp.timing import SECOND
+from carpool.node.host import AnyInterface, Host, HostError
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+
+_AGAIN = SECOND // 10
+"""Between attempts to take off what does not go."""
+_PAUSE = SECOND
+"""From the start of one guard to that of the next."""
+_WORD = 8
+"""Bytes of a deadline: a signed number, nanoseconds of the monotonic clock; 0: nothing is held."""
+_NAME = b"carpool-guard"
+_READER = 3
+"""The descriptor of the pipe in the guard, whose end says that the daemon has ended."""
+_MOST_DESCRIPTORS = 1 << 16
+_IGNORED = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+)
+
+
+class Lease:
+    """Until when one group may hold its addresses."""
+
+    __slots__ = ("_guard", "_index")
+
+    def __init__(self, guard: "Guard", index: int) -> None:
+        self._guard = guard
+        self._index = index
+
+    def renew(self, deadline: int) -> None:
+        """Let the guard take the addresses off at `deadline` (monotonic ns), and not before."""
+        self._guard.set_deadline(self._index, deadline)
+
+    def end(self) -> None:
+        """Tell that the addresses are off."""
+        self._guard.set_deadline(self._index, 0)
+
+
+class Guard:
+    """The daemon's side. `start` only once the process has detached: it forks."""
+
+    def __init__(
+        self,
+        holdings: Sequence[tuple[str, Sequence[AnyInterface]]],
+        host: Host,
+        loop: Loop,
+        log: Log,
+    ) -> None:
+        """Guard `holdings`: of each group what begins its log lines, and its addresses."""
+        self._holdings = holdings
+        self._host = host
+        self._loop = loop
+        self._log = log
+        self._memory = mmap(-1, max(1, len(holdings)) * _WORD)
+        self._deadlines = memoryview(self._memory).cast("q")
+        self._writer: int | None = None
+        self._started_at = 0
+        self.pid: int | None = None
+        """Of the guard that runs; None before the start and after the end."""
+
+    def lease(self, index: int) -> Lease:
+        """Return the lease of the group that is number `index` of the holdings."""
+        return Lease(self, index)
+
+    def set_deadline(self, index: int, deadline: int) -> None:
+        """Set a group's deadline (monotonic ns), or 0."""
+        began = deadline and not self._deadlines[index]
+        self._deadlines[index] = deadline
+        if began and self._writer is not None:
+            # It may be asleep without a deadline. A pipe that is full says enough, and one without
+            # a reader is noticed elsewhere.
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._writer, b"!")
+
+    def start(self) -> None:
+        """Fork a guard; from now on one that ends, or cannot be started, is replaced."""
+        self._started_at = self._loop.now()
+        try:
+            self._fork()
+        except OSError as error:
+            self._log.error(f"cannot start a guard: {error.strerror}; trying again", key="guard")
+            self._start_later()
+
+    def dismiss(self, *, keep_addresses: bool = False) -> None:
+        """Let the guard end. It takes off what is still held, when its term has passed.
+
+        With `keep_addresses` it leaves them alone, for a successor of the daemon that is to go on
+        holding them.
+        """
+        if keep_addresses:
+            for index in range(len(self._holdings)):
+                self._deadlines[index] = 0
+        self.pid = None
+        self._close_writer()
+
+    def _fork(self) -> None:
+        reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        # A signal for the daemon must not be taken by the child while it still has its handlers.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._run_child(reader, before)
+        except OSError:
+            self._close_writer()
+            raise
+        finally:
+            os.close(reader)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.pid = pid
+        self._loop.on_child(pid, partial(self._ended, pid))
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            os.close(self._writer)
+            self._writer = None
+
+    def _ended(self, pid: int, code: int) -> None:
+        if pid != self.pid:
+            return
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._log.error(f"the guard, process {pid}, has ended ({how}); starting another")
+        self.dismiss()
+        self._start_later()
+
+    def _start_later(self) -> None:
+        self._loop.call_at(max(self._loop.now(), self._started_at + _PAUSE), self.start)
+
+    def _run_child(self, reader: int, mask: "set[signal.Signals | int]") -> NoReturn:
+        """Be the guard, and end. Nothing may return from here into the daemon's code."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _IGNORED:
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.setsid()
+            os.dup2(reader, _READER)
+            os.closerange(_READER + 1, _MOST_DESCRIPTORS)
+            with suppress(OSError):  # as `ps -e` shows it, where there is such a file: Linux
+                Path("/proc/self/comm").write_bytes(_NAME)
+            loop = Loop()
+            _Watch(self._holdings, self._deadlines, self._host.for_child(loop), loop, self._log)
+            loop.run()
+            code = 0
+        except Exception:  # noqa: BLE001 - whatever it is must be told, and must not go further
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+
+class _Watch:
+    """What the guard does."""
+
+    def __init__(
+        self,
+        holdings: Sequence[tuple[str, Sequence[AnyInterface]]],
+        deadlines: "memoryview[int]",
+        host: Host,
+        loop: Loop,
+        log: Log,
+    ) -> None:
+        self._holdings = holdings
+        self._deadlines = deadlines
+        self._host = host
+        self._loop = loop
+        self._log = log
+        self._done = [0] * len(holdings)
+        """The deadline of each group on which it has acted."""
+        self._alone = False
+        self._timer = loop.call_at(loop.now(), self._look)
+        os.set_blocking(_READER, False)
+        loop.watch(_READER, self._on_pipe)
+
+    def _on_pipe(self) -> None:
+        if not os.read(_READER, 4096):
+            self._alone = True
+            self._loop.unwatch(_READER)
+        self._look()
+
+    def _look(self) -> None:
+        """Take off what has run out, and sleep until the next may."""
+        now = self._loop.now()
+        due = [number for number, deadline in self._waiting() if deadline <= now]
+        failed = bool(due) and not self._take_off(due)
+        waiting = [deadline for _, deadline in self._waiting()]
+        if waiting:
+            self._timer.reschedule(now + _AGAIN if failed else min(waiting))
+        elif self._alone:
+            self._loop.stop()
+
+    def _waiting(self) -> list[tuple[int, int]]:
+        pairs = enumerate(zip(self._deadlines, self._done, strict=False))
+        return [(number, term) for number, (term, done) in pairs if term and term != done]
+
+    def _take_off(self, due: Sequence[int]) -> bool:
+        deadlines = [self._deadlines[number] for number in due]
+        unwanted = [address.ip for number in due for address in self._holdings[number][1]]
+        try:
+            found = {one.ip for one in self._host.sweep(unwanted)}
+        except HostError as error:
+            self._log.error(f"guard: {error}; two nodes may hold it now", key="guard")
+            return False
+        for number, deadline in zip(due, deadlines, strict=True):
+            self._done[number] = deadline
+            label, addresses = self._holdings[number]
+            here = [str(address) for address in addresses if address.ip in found]
+            if here:
+                why = "has ended without a farewell" if self._alone else "does not advertise"
+                self._log.error(
+                    f"{label}guard: the daemon {why}: {', '.join(here)} taken off, because another "
+                    "node takes over now"
+                )
+        return True
