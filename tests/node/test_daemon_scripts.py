@@ -53,6 +53,22 @@ def test_an_up_script_that_sleeps_delays_no_advertisement_and_makes_no_second_ma
         assert left.stop() == 0
 
 
+def test_an_up_script_that_floods_its_output_delays_no_advertisement(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        begun, ended = tmp_path / "begun", tmp_path / "ended"
+        up = script(tmp_path / "up", f": > {begun}", "timeout 2 yes flood", f": > {ended}")
+        left, right = lan.run_both(up=up, advskew={"left": SKEW, "right": SKEW + 64})
+        lan.until(begun.exists)
+        since = time.monotonic_ns()
+        lan.until(ended.exists)
+        adverts = lan.adverts_of(lan.left, since=since)
+        assert len(adverts) >= 2
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.5
+        assert "MASTER" not in right.text()
+        assert "its further output is not logged" in left.text()
+        assert left.text().count("| flood") == 100
+
+
 def test_scripts_run_one_after_the_other(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         told = tmp_path / "told"
