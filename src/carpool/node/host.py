@@ -77,8 +77,12 @@ class Link(Protocol):
         """Return the sockets to watch for reading."""
         ...
 
-    def only_hear(self, vhids: Collection[int]) -> None:
-        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError."""
+    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:
+        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError.
+
+        To `sample` is to let only a few through of what does not have the form of CARP. Tell
+        whether the system can.
+        """
         ...
 
     def receive(self) -> Iterator[Datagram | Rejection]:

@@ -9,8 +9,10 @@ from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
 from carpool.node.conflicts import Conflicts
+from carpool.node.floodgate import FloodGate
 from carpool.node.group import Group
 from carpool.node.host import Host, HostAddress, Interface, Link
+from carpool.node.links.filters import SAMPLE
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 
@@ -54,6 +56,7 @@ class Segment:
         self._receiver = Receiver(group)
         self._groups: dict[int, Group] = {}
         self.conflicts = Conflicts(loop=loop, log=log)
+        self._gate = FloodGate(loop, on_change=self._on_gate)
         self._claim_sockets: list[socket.socket] = []
 
     def add(self, group: Group) -> None:
@@ -100,13 +103,23 @@ class Segment:
         for group in self.groups:
             group.use_link(link, interface)
 
-    def _turn_away_others(self, link: Link) -> None:
+    def _turn_away_others(self, link: Link) -> bool:
         try:
-            link.only_hear(self._groups)
+            return link.only_hear(self._groups, sample=self._gate.is_closed)
         except OSError as error:  # costs time, and nothing else
             self._log.info(
                 f"{self.interface}: the kernel takes no socket filter ({error.strerror}); "
                 "advertisements of other groups are read, too"
+            )
+            return False
+
+    def _on_gate(self) -> None:
+        turned_away = self.link is not None and self._turn_away_others(self.link)
+        if turned_away and self._gate.is_closed:
+            self._log.warning(
+                f"{self.interface}: a flood of packets that are no CARP advertisements; "
+                f"looking at one in {SAMPLE} of them for a minute",
+                key=f"{self.interface} flood",
             )
 
     def _watch_claims(self, link: Link) -> None:
@@ -137,6 +150,7 @@ class Segment:
             else:
                 sender = None if isinstance(datagram, Rejection) else datagram.source
                 self._tell(outcome, sender)
+                self._gate.count(outcome, now)
 
     def _tell(self, rejection: Rejection, sender: bytes | None) -> None:
         explanation = _EXPLAINED.get(rejection)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carpool.carp.packet import ipv4_packet
-from carpool.node.links.filters import attach, vhid_filter
+from carpool.node.links.filters import SAMPLE, attach, vhid_filter
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_PACKET"), reason="Linux alone has these")
 
@@ -21,10 +21,12 @@ def advertisement(vhid: int) -> bytes:
 
 
 @contextmanager
-def filtered(vhids: Collection[int], family: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+def filtered(
+    vhids: Collection[int], family: int, *, sample: bool = False
+) -> Iterator[tuple[socket.socket, socket.socket]]:
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver:
-        attach(receiver, vhid_filter(vhids, family))
+        attach(receiver, vhid_filter(vhids, family, sample=sample))
         receiver.setblocking(False)
         yield sender, receiver
 
@@ -66,3 +68,44 @@ def test_the_vhid_is_found_behind_ip_options() -> None:
 def test_what_is_too_short_for_a_vhid_is_turned_away(family: int) -> None:
     payload = advertisement(7)[:1]
     assert not passes({7}, family, payload if family == 6 else ipv4_packet(SOURCE, payload))
+
+
+MANY = 20 * SAMPLE
+
+
+def share(family: int, packet: bytes) -> float:
+    """How much passes of what a filter that samples hears often."""
+    passed = 0
+    with filtered({7}, family, sample=True) as (sender, receiver):
+        for _ in range(MANY):
+            sender.send(packet)
+            try:
+                receiver.recv(2048)
+            except BlockingIOError:
+                continue
+            passed += 1
+    return passed / MANY
+
+
+def changed(packet: bytes, at: int, value: int) -> bytes:
+    return packet[:at] + bytes([value]) + packet[at + 1 :]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize(("at", "value"), [(0, 0x31), (0, 0x22), (3, 1), (3, 6), (3, 8)])
+def test_a_sample_of_what_is_not_carp_passes(family: int, at: int, value: int) -> None:
+    good = changed(advertisement(7), 3, 7)
+    packets = [good, changed(good, at, value)]
+    if family == 4:
+        packets = [ipv4_packet(SOURCE, payload) for payload in packets]
+    assert share(family, packets[0]) == 1
+    assert 0 < share(family, packets[1]) < 8 / SAMPLE
+
+
+def test_a_sample_of_what_was_routed_passes() -> None:
+    good = ipv4_packet(SOURCE, changed(advertisement(7), 3, 7))
+    assert 0 < share(4, changed(good, 8, 254)) < 8 / SAMPLE
+
+
+def test_no_sample_is_taken_of_others() -> None:
+    assert share(4, ipv4_packet(SOURCE, changed(advertisement(8), 3, 7))) == 0

@@ -20,8 +20,13 @@ Step = tuple[int, int, int, int]
 
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _EVERYTHING = 0xFFFF
-_VHID = 1
-"""Where an advertisement has its vhid."""
+_RANDOM = 0xFFFFF000 + 56
+"""SKF_AD_OFF + SKF_AD_RANDOM: where a load finds 32 random bits."""
+_TTL_OF_IPV4 = 8
+_VERSION_AND_TYPE, _VHID, _AUTHLEN = 0, 1, 3
+"""Where an advertisement has them."""
+SAMPLE = 256
+"""Of so many misfits a filter that samples lets one through."""
 
 
 def attach(to: socket.socket, program: Sequence[Step]) -> None:
@@ -31,17 +36,17 @@ def attach(to: socket.socket, program: Sequence[Step]) -> None:
     to.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), where))
 
 
-def vhid_filter(vhids: Collection[int], family: int) -> list[Step]:
+def vhid_filter(vhids: Collection[int], family: int, *, sample: bool = False) -> list[Step]:
     """Return a program for a raw socket of IP `family` (4, 6) that accepts what is for `vhids`.
 
-    VRRP has its id in the same place, so that one of our number still comes through and is named.
-    What is too short to have one is turned away.
+    What is too short for a vhid is turned away. VRRP has its id where CARP has the vhid, and gets
+    through if that is one of ours. To `sample` is to let only some of the misfits through, VRRP and
+    whatever else does not have the form of a CARP advertisement: few enough to cost nothing, and
+    enough to say that they are there.
     """
     words = [0] * 8
     for vhid in vhids:
         words[vhid // 32] |= 1 << vhid % 32
-    # A raw IPv4 socket's data begins with the IP header, an IPv6 socket's after it.
-    load = [(_LDX_HEADER, 0, 0, 0), (_LDB_X, 0, 0, _VHID)] if family == 4 else [(LDB, 0, 0, _VHID)]
     remember = [(_STORE, 0, 0, 0), (_AND, 0, 0, 31), (_TO_X, 0, 0, 0)]
     which_word = [(_LD_MEMORY, 0, 0, 0), (_SHIFT, 0, 0, 5)]
     choices: list[Step] = []
@@ -51,4 +56,25 @@ def vhid_filter(vhids: Collection[int], family: int) -> list[Step]:
         choices += [(JEQ, 0, 2, number), (_LD_VALUE, 0, 0, word), (_JUMP, 0, 0, 3 * left + 1)]
     test = [(_SHIFT_BY_X, 0, 0, 0), (_JUMP_IF_ANY, 1, 0, 1)]
     reject, accept = (RET, 0, 0, 0), (RET, 0, 0, _EVERYTHING)
-    return [*load, *remember, *which_word, *choices, reject, *test, reject, accept]
+    chosen = [*_load(family, _VHID), *remember, *which_word, *choices, reject, *test, reject]
+    return [*chosen, *(_misfits(family) if sample else ()), accept]
+
+
+def _load(family: int, at: int) -> list[Step]:
+    """Load a byte of the advertisement: an IPv4 socket's data begins with the IP header."""
+    return [(_LDX_HEADER, 0, 0, 0), (_LDB_X, 0, 0, at)] if family == 4 else [(LDB, 0, 0, at)]
+
+
+def _misfits(family: int) -> list[Step]:
+    """Go on to the step after these with what is well formed, and with some of what is not."""
+    tests = [[*_load(family, _VERSION_AND_TYPE), (JEQ, 0, 0, 0x21)]]
+    tests.append([*_load(family, _AUTHLEN), (JEQ, 0, 0, 7)])
+    if family == 4:
+        tests.append([(LDB, 0, 0, _TTL_OF_IPV4), (JEQ, 0, 0, 255)])
+    steps = [step for test in tests for step in test]
+    # Each comparison that fails jumps to the lottery, behind the jump over it.
+    for number, (code, _, _, value) in enumerate(steps):
+        if code == JEQ:
+            steps[number] = (JEQ, 0, len(steps) - number, value)
+    lottery = [(LD, 0, 0, _RANDOM), (_AND, 0, 0, SAMPLE - 1), (JEQ, 1, 0, 0), (RET, 0, 0, 0)]
+    return [*steps, (_JUMP, 0, 0, len(lottery)), *lottery]

@@ -50,8 +50,13 @@ class RawLink:
         """Return the sockets to watch for reading."""
         return [raw.socket for raw in self._raw.values()]
 
-    def only_hear(self, vhids: Collection[int]) -> None:
-        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError."""
+    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:  # noqa: ARG002
+        """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError.
+
+        To `sample` is to let only a few through of what does not have the form of CARP. Tell
+        whether the system can.
+        """
+        return False
 
     def receive(self) -> Iterator[Datagram | Rejection]:
         """Yield what has arrived, within a budget."""

@@ -33,10 +33,15 @@ class LinuxLink(RawLink):
             self.close()
             raise
 
-    def only_hear(self, vhids: Collection[int]) -> None:
-        """Let the kernel turn away what is for none of `vhids`. Raises OSError."""
+    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:
+        """Let the kernel turn away what is for none of `vhids`. Raises OSError.
+
+        To `sample` is to let only a few through of what does not have the form of CARP. Tell
+        whether the system can.
+        """
         for family, raw in self._raw.items():
-            attach(raw.socket, vhid_filter(vhids, family))
+            attach(raw.socket, vhid_filter(vhids, family, sample=sample))
+        return True
 
     def send_frame(self, frame: bytes) -> None:
         """Send an Ethernet frame. Raises OSError."""
