@@ -89,7 +89,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'nodes = ["a", "b"]\nadvbase = 2\nadvskew = { b = 7 }\npreempt = true\ndead_ratio = 4\n'
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
-            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\ntogether = 'edge'\n"
+            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\n"
             "ignore_link = true\non_conflict = 'report'\nreplay = 'strict'\n"
             "accept_password_files = ['new.key', '/old.key']\n[cluster]\nname = 'web'\n"
         )
@@ -115,13 +115,19 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         hold_down=30_500_000_000,
         announce_every=0,
         on_conflict="report",
-        together="edge",
         accept_password_files=(tmp_path / "new.key", Path("/old.key")),
         replay="strict",
     )
     settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"", (b"x",))
     assert (settings.replay, settings.accepted_passwords) == (Replay.STRICT, (b"x",))
     assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)
+
+
+def test_groups_can_move_together(write: Write) -> None:
+    other = '[groups.db]\nvhid = 2\naddresses = ["10.0.0.201/24"]\npassword_file = "www.key"\n'
+    together = 'together = "edge"\n'
+    cluster = cluster_of(write(nodes(a=1, b=2) + GROUP + together + other + together))
+    assert [group.together for group in cluster.groups] == ["edge", "edge"]
 
 
 def test_lookups(write: Write) -> None:

@@ -145,6 +145,13 @@ MISTAKES = [
     ("CP208", 19, "groups.db.advskew", "advbase = 1\n", "advbase = 255\nadvskew = 255\n"),
     ("CP209", 18, "groups.db.advbase", "advbase = 1\n",
      "advbase = 0\nadvskew = { web1 = 0, web2 = 2 }\n"),
+    ("CP222", 18, "groups.db.together", "advbase = 1\n", "together = 'edge'\n"),
+    *(
+        ("CP222", 17, "groups.db.together", '["web1", "web2"]\n[groups.db]\n',
+         f"['web1', 'web2']\ntogether = 'edge'\n[groups.db]\n{other}\ntogether = 'edge'\n")
+        for other in ("nodes = ['web1']", "advskew.web1 = 200")
+    ),
+    ("CP223", 18, "groups.db.preempt_delay", "advbase = 1\n", "preempt_delay = 1\n"),
     ("CP210", 19, "groups.db.advskew", "advbase = 1\n", "preempt = true\nadvskew = 0\n"),
     *(
         ("CP221", 18, "groups.db.advbase", "advbase = 1\n", f"advbase = 0\n{rest}\n")

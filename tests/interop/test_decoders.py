@@ -80,7 +80,8 @@ CARP_FIELDS = (
 GOOD = "1"
 """tshark's checksum status."""
 REGULAR = ("2", "1", str(VHID), str(ADVSKEW), "7", "0", "0", GOOD)
-FAREWELL = ("2", "1", str(VHID), "255", "7", "0", "255", GOOD)
+FAREWELL = ("2", "1", str(VHID), "255", "7", "255", "255", GOOD)
+"""A bow-out is the most demoted of all, so that no kernel that looks there takes it for a claim."""
 
 
 @pytest.mark.peer("tshark")

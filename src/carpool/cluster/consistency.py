@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from carpool.carp.timing import interval, master_down_time
@@ -33,6 +33,10 @@ def check(draft: Draft, source: Source) -> None:
         _check_interval(group, draft.seats[name], key, source)
         _check_patience(group, draft.seats[name], key, source)
         _check_ranks(group, draft.seats[name], key, source)
+        if group.get("preempt_delay") and group.get("preempt") is False:
+            message, mend = "does nothing without preempt", "add preempt = true, or take it out"
+            source.report(Rule.IDLE_DELAY, (*key, "preempt_delay"), message, mend)
+    _check_together(draft, source)
 
 
 def _check_addresses(draft: Draft, source: Source) -> None:
@@ -231,3 +235,29 @@ def _check_ranks(group: Values, seats: tuple[Seat, ...], key: Key, source: Sourc
         message = f"{names} have the same advskew {equal[0]}, so preempt does nothing among them"
         mend = "give each node its own advskew, the preferred one the lowest"
         source.report(Rule.EQUAL_ADVSKEW, at, message, mend)
+
+
+def _check_together(draft: Draft, source: Source) -> None:
+    """Warn of groups that are to move together, but prefer different nodes, or are alone."""
+    teams: defaultdict[str, list[str]] = defaultdict(list)
+    for name, group in draft.groups.items():
+        if group.get("together") is not None:
+            teams[group["together"]].append(name)
+    for together, (first, *others) in teams.items():
+        if not others:
+            message = f"no other group is together with this one in {together!r}"
+            mend = "give the others the same name here, or take it out"
+            source.report(Rule.NOT_TOGETHER, ("groups", first, "together"), message, mend)
+        for other in others:
+            if _order(draft.seats[first]) != _order(draft.seats[other]):
+                message = f"prefers its nodes in another order than group {first}, or has others"
+                mend = "give all groups in it the same nodes, with the same order of advskew"
+                source.report(Rule.NOT_TOGETHER, ("groups", other, "together"), message, mend)
+
+
+def _order(seats: tuple[Seat, ...]) -> list[list[str]]:
+    """Return the nodes from the most preferred on, those of equal advskew in one place."""
+    places: defaultdict[int, list[str]] = defaultdict(list)
+    for seat in seats:
+        places[-1 if seat.advskew is None else seat.advskew].append(seat.node)
+    return [sorted(places[advskew]) for advskew in sorted(places)]

@@ -104,6 +104,12 @@ EXPLANATIONS = {
     "master's next advertisement; with advbase 0, dead_ratio times its advskew/256 s. If the "
     "master's own interval is as long, the backup takes over from a master that is alive: without "
     "preempt, and again and again.",
+    Rule.NOT_TOGETHER: "Groups with the same `together` have their master on one node: what "
+    "demotes one demotes all. They are elected one by one all the same, so with other nodes, or "
+    "another order of advskew, they start on different ones. A name that one group alone has does "
+    "nothing.",
+    Rule.IDLE_DELAY: "preempt_delay says how long a node waits before it preempts. Without preempt "
+    "it never does.",
     Rule.PASSWORD_UNREADABLE: "The file that the group's password_file names could not be read. It "
     "is looked up beside the cluster file. Where the check runs without the passwords, use "
     "`carpool check --no-passwords`.",

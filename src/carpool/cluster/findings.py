@@ -81,6 +81,8 @@ class Rule(Enum):
     UNEQUAL_PASSWORD = ("CP219", _ERROR, "nodes of one group with different passwords")
     UNEQUAL_ADVBASE = ("CP220", _ERROR, "nodes of one group with different advbase")
     IMPATIENT = ("CP221", _WARNING, "a backup that cannot wait for a master's advertisement")
+    NOT_TOGETHER = ("CP222", _WARNING, "groups that are to move together, and cannot")
+    IDLE_DELAY = ("CP223", _WARNING, "preempt_delay without preempt")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")
