@@ -43,6 +43,25 @@ def document(*groups: dict[str, Any], **keys: object) -> dict[str, Any]:
     }
 
 
+def check(name: str, health: str, problem: str | None = None) -> dict[str, Any]:
+    return {"check": name, "health": health, "health_seconds": 200.0, "problem": problem}
+
+
+def test_checks_that_are_not_good_are_told() -> None:
+    checks = [
+        check("disk", "good"),
+        check("web", "bad", "Connection refused"),
+        check("db", "good", "no result within 1 s"),
+        check("flag", "unknown"),
+    ]
+    lines = status_text(document(group("www", "MASTER"), checks=checks)).splitlines()
+    assert lines[3:] == [
+        "check web: bad for 3m 20s, the last time: Connection refused",
+        "check db: good for 3m 20s, the last time: no result within 1 s",
+        "check flag: unknown for 3m 20s",
+    ]
+
+
 def test_the_table() -> None:
     backup = group("database", "BACKUP", master=peer(), addresses=["10.0.0.1/8", "fd00::1/64"])
     assert status_text(document(group("www", "MASTER"), backup)).splitlines() == [

@@ -55,6 +55,7 @@ def test_the_copy_says_the_same(tmp_path: Path, name: str) -> None:
     assert copy is not None
     for group, copied in zip(cluster.groups, copy.groups, strict=True):
         assert replace(copied, password_file=group.password_file) == group
+    assert copy.checks == cluster.checks
     assert [replace(node, zone=None, uuid=None) for node in cluster.nodes] == list(copy.nodes)
 
 

@@ -12,6 +12,8 @@ from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, MARGIN, Pair
 
 from carpool.carp.timing import DEMOTED_ADVSKEW, interval
 from carpool.lab.faults import plug, unplug
+from carpool.node.client import Connection
+from carpool.node.rundir import socket_path
 
 pytestmark = pytest.mark.namespaces
 
@@ -148,6 +150,13 @@ def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
         for name in ("port", "page", "secure"):
             lan.until_logged(left, f"check {name}: bad: Connection refused")
         assert "(3 in all)" in left.text()
+        with Connection(socket_path(lan.run_directory, "left")) as connection:
+            told = {one["check"]: one for one in connection.ask("status")["checks"]}
+        assert list(told) == list(checks)
+        assert (told["page"]["health"], told["page"]["problem"]) == ("bad", "Connection refused")
+        assert told["flag"]["health"] == "good"
+        assert told["flag"]["groups"] == ["www"]
+        assert 0 < told["flag"]["health_seconds"] < 60
         left.send(signal.SIGUSR1)
         lan.until_logged(left, "check secure: bad, the last time: Connection refused")
         lan.until_holders("left")

@@ -78,6 +78,8 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: rejected {_counted(group['rejected'])}"
         if script := group["script"]:
             yield f"{script['name']} has been running for {duration(script['seconds'])}"
+    # A daemon that is older says nothing of checks.
+    yield from map(_check, filter(_is_noteworthy, status.get("checks", ())))
     for interface in status["interfaces"]:
         if not interface["open"]:
             yield f"{interface['interface']}: the interface is not there"
@@ -90,6 +92,16 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
 def _noticed(stranger: Mapping[str, Any]) -> str:
     ago = duration(stranger["noticed_seconds"])
     return f"{stranger['mac']} uses {stranger['address']}, noticed {ago} ago"
+
+
+def _is_noteworthy(check: Mapping[str, Any]) -> bool:
+    return check["health"] != "good" or check["problem"] is not None
+
+
+def _check(check: Mapping[str, Any]) -> str:
+    problem = f", the last time: {check['problem']}" if check["problem"] else ""
+    since = duration(check["health_seconds"])
+    return f"check {check['check']}: {check['health']} for {since}{problem}"
 
 
 def _counted(rejected: Mapping[str, int]) -> str:

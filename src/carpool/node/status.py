@@ -6,7 +6,7 @@ meaning while the version of the socket stays what it is.
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carpool.carp.election import State
 from carpool.carp.peers import Peer
@@ -16,11 +16,15 @@ from carpool.node.daemon import Daemon
 from carpool.node.group import Group
 from carpool.node.segment import Segment
 
+if TYPE_CHECKING:
+    from carpool.node.health.checks import Check
+
 
 def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
-    """Return the groups of a daemon and what its interfaces rejected."""
+    """Return the groups of a daemon, its health checks and what its interfaces rejected."""
     return {
         "groups": [_group(group, now) for group in daemon.groups],
+        "checks": [_check(check, now) for check in daemon.checks],
         "interfaces": [_segment(segment, now) for segment in daemon.segments],
     }
 
@@ -67,6 +71,16 @@ def _peer(peer: Peer, now: int) -> dict[str, Any]:
         "demotion": peer.demotion,
         "interval": _seconds(interval(peer.advbase, peer.advskew)),
         "heard_seconds": _seconds(now - peer.heard_at),
+    }
+
+
+def _check(check: "Check", now: int) -> dict[str, Any]:
+    return {
+        "check": check.settings.name,
+        "health": check.health.value,
+        "health_seconds": _seconds(now - check.since),
+        "problem": check.problem,
+        "groups": list(check.settings.groups),
     }
 
 

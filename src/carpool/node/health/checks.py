@@ -29,6 +29,8 @@ class Check:
         self.settings = settings
         self.problem: str | None = None
         """What the last look found wrong."""
+        self.since = loop.now()
+        """When its health became what it is, in ns; with none known, when it was made."""
         self._monitor = Monitor(settings.rise, settings.fall)
         self._probe = probe
         self._loop = loop
@@ -87,6 +89,7 @@ class Check:
         changed = self._monitor.note(good=problem is None)
         self._tell(changed=changed)
         if changed:
+            self.since = self._loop.now()
             self._on_change(self.settings, self.health is Health.GOOD)
 
     def _tell(self, *, changed: bool) -> None:
