@@ -91,7 +91,8 @@ class Daemon:
         for group in self._groups:
             group.start(carrier=self._interfaces[group.settings.interface].carrier)
         if self._checks is not None:
-            self._checks.start()
+            soonest = min(group.virtual_host.master_down_time for group in self._groups)
+            self._checks.start(within=min(SECOND, soonest // 2))
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
         self._loop.on_wake(self._on_wake)
         self._loop.run()

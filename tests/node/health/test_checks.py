@@ -199,6 +199,14 @@ def test_fifty_checks_are_spread_and_stay_so(monkeypatch: pytest.MonkeyPatch) ->
         assert {after - before for before, after in pairwise(probe.started)} == {2 * SECOND}
 
 
+def test_fast_groups_have_their_checks_look_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, *(check(f"check{number}") for number in range(4)))
+    bench.checks.start(within=400 * MS)
+    bench.loop.run_for(SECOND)
+    starts = [when - bench.begun for probe in bench.probes.values() for when in probe.started]
+    assert starts == [0, 100 * MS, 200 * MS, 300 * MS]
+
+
 def test_what_a_pause_missed_is_not_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, check(), check("other"))
     bench.checks.start()

@@ -14,10 +14,6 @@ from carpool.node.loop import Loop
 OnChange = Callable[[CheckSettings, bool], None]
 """Called when a check has become good (True) or bad."""
 
-_SPREAD = SECOND
-"""The first looks are spread over this time, or the interval if that is shorter: a master is down
-only after three seconds, and by then a node should know how it is."""
-
 
 class Check:
     """One check at work."""
@@ -123,11 +119,11 @@ class Checks:
             for settings in checks
         )
 
-    def start(self) -> None:
-        """Begin, spread over a second."""
+    def start(self, within: int = SECOND) -> None:
+        """Look at all, spread over `within` ns (or an interval): then nobody is master yet."""
         now = self._loop.now()
         for number, check in enumerate(self.each):
-            spread = min(_SPREAD, check.settings.interval)
+            spread = min(within, check.settings.interval)
             check.start(now + spread * number // len(self.each))
 
     def stop(self) -> None:
