@@ -61,22 +61,15 @@ class Daemon:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    @property
-    def guard(self) -> int:
-        """The id of the process that takes its addresses off when it cannot."""
+    def guards(self) -> list[int]:
+        """Return the ids of its children that call themselves guards."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        (guard,) = (
-            int(child)
-            for child in children
-            if Path(f"/proc/{child}/comm").read_text().strip() == "carpool-guard"
-        )
-        return guard
-
-    def crash(self) -> None:
-        """Kill it together with its guard."""
-        guard = self.guard
-        self.stop(signal.SIGKILL)
-        os.kill(guard, signal.SIGKILL)
+        found = []
+        for child in children:
+            with suppress(FileNotFoundError):
+                if Path(f"/proc/{child}/comm").read_text().strip() == "carpool-guard":
+                    found.append(int(child))
+        return found
 
     def text(self) -> str:
         """All that it has logged."""
@@ -219,6 +212,11 @@ class Lan:
             return found
 
         self.until(logged, what=f"{text!r} in the log")
+
+    def until_guarded(self, daemon: Daemon) -> int:
+        """Wait until a daemon has a guard; return that one's process id."""
+        self.until(lambda: len(daemon.guards()) == 1, what="it has a guard")
+        return daemon.guards()[0]
 
     def shared(self, since: int, vip: Address = VIP) -> int:
         """How long (ns) after `since` more than one zone held the address."""

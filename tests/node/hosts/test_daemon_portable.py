@@ -1,5 +1,6 @@
 """A daemon with the host and link of illumos or a BSD beside one of Linux, on one LAN."""
 
+import os
 import signal
 import sys
 import time
@@ -85,7 +86,9 @@ def test_what_it_left_when_it_was_killed_is_removed(tmp_path: Path) -> None:
     with Mixed(tmp_path) as lan:
         left = lan.run_left()
         lan.until_holders("left")
-        left.crash()
+        guard = lan.until_guarded(left)
+        left.stop(signal.SIGKILL)
+        os.kill(guard, signal.SIGKILL)
         lan.run_right()
         lan.until_holders("left", "right", seconds=DOWN_TIME + MARGIN)
         again = lan.start_left()

@@ -1,0 +1,239 @@
+"""The addresses of a group on a host that is made of words: their terms, and who takes them off."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from tests.node.test_group import FakeLoop
+
+from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import Settings
+from carpool.node.guard import Guard
+from carpool.node.holding import Holding
+from carpool.node.host import AnyInterface, Done, Host, HostAddress, Interface
+from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
+from carpool.node.settings import GroupSettings
+
+MS = SECOND // 1000
+ONE, TWO = IPv4Interface("192.0.2.101/24"), IPv4Interface("192.0.2.102/24")
+LATE = "www: the daemon was held up for 2.4 s and its addresses ran out; putting them on again"
+NET0 = Interface("net0", 1, b"\2" * 6, carrier=True)
+
+
+@dataclass
+class FakeHost:
+    loop: FakeLoop
+    present: set[AnyInterface] = field(default_factory=set)
+    added: list[tuple[int, int | None]] = field(default_factory=list)
+    """When, and for how many seconds."""
+    renewed: list[tuple[int, int, int]] = field(default_factory=list)
+    """When, how many of them, and for how many seconds."""
+    problem: str | None = None
+
+    def add_addresses(
+        self,
+        _interface: Interface,
+        addresses: Sequence[AnyInterface],
+        done: Done,
+        *,
+        lifetime: int | None = None,
+    ) -> None:
+        if self.problem is None:
+            self.present |= set(addresses)
+            self.added.append((self.loop.time, lifetime))
+        done(self.problem)
+
+    def renew_addresses(
+        self, _interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
+    ) -> None:
+        self.renewed.append((self.loop.time, len(addresses), lifetime))
+
+    def remove_addresses(
+        self, _interface: Interface, addresses: Iterable[AnyInterface], done: Done
+    ) -> None:
+        if self.problem is None:
+            self.present -= set(addresses)
+        done(self.problem)
+
+    def addresses(self) -> list[HostAddress]:
+        return [HostAddress(1, one, usable=True) for one in self.present]
+
+
+class Bench:
+    """A holding that is master since second 100, with advbase 1, and so a patience of 3 s."""
+
+    def __init__(self) -> None:
+        self.loop = FakeLoop()
+        self.host = FakeHost(self.loop)
+        self.lines: list[tuple[Level, str]] = []
+        self.restored: list[str | None] = []
+        host, loop = cast("Host", self.host), cast("Loop", self.loop)
+        log = Log(cast("Any", self))
+        self.guard = Guard([("www: ", [ONE, TWO])], host, loop, log)
+        settings = GroupSettings("www", Settings(1, (ONE.ip, TWO.ip), b""), "net0", (ONE, TWO))
+        self.holding = Holding(
+            *(settings, self.guard.lease(0)),
+            host=host,
+            loop=loop,
+            log=log,
+            restored=self.restored.append,
+        )
+        self.holding.interface = NET0
+        self.loop.run(100 * SECOND)
+        self.holding.put_on(SECOND, lambda _: None)
+
+    def write(self, level: Level, text: str) -> None:
+        self.lines.append((level, text))
+
+    @property
+    def deadline(self) -> int:
+        return self.guard._deadlines[0]
+
+    def advertise(self) -> bool:
+        ready = self.holding.ready(SECOND)
+        if ready:
+            self.holding.advertised(SECOND)
+        return ready
+
+    def lose(self, *addresses: IPv4Interface) -> None:
+        """Take addresses off as somebody else would."""
+        for address in addresses:
+            self.host.present.remove(address)
+            self.holding.lost(address.ip)
+
+    def run(self, duration: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Let time pass, with an advertisement each second; look each tenth of a second."""
+        for _ in range(duration * 10 // SECOND):
+            self.loop.run(100 * MS)
+            if self.loop.time % SECOND == 0:
+                assert self.advertise()
+            meanwhile()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_each_advertisement_is_a_new_term_with_the_kernel_and_with_the_guard(bench: Bench) -> None:
+    assert bench.host.added == [(100 * SECOND, 2)]
+    assert bench.deadline == 102 * SECOND + 750 * MS
+    bench.run(2 * SECOND)
+    assert bench.host.renewed == [(101 * SECOND, 2, 2), (102 * SECOND, 2, 2)]
+    assert bench.deadline == 104 * SECOND + 750 * MS
+    assert bench.lines == []
+
+
+def test_the_kernel_is_not_told_of_every_answer_to_a_rival(bench: Bench) -> None:
+    bench.loop.run(SECOND)
+    for _ in range(3):
+        assert bench.advertise()
+        bench.loop.run(50 * MS)
+    assert bench.host.renewed == [(101 * SECOND, 2, 2)]
+    assert bench.deadline == 103 * SECOND + 850 * MS
+
+
+def test_demoted_it_has_a_term_that_bridges_the_longer_interval(bench: Bench) -> None:
+    interval = SECOND + SECOND * 240 // 256
+    bench.holding.advertised(interval)
+    bench.loop.run(interval)
+    assert bench.holding.ready(interval)
+    assert bench.host.added == [(100 * SECOND, 2)], "it has not run out"
+    bench.holding.advertised(interval)
+    assert bench.host.renewed[-1][2] == 3
+
+
+def test_before_a_late_advertisement_the_addresses_are_put_on_again(bench: Bench) -> None:
+    bench.host.present.clear()
+    bench.loop.run(2400 * MS)
+    assert bench.advertise()
+    assert bench.host.added[1:] == [(102400 * MS, 2)]
+    assert bench.restored == [None], "and so they are announced"
+    assert bench.lines == [(Level.WARNING, LATE)]
+
+
+def test_what_the_guard_takes_off_just_then_is_put_back_and_nobody_blamed(bench: Bench) -> None:
+    bench.loop.run(2900 * MS)
+    assert bench.advertise()
+    bench.lose(ONE, TWO)
+    bench.loop.run(0)
+    assert bench.host.present == {ONE, TWO}
+    assert "somebody else" not in bench.lines[-1][1]
+
+
+def test_nothing_is_advertised_that_cannot_be_put_on_again(bench: Bench) -> None:
+    bench.loop.run(2400 * MS)
+    bench.host.problem = "no room"
+    assert not bench.advertise()
+    assert bench.restored == ["no room"]
+
+
+def test_off_is_off(bench: Bench) -> None:
+    ended: list[str | None] = []
+    bench.host.problem = "ifconfig failed"
+    bench.holding.take_off(ended.append)
+    assert bench.deadline != 0, "the guard has a try, too"
+    bench.host.problem = None
+    bench.holding.take_off(ended.append)
+    assert ended == ["ifconfig failed", None]
+    assert bench.deadline == 0
+    bench.holding.lost(ONE.ip)
+    bench.holding.advertised(SECOND)
+    bench.loop.run(10 * SECOND)
+    assert bench.host.present == set()
+    assert bench.host.renewed == []
+    assert bench.deadline == 0
+
+
+def test_what_somebody_takes_off_is_put_back_at_once_and_then_once_a_second(bench: Bench) -> None:
+    bench.run(500 * MS)
+    bench.lose(TWO)
+    bench.loop.run(0)
+    assert bench.host.added[-1] == (100500 * MS, 2)
+    assert bench.restored == [None]
+    assert bench.lines == [
+        (
+            Level.WARNING,
+            "www: 192.0.2.102/24: taken off net0 by somebody else, putting it back",
+        )
+    ]
+    bench.run(200 * MS)
+    bench.lose(TWO)
+    bench.run(700 * MS)
+    # No renewal puts it on behind the back of the limit.
+    assert bench.host.renewed[-1] == (101 * SECOND, 1, 2)
+    assert bench.host.present == {ONE}
+    bench.run(100 * MS)
+    assert bench.host.present == {ONE, TWO}
+
+
+def test_a_quarrel_is_told_loudly_and_fought_every_ten_seconds(bench: Bench) -> None:
+    def insist() -> None:
+        if ONE in bench.host.present:
+            bench.lose(ONE)
+
+    bench.run(60 * SECOND, insist)
+    put_back = [when // SECOND - 100 for when, _ in bench.host.added[1:]]
+    assert len(put_back) == 10
+    assert put_back[4] <= 5
+    assert [later - sooner for sooner, later in pairwise(put_back[4:])] == [10] * 5
+    errors = [text for level, text in bench.lines if level is Level.ERROR]
+    assert "again and again, putting it back every 10 s only" in errors[0]
+    bench.run(120 * SECOND)  # They have left it alone.
+    bench.lose(ONE)
+    bench.loop.run(0)
+    assert bench.host.present == {ONE, TWO}
+
+
+def test_events_that_were_missed_may_hide_a_loss(bench: Bench) -> None:
+    bench.host.present.remove(TWO)
+    bench.holding.lost(None)
+    bench.loop.run(0)
+    assert bench.host.present == {ONE, TWO}
+    bench.holding.lost(None)
+    bench.loop.run(SECOND)
+    assert len(bench.lines) == 1, "nothing is missing"
