@@ -40,8 +40,18 @@ def heard(*counters: int, mode: Replay = Replay.WINDOW) -> Counters:
     return memory
 
 
-def new_memory() -> memoryview:
-    return memoryview(bytearray(RECORD_SIZE))
+class Disk:
+    """What survives a run."""
+
+    def __init__(self) -> None:
+        self.content = bytearray(RECORD_SIZE)
+
+    def counters(self, *, wall: int = 0) -> Counters:
+        return Counters(wall=wall, saved=bytes(self.content), save=self.write)
+
+    def write(self, place: int, data: bytes) -> None:
+        assert 0 <= place <= RECORD_SIZE - len(data)
+        self.content[place : place + len(data)] = data
 
 
 # What we send.
@@ -210,13 +220,13 @@ def test_off_takes_all_and_still_continues_from_what_it_hears() -> None:
 
 @pytest.mark.parametrize("wall", [NOW_1, NOW_1 - 365 * DAY], ids=["same clock", "clock set back"])
 def test_a_restart_forgets_nothing(wall: int) -> None:
-    kept = new_memory()
-    before = Counters(wall=NOW_1, memory=kept)
+    disk = Disk()
+    before = disk.counters(wall=NOW_1)
     sent = [before.next(0), before.next(0)]
     random = [3, 2, 1]
     later = [sent[1] + 1000, sent[1] + 2000]
     assert all(before.take(counter, 0) is None for counter in (*random, *later))
-    after = Counters(wall=wall, memory=kept)
+    after = disk.counters(wall=wall)
     assert after.take(later[1] + 10, 0) is None
     for counter in (*random, *sent, *later, later[1] - 1, later[1] + 10):
         assert after.take(counter, 0) is Rejection.REPLAY
@@ -225,18 +235,18 @@ def test_a_restart_forgets_nothing(wall: int) -> None:
 
 def test_a_save_that_was_cut_short_leaves_the_one_before() -> None:
     start = sequenced(1_800_000_000)
-    kept = new_memory()
-    memory = Counters(memory=kept)
+    disk = Disk()
+    memory = disk.counters()
     for counter in range(start, start + 10):
         assert memory.take(counter, 0) is None
-    before = bytes(kept)
+    before = bytes(disk.content)
     assert memory.take(start + 10, 0) is None
-    after = bytes(kept)
+    after = bytes(disk.content)
     changed = [place for place in range(RECORD_SIZE) if before[place] != after[place]]
     for place in changed:
         torn = bytearray(before)
         torn[place] = after[place]
-        again = Counters(memory=memoryview(torn))
+        again = Counters(saved=bytes(torn))
         assert again.take(start + 9, 0) is Rejection.REPLAY, place
         assert again.take(start + 11, 0) is None, place
 
@@ -244,7 +254,7 @@ def test_a_save_that_was_cut_short_leaves_the_one_before() -> None:
 @steady
 @given(content=st.binary(max_size=200))
 def test_any_memory_whatever_is_taken(content: bytes) -> None:
-    memory = Counters(memory=memoryview(bytearray(content.ljust(RECORD_SIZE, b"\0"))))
+    memory = Counters(saved=content)
     assert memory.take(1, 0) is None
     memory.next(0)
 
@@ -279,8 +289,8 @@ def test_no_counter_is_ever_accepted_twice(
     steps: list[tuple[str, int]], replays: list[int], clocks: list[int]
 ) -> None:
     """Whoever speaks, by whatever clock, and whatever an attacker repeats in between."""
-    kept = new_memory()
-    receiver = Counters(wall=clocks[0], memory=kept)
+    disk = Disk()
+    receiver = disk.counters(wall=clocks[0])
     peers = [Counters(wall=clocks[1], seed=1), Counters(wall=clocks[2], seed=2)]
     follower, captured, accepted = Sender(99), list[int](), set[int]()
     now, which = 0, iter(replays)
@@ -288,7 +298,7 @@ def test_no_counter_is_ever_accepted_twice(
         now += pause
         match what:
             case "restart":
-                receiver = Counters(wall=clocks[0], memory=kept)
+                receiver = disk.counters(wall=clocks[0])
                 counter = follower.next()
             case "own":
                 counter = receiver.next(now)

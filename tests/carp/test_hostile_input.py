@@ -54,7 +54,6 @@ class Target:
         counters = dict(vars(memory.pop("_counters")))
         memory["peers"] = list(memory["peers"])
         del counters["_refusals"], counters["_stuck_at"]
-        counters["_memory"] = counters["_memory"] and bytes(counters["_memory"])
         return copy.deepcopy({**memory, "counters": counters})
 
     def takes(self, datagram: Datagram | Rejection) -> VirtualHost | Rejection:

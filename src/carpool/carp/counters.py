@@ -12,6 +12,7 @@ Until then theirs are *random*, and are remembered one by one.
 import struct
 from binascii import crc32
 from bisect import insort
+from collections.abc import Callable
 from enum import StrEnum
 
 from carpool.carp.timing import SECOND
@@ -24,7 +25,7 @@ LEAP = 86400 << 16
 """How far a sequenced counter may be above the highest to be believed alone: a day."""
 
 RECORD_SIZE = 4096 + 8 * REMEMBERED
-"""Bytes of memory that `Counters` writes to, for a later run."""
+"""Bytes that `Counters` saves for a later run."""
 
 _TAG = 0x4350 << 48
 _LAST_CLOCK = (1 << 48) - (1 << 40)
@@ -62,20 +63,23 @@ class Counters:
         *,
         wall: int = 0,
         seed: int = 0,
-        memory: memoryview | None = None,
+        saved: bytes = b"",
+        save: Callable[[int, bytes], None] | None = None,
     ) -> None:
-        """Begin with what an earlier run left in `memory`: `RECORD_SIZE` bytes, zeros at first.
+        """Begin with what an earlier run has saved, up to `RECORD_SIZE` bytes, which may be none.
 
         `wall`: nanoseconds since 1970 at instant 0 of the clock that `now` is read from. A step of
         the wall clock thus changes nothing before the next run. `seed`: a random number of 64
-        bits. What is in `memory` is valid after each byte written, so that it may be a file mapped
-        into the memory of a process that is killed.
+        bits. `save` writes bytes to a place in what the next run is given. It is valid after each
+        such write, so that the process may be killed at any time.
         """
         self.mode = mode
         self.patience = 4 * SECOND
         """Nanoseconds in which a peer that speaks as well hears of it: the virtual host sets it."""
         self.wall = wall
-        self._memory = memory
+        self._ring: bytearray | None = None
+        """The last random counters, 8 bytes each."""
+        self._save_bytes = save
         self._highest: int | None = None
         self._raised_at = 0
         self._late_for = 0
@@ -91,8 +95,7 @@ class Counters:
         self._serial = 0
         self._stuck_at = 0
         self._refusals = 0
-        if memory is not None:
-            self._load(memory)
+        self._load(saved)
 
     @property
     def highest(self) -> int | None:
@@ -184,37 +187,37 @@ class Counters:
     # Random counters: the last of them, in a ring.
 
     def _remembers(self, counter: int) -> bool:
-        if not self._heard or self._memory is None:
+        if self._ring is None:
             return False
-        ring = bytes(self._memory[_RING : _RING + 8 * min(self._heard, REMEMBERED)])
-        wanted = counter.to_bytes(8)
-        place = ring.find(wanted)
+        wanted, end = counter.to_bytes(8), 8 * min(self._heard, REMEMBERED)
+        place = self._ring.find(wanted, 0, end)
         while place > 0 and place % 8:
-            place = ring.find(wanted, place + 1)
+            place = self._ring.find(wanted, place + 1, end)
         return place >= 0
 
     def _remember(self, counter: int) -> None:
-        if self._memory is None:  # Only now: most never hear a random counter.
-            self._memory = memoryview(bytearray(RECORD_SIZE))
-        place = _RING + 8 * (self._heard % REMEMBERED)
-        self._memory[place : place + 8] = counter.to_bytes(8)
+        if self._ring is None:  # Only now: most never hear a random counter.
+            self._ring = bytearray(8 * REMEMBERED)
+        place, entry = 8 * (self._heard % REMEMBERED), counter.to_bytes(8)
+        self._ring[place : place + 8] = entry
         self._heard += 1
+        if self._save_bytes is not None:
+            self._save_bytes(_RING + place, entry)
 
     # The rest of it: twice, so that one is whole whenever the process may be killed.
 
     def _save(self) -> None:
-        if self._memory is None:
+        if self._save_bytes is None:
             return
         self._serial += 1
         fields = (self._serial, self._highest or _NO_COUNTER, self._leapt or _NO_COUNTER)
         slot = _SLOT.pack(*fields, self._heard, 0)
         slot = slot[:-4] + crc32(slot).to_bytes(4, "little")
-        place = _SLOT.size * (self._serial % 2)
-        self._memory[place : place + _SLOT.size] = slot
+        self._save_bytes(_SLOT.size * (self._serial % 2), slot)
 
-    def _load(self, memory: memoryview) -> None:
+    def _load(self, saved: bytes) -> None:
         for place in (0, _SLOT.size):
-            slot = bytes(memory[place : place + _SLOT.size])
+            slot = saved[place : place + _SLOT.size].ljust(_SLOT.size, b"\0")
             serial, highest, leapt, heard, checksum = _SLOT.unpack(slot)
             if serial <= self._serial or checksum != crc32(slot[:-4] + bytes(4)):
                 continue
@@ -223,3 +226,5 @@ class Counters:
             self._leapt = leapt or None
             self._heard = heard
             self._floor = highest
+        if self._heard:
+            self._ring = bytearray(saved[_RING:RECORD_SIZE].ljust(8 * REMEMBERED, b"\0"))

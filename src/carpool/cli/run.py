@@ -12,6 +12,7 @@ from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
 from carpool.node.control import Control
+from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
 from carpool.node.host import Host, HostError
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     except (_UnfitError, PasswordError) as error:
         tell(f"carpool run: {error}")
         return _SMF_ERR_CONFIG if under_smf else _UNFIT
-    except (CannotRunError, HostError) as error:
+    except (CannotRunError, HostError, BusyError) as error:
         tell(f"carpool run: {error}")
         return _SMF_RETRY if under_smf else _UNFIT
     return 0
@@ -123,7 +124,8 @@ def _run(options: argparse.Namespace) -> None:
     state = open_state_directory(options.state_dir or default_state_directory(), log)
     claimed = _claim(options.run_dir, node.name, log)
     try:
-        daemon = Daemon(groups, host, loop, log, state, _checks(loaded.cluster, node))
+        counters = open_counter_file(state, node.name, log)
+        daemon = Daemon(groups, host, loop, log, counters, _checks(loaded.cluster, node))
         daemon.handle_signals(
             stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         )

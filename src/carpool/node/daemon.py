@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
+from carpool.carp.counters import Counters
 from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
-from carpool.node.counters import new_counters
+from carpool.node.counters import CounterFile, make_counters
 from carpool.node.group import Group
 from carpool.node.guard import Guard, Lease
 from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
@@ -15,7 +16,6 @@ from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
-from carpool.node.state import StateDirectory
 from carpool.node.together import join
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ class Daemon:
         host: Host,
         loop: Loop,
         log: Log,
-        state: StateDirectory | None = None,
+        counters: CounterFile | None = None,
         checks: "Sequence[CheckSettings]" = (),
     ) -> None:
-        self.state = state
-        """Where to keep what survives a restart; None: nowhere."""
         self._settings = settings
+        self._counter_file = counters
         self._check_settings = checks
         self._checks: Checks | None = None
         self._host = host
@@ -72,8 +71,9 @@ class Daemon:
             raise CannotRunError(missing)
         try:
             self._interfaces = {one.name: one for one in self._host.interfaces()}
-            for settings in self._settings:
-                self._add_group(settings)
+            kept = make_counters(self._settings, self._counter_file, self._loop.now())
+            for settings, counters in zip(self._settings, kept, strict=True):
+                self._add_group(settings, counters)
             for segment in self._segments.values():
                 segment.open(self._interfaces[segment.interface])
             self._refresh_sources()
@@ -154,7 +154,7 @@ class Daemon:
 
     # Opening.
 
-    def _add_group(self, settings: GroupSettings) -> None:
+    def _add_group(self, settings: GroupSettings, counters: Counters) -> None:
         if settings.interface not in self._interfaces:
             there = ", ".join(sorted(self._interfaces))
             raise CannotRunError(
@@ -165,7 +165,7 @@ class Daemon:
             host=self._host,
             loop=self._loop,
             log=self._log,
-            counters=new_counters(settings.carp, self._loop.now()),
+            counters=counters,
             lease=self._lease(settings),
             settled=self._leave_if_settled,
         )
