@@ -18,7 +18,8 @@ from ipaddress import ip_address
 from carpool.carp.counters import Counters, Replay
 from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
 from carpool.carp.receiver import Receiver
-from carpool.carp.virtualhost import Settings, VirtualHost
+from carpool.carp.settings import Settings
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
 
 GROUP = {4: ip_address("224.0.0.18").packed, 6: ip_address("ff02::12").packed}

@@ -18,8 +18,9 @@ from carpool.carp.effects import (
 )
 from carpool.carp.election import State
 from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.virtualhost import Settings, VirtualHost
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection, decode
 
 VHID = 42

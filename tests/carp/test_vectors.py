@@ -12,7 +12,8 @@ from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Counters
 from carpool.carp.packet import Datagram
 from carpool.carp.receiver import Receiver
-from carpool.carp.virtualhost import Settings, VirtualHost
+from carpool.carp.settings import Settings
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, decode
 
 ADVERTS = [

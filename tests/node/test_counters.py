@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from carpool.carp.counters import Counters
-from carpool.carp.virtualhost import Settings
+from carpool.carp.settings import Settings
 from carpool.carp.wire import Rejection
 from carpool.node.counters import (
     BusyError,

@@ -10,8 +10,8 @@ import pytest
 
 from carpool.carp.counters import Counters
 from carpool.carp.election import State
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.virtualhost import Settings
 from carpool.carp.wire import Advertisement, decode
 from carpool.node.group import LONGEST_BLINK, Group
 from carpool.node.guard import Guard

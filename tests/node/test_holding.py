@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from tests.node.test_group import FakeLoop
 
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.virtualhost import Settings
 from carpool.node.guard import Guard
 from carpool.node.holding import Holding
 from carpool.node.host import AnyInterface, Done, Host, HostAddress, Interface

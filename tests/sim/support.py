@@ -6,8 +6,8 @@ from typing import Any
 
 from carpool.carp.auth import Address
 from carpool.carp.election import State
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.virtualhost import Settings
 from carpool.sim.lan import Lan
 
 VHID = 42

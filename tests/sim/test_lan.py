@@ -21,8 +21,9 @@ from carpool.carp import timing
 from carpool.carp.auth import Address
 from carpool.carp.election import Event, State
 from carpool.carp.packet import Datagram
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND, TICK
-from carpool.carp.virtualhost import Settings, VirtualHost
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
 from carpool.cluster.load import load
 from carpool.sim.lan import DELAY, Lan

@@ -174,7 +174,7 @@ ROWS: tuple[Row, ...] = (
         (_A.REMOVE_ADDRESSES, _A.SAY_BOW_OUT, _A.AWAIT_MASTER),
     ),
     Row(_S.MASTER, _E.LINK_LOST, _S.INIT, (_A.REMOVE_ADDRESSES,)),
-    # Master all the while, because the link is ignored: what hangs on it may have forgotten us.
+    # Master all the while, for the link only blinked or is ignored: who hangs on it may forget.
     Row(_S.MASTER, _E.LINK_BACK, _S.MASTER, (_A.ANNOUNCE,)),
     Row(
         _S.MASTER,

@@ -13,13 +13,12 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from carpool.carp import timing
 from carpool.carp.announcements import Announcements
-from carpool.carp.auth import Address, Authenticator
-from carpool.carp.counters import Counters, Replay
+from carpool.carp.auth import Authenticator
+from carpool.carp.counters import Counters
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -34,6 +33,7 @@ from carpool.carp.memory import Memory
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.rulers import Ruler, Rulers
+from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
 from carpool.carp.wire import Advertisement, Rejection
 
@@ -44,36 +44,6 @@ REASSERTIONS = 3
 """Answers to rivals between two advertisements. Two masters settle within one; the limit keeps a
 forger from making us shout. Where there are more, the next advertisement comes after an eighth of
 the interval, and announces: the last of many rivals to leave must not have the last word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a virtual host is configured to be: the field's own names and units.
-
-    advbase in seconds (0-255), advskew in 1/256 s (0-255), `dead_ratio` in intervals (1-255).
-    `preempt_delay`: how long a node does not preempt after it started, its link came back, or it
-    is less demoted. `hold_down`: how much longer it waits for a master after it started or its
-    link came back, unless it hears one. `announce_every`: how often a master announces its
-    addresses again; 0 for never. All three in nanoseconds.
-    """
-
-    vhid: int
-    addresses: tuple[Address, ...]
-    password: bytes
-    advbase: int = 1
-    advskew: int = 0
-    preempt: bool = False
-    dead_ratio: int = 3
-    preempt_delay: int = 0
-    hold_down: int = 0
-    announce_every: int = 0
-    replay: Replay = Replay.WINDOW
-    accepted_passwords: tuple[bytes, ...] = ()
-    """With which a peer may sign, besides the one with which we sign."""
-
-    def __repr__(self) -> str:
-        """Name the group without its password."""
-        return f"Settings(vhid={self.vhid}, advbase={self.advbase}, advskew={self.advskew})"
 
 
 class VirtualHost:

@@ -71,7 +71,7 @@ def _stopping_signals(options: "UcarpOptions") -> tuple[signal.Signals, ...]:
 def _settings(options: "UcarpOptions", interface: str) -> "GroupSettings":
     from ipaddress import IPv4Interface
 
-    from carpool.carp.virtualhost import Settings
+    from carpool.carp.settings import Settings
     from carpool.node.settings import Advertise, GroupSettings
 
     return GroupSettings(

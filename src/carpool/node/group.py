@@ -23,17 +23,13 @@ from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
+from carpool.node.sending import CANNOT_SEND, Sending
 from carpool.node.settings import GroupSettings
 
 LONGEST_BLINK = SECOND // 2
 """How long (ns) at most a master without carrier goes on: a link that flaps costs no takeover."""
-DEMOTING_ERRORS = 3
-"""Advertisements in a row that could not be sent until a master demotes itself (ucarp's 3)."""
-RECOVERING_SUCCESSES = 3
-"""Advertisements in a row that were sent until it no longer does."""
 SEND_ERROR_DEMOTION = 240
-"""By how much it demotes itself (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
-
+"""For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
 UNHELD_DEMOTION = 240
 """By how much a node demotes itself that could not put the addresses on."""
 _RETRY_AFTER = 60 * SECOND
@@ -43,7 +39,6 @@ LINK_DEMOTION = 240
 
 Not NEVER_MASTER: where no other node can hold them, theirs are better here than nowhere.
 """
-_SEND_ERRORS = f"{DEMOTING_ERRORS} advertisements in a row could not be sent"
 
 _CANNOT_HOLD = "the addresses cannot be put on"
 
@@ -93,8 +88,7 @@ class Group:
         self._farewells: list[Advertise] = []
         self._removing = False
         self._demotions = Demotions()
-        self._send_errors = 0
-        self._send_successes = 0
+        self._sending = Sending()
         self._starting = False
         self._pumping = False
 
@@ -406,25 +400,12 @@ class Group:
                 self.settings.carp.vhid, source, effect.payload, self.settings.advertise
             )
         except OSError as error:
-            self._sending_failed(error)
+            self._log.warning(
+                f"{self.label}cannot advertise on {self.settings.interface}: {error.strerror}",
+                key=f"advertise {self.settings.name}",
+            )
+            changed = self._sending.note(ok=False)
         else:
-            self._sending_worked()
-
-    def _sending_failed(self, error: OSError) -> None:
-        self._send_errors += 1
-        self._send_successes = 0
-        self._log.warning(
-            f"{self.label}cannot advertise on {self.settings.interface}: {error.strerror}",
-            key=f"advertise {self.settings.name}",
-        )
-        if self._send_errors == DEMOTING_ERRORS:
-            self.demote(_SEND_ERRORS, SEND_ERROR_DEMOTION)
-
-    def _sending_worked(self) -> None:
-        if self._send_errors < DEMOTING_ERRORS:
-            self._send_errors = 0
-            return
-        self._send_successes += 1
-        if self._send_successes == RECOVERING_SUCCESSES:
-            self._send_errors = self._send_successes = 0
-            self.demote(_SEND_ERRORS, 0)
+            changed = self._sending.note(ok=True)
+        if changed:
+            self.demote(CANNOT_SEND, SEND_ERROR_DEMOTION if self._sending.fails else 0)

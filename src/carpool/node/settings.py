@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from carpool.carp.auth import Address
 from carpool.carp.packet import GROUP_V4
+from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND, lapse_time
-from carpool.carp.virtualhost import Settings
 
 DEFAULT_MULTICAST = IPv4Address(GROUP_V4)
 

@@ -37,7 +37,8 @@ from carpool.carp.effects import (
 )
 from carpool.carp.packet import ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
 from carpool.carp.receiver import Receiver
-from carpool.carp.virtualhost import Settings, VirtualHost
+from carpool.carp.settings import Settings
+from carpool.carp.virtualhost import VirtualHost
 from carpool.cluster.model import Cluster
 from carpool.sim.record import Record
 

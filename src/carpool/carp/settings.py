@@ -1,0 +1,36 @@
+"""What a virtual host is told to be."""
+
+from dataclasses import dataclass
+
+from carpool.carp.auth import Address
+from carpool.carp.counters import Replay
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a virtual host is configured to be: the field's own names and units.
+
+    advbase in seconds (0-255), advskew in 1/256 s (0-255), `dead_ratio` in intervals (1-255).
+    `preempt_delay`: how long a node does not preempt after it started, its link came back, or it
+    is less demoted. `hold_down`: how much longer it waits for a master after it started or its
+    link came back, unless it hears one. `announce_every`: how often a master announces its
+    addresses again; 0 for never. All three in nanoseconds.
+    """
+
+    vhid: int
+    addresses: tuple[Address, ...]
+    password: bytes
+    advbase: int = 1
+    advskew: int = 0
+    preempt: bool = False
+    dead_ratio: int = 3
+    preempt_delay: int = 0
+    hold_down: int = 0
+    announce_every: int = 0
+    replay: Replay = Replay.WINDOW
+    accepted_passwords: tuple[bytes, ...] = ()
+    """With which a peer may sign, besides the one with which we sign."""
+
+    def __repr__(self) -> str:
+        """Name the group without its password."""
+        return f"Settings(vhid={self.vhid}, advbase={self.advbase}, advskew={self.advskew})"
