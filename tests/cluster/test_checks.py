@@ -6,13 +6,15 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.cluster.test_mistakes import VALUES, never_raises
 
 from carpool.cluster.check_schema import CHECK, TYPES
 from carpool.cluster.check_writing import check_keys
 from carpool.cluster.findings import Rule, Severity
 from carpool.cluster.load import Loaded, load
 from carpool.cluster.model import Check, Url
-from carpool.cluster.schema import GROUP
 
 GOOD = """\
 [nodes.web1]
@@ -265,5 +267,17 @@ def test_a_url_is_written_as_it_is_read(tmp_path: Path, url: str) -> None:
     assert str(cluster.checks[2].url) == url
 
 
-def test_the_groups_key_is_documented() -> None:
-    assert "checks" in {field.name for field in GROUP.fields}
+@settings(
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(st.tuples(st.integers(0, GOOD.count("\n") - 1), VALUES), min_size=1, max_size=4))
+def test_other_values_are_a_cluster_or_findings(
+    tmp_path: Path, edits: list[tuple[int, str]]
+) -> None:
+    lines = GOOD.splitlines()
+    for row, value in edits:
+        name, equals, _ = lines[row].partition(" = ")
+        lines[row] = f"{name} = {value}" if equals else lines[row]
+    never_raises(tmp_path, "\n".join(lines).encode())

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from carpool.node.health.settings import CheckSettings
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
-state of every group; USR2 hands every group that is master here to another node.
+state of every group and check; USR2 hands every group that is master here to another node.
 
 exit codes: 0 stopped cleanly; 2 the file, the node or the host is not fit to run, and nothing was
 touched. With --smf: 96 the file or the node is wrong, which parks the service; 1 this host cannot

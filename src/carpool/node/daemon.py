@@ -1,12 +1,11 @@
 """The daemon on one host: any number of VIP groups in one process and one thread."""
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
-from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
 from carpool.node.counters import CounterFile, make_counters
 from carpool.node.group import Group
@@ -215,11 +214,16 @@ class Daemon:
             on_change=self._check_changed,
         )
 
-    def _check_changed(self, check: "CheckSettings", good: bool) -> None:
-        bad = NEVER_MASTER if check.demote is None else check.demote
-        for group in self._groups:
-            if group.settings.name in check.groups:
-                group.demote(f"check {check.name}", 0 if good else bad)
+    def _check_changed(self, check: "Check") -> None:
+        names = set(check.settings.groups)
+        self._demote_next(check, iter([one for one in self._groups if one.settings.name in names]))
+
+    def _demote_next(self, check: "Check", groups: Iterator[Group]) -> None:
+        """Demote one group in each round: of many, each is to hear who takes it over."""
+        group = next(groups, None)
+        if group is not None:
+            group.demote(f"check {check.settings.name}", check.demotion)
+            self._loop.call_at(self._loop.now(), lambda: self._demote_next(check, groups))
 
     # The host changes under us.
 

@@ -2,13 +2,14 @@
 
 import heapq
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
 import pytest
 
 from carpool.node.health import checks as module
-from carpool.node.health.checks import Checks
+from carpool.node.health.checks import Check, Checks
 from carpool.node.health.monitor import Health
 from carpool.node.health.probe import Done, Probe
 from carpool.node.health.settings import Carrier, CheckSettings
@@ -115,8 +116,9 @@ class Bench:
     def write(self, level: Level, text: str) -> None:
         self.lines.append((level, text))
 
-    def note(self, check: CheckSettings, good: bool) -> None:
-        self.changes.append((self.loop.time - self.begun, check.name, good))
+    def note(self, check: Check) -> None:
+        when = self.loop.time - self.begun
+        self.changes.append((when, check.settings.name, check.health is Health.GOOD))
 
 
 def check(
@@ -175,6 +177,22 @@ def test_it_falls_after_three_and_rises_after_two(monkeypatch: pytest.MonkeyPatc
         (Level.INFO, "check web: good again (1 of 2)"),
         (Level.NOTICE, "check web: good"),
     ]
+
+
+@pytest.mark.parametrize(("demote", "demotion"), [(7, 7), (None, 255)])
+def test_what_a_bad_check_amounts_to(
+    monkeypatch: pytest.MonkeyPatch, demote: int | None, demotion: int
+) -> None:
+    bench = Bench(monkeypatch, replace(check(rise=1), demote=demote))
+    (made,) = bench.checks.each
+    assert made.demotion == 0
+    bench.probes["web"].problem = "on fire"
+    bench.checks.start()
+    bench.loop.run_for(SECOND)
+    assert made.demotion == demotion
+    bench.probes["web"].problem = None
+    bench.loop.run_for(2 * SECOND)
+    assert made.demotion == 0
 
 
 def test_no_result_in_time_is_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,6 +204,20 @@ def test_a_file(
             assert part in found
 
 
+def test_a_file_that_never_answers_can_be_given_up(loop: Loop, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    probe = CommandProbe(loop, file_argv(File(str(pipe), present=True, text="up")), {})
+    found: list[str | None] = []
+    probe.start(found.append)
+    loop.call_at(loop.now() + 100 * MS, loop.stop)
+    loop.run()
+    assert found == []
+    probe.cancel()
+    run_until(loop, lambda: probe._pid is None)
+    assert found == []
+
+
 def test_a_link_to_nowhere_is_there(loop: Loop, tmp_path: Path) -> None:
     path = tmp_path / "link"
     path.symlink_to("nowhere")

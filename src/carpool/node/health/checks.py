@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
 from carpool.node.health.carrier import Interfaces
 from carpool.node.health.make import make_probe
@@ -11,8 +12,8 @@ from carpool.node.health.settings import CheckSettings
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 
-OnChange = Callable[[CheckSettings, bool], None]
-"""Called when a check has become good (True) or bad."""
+OnChange = Callable[["Check"], None]
+"""Called when a check has become good or bad."""
 
 
 class Check:
@@ -43,6 +44,13 @@ class Check:
     def health(self) -> Health:
         """What is known of it."""
         return self._monitor.health
+
+    @property
+    def demotion(self) -> int:
+        """By how much its groups are demoted now."""
+        if self.health is not Health.BAD:
+            return 0
+        return NEVER_MASTER if self.settings.demote is None else self.settings.demote
 
     @property
     def status_line(self) -> str:
@@ -86,7 +94,7 @@ class Check:
         self._tell(changed=changed)
         if changed:
             self.since = self._loop.now()
-            self._on_change(self.settings, self.health is Health.GOOD)
+            self._on_change(self)
 
     def _tell(self, *, changed: bool) -> None:
         name, against = self.settings.name, self._monitor.against
