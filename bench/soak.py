@@ -192,16 +192,17 @@ def _figures(scene: Scene, struck: list[Struck], began: int) -> dict[str, Any]:
     ]
     kinds: dict[str, dict[str, Any]] = {}
     for one, following in zip(struck, [*struck[1:], None], strict=True):
-        until = following.when if following else now
+        since = one.when - NOISE  # the last answer came before the fault
+        until = following.when - NOISE if following else now
         kind = kinds.setdefault(
             one.fault, {"times": 0, "master": 0, "dark": 0.0, "longest": 0.0, "two": 0.0}
         )
-        mine = [length for start, length in dark if one.when <= start < until]
+        mine = [length for start, length in dark if since <= start < until]
         kind["times"] += 1
         kind["master"] += one.master
         kind["dark"] += sum(mine) / MILLISECOND
         kind["longest"] = max([kind["longest"], *(length / MILLISECOND for length in mine)])
-        kind["two"] += sum(length for start, length in two if one.when <= start < until) / 1e6
+        kind["two"] += sum(length for start, length in two if since <= start < until) / 1e6
     return {
         "faults": len(struck),
         "seconds": (now - began) / 1e9,
