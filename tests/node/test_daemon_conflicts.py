@@ -116,6 +116,21 @@ def test_who_ignores_strangers_does_not_even_look(tmp_path: Path) -> None:
         assert lan.mac(lan.left) not in {one.mac for one in probes if one.when > since}
 
 
+def test_a_node_that_has_not_been_heard_yet_is_no_stranger(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, right = lan.run_both()
+        for _ in range(2):
+            partition(lan.lab, lan.left)
+            lan.until_holders("left", "right", seconds=DOWN_TIME + MARGIN)
+            heal(lan.lab, lan.left)
+            # They claim it before they advertise.
+            for zone in (lan.left, lan.right):
+                shout(lan, zone, VIP)
+            lan.until_settled("left", quiet=0.3, seconds=DOWN_TIME + MARGIN)
+        lan.during(0.5, "left")
+        assert "no advertisement" not in left.text() + right.text()
+
+
 def test_another_node_is_no_stranger(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both(**BOTH)

@@ -22,7 +22,10 @@ from carpool.node.loop import Loop
 from carpool.node.settings import OnConflict
 
 GRACE = SECOND // 10
-"""From a claim to its judgement (ns): an advertisement that explains it may be on its way."""
+"""From a claim to our announcement against it (ns): what explains it may be on its way.
+
+Whoever it is has the address just now, as we do: an announcement too many harms nobody.
+"""
 DEFEND_EVERY = SECOND
 """An address is announced against a stranger so often at most (ns)."""
 FIRST_PROBE_AFTER = SECOND
@@ -47,13 +50,26 @@ class Stranger:
 class _Watched:
     """One address and what is known of it."""
 
-    __slots__ = ("address", "claimed_by", "defended_at", "group", "probe_at", "stranger")
+    __slots__ = (
+        "address",
+        "answer_at",
+        "claimed_by",
+        "defended_at",
+        "group",
+        "probe_at",
+        "stranger",
+        "verdict_at",
+    )
 
     def __init__(self, address: Address, group: Group) -> None:
         self.address = address
         self.group = group
         self.claimed_by: bytes | None = None
-        """Whose claim is to be judged."""
+        """Whose claim is unexplained so far."""
+        self.answer_at: int | None = None
+        """When to announce against it."""
+        self.verdict_at = 0
+        """When to believe that nothing explains it: another node would have advertised by then."""
         self.stranger: Stranger | None = None
         self.probe_at: int | None = None
         """None while we are not master."""
@@ -115,21 +131,43 @@ class Conflicts:
             watched = self._watched.get(claim.address)
             if watched is None or claim.mac in self.own_macs():
                 continue
-            if watched.group.virtual_host.state is State.MASTER:
+            host, now = watched.group.virtual_host, self._loop.now()
+            if host.state is State.MASTER:
+                if watched.claimed_by is None:
+                    watched.verdict_at = now + GRACE + host.interval * 3 // 2
                 watched.claimed_by = claim.mac
-                if self._judge.when is None:
-                    self._judge.reschedule(self._loop.now() + GRACE)
+                if watched.answer_at is None:
+                    watched.answer_at = max(now + GRACE, watched.defended_at + DEFEND_EVERY)
+        self._await_judgement()
+
+    def _await_judgement(self) -> None:
+        watched = self._watched.values()
+        due = [one.answer_at for one in watched if one.answer_at is not None]
+        due += [one.verdict_at for one in watched if one.claimed_by is not None]
+        if due:
+            self._judge.reschedule(min(due))
 
     def _judge_claims(self) -> None:
         now = self._loop.now()
         for watched in self._watched.values():
-            mac, watched.claimed_by = watched.claimed_by, None
-            if mac is None or watched.group.virtual_host.state is not State.MASTER:
-                continue
-            if now >= self._explained.get(watched.group, now):
-                self._answer(watched, mac, now)
+            explained = now < self._explained.get(watched.group, now)
+            if explained or watched.group.virtual_host.state is not State.MASTER:
+                watched.claimed_by = watched.answer_at = None
+            if watched.answer_at is not None and now >= watched.answer_at:
+                watched.answer_at = None
+                self._defend(watched, now)
+            mac = watched.claimed_by
+            if mac is not None and now >= watched.verdict_at:
+                watched.claimed_by = None
+                self._condemn(watched, mac, now)
+        self._await_judgement()
 
-    def _answer(self, watched: _Watched, mac: bytes, now: int) -> None:
+    def _defend(self, watched: _Watched, now: int) -> None:
+        if watched.group.settings.on_conflict is OnConflict.DEFEND:
+            watched.defended_at = now
+            self._send(watched.group, lambda link: link.announce(watched.address.packed))
+
+    def _condemn(self, watched: _Watched, mac: bytes, now: int) -> None:
         group = watched.group
         watched.stranger = Stranger(watched.address, mac, now)
         answer = group.settings.on_conflict
@@ -144,10 +182,7 @@ class Conflicts:
             + (f"; {does[answer]}" if answer in does else ""),
             key=f"conflict {watched.address}",
         )
-        if answer is OnConflict.DEFEND and now - watched.defended_at >= DEFEND_EVERY:
-            watched.defended_at = now
-            self._send(group, lambda link: link.announce(watched.address.packed))
-        elif answer is OnConflict.YIELD:
+        if answer is OnConflict.YIELD:
             self._yielding[group] = now + YIELD_FOR
             group.demote(_REASON, NEVER_MASTER)
 
