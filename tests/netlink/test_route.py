@@ -13,10 +13,12 @@ import pytest
 from carpool.netlink import (
     AddressChange,
     AddressGone,
+    AddressInfo,
     LinkGone,
     LinkInfo,
     NetlinkError,
     Overrun,
+    Renewer,
     Route,
     RouteEvent,
     RouteMonitor,
@@ -242,3 +244,48 @@ def drop_capabilities() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     header = struct.pack("=Ii", 0x20080522, 0)
     assert libc.capset(header, bytes(24)) == 0, os.strerror(ctypes.get_errno())
+
+
+@pytest.mark.parametrize("interface", [VIP, VIP6])
+def test_a_renewal_needs_no_answer_and_is_not_told_to_who_does_not_want_it(
+    interface: IPv4Interface | IPv6Interface,
+) -> None:
+    other = ip_interface("198.51.100.1/24")
+    with (
+        Route() as route,
+        RouteMonitor() as all_of_it,
+        RouteMonitor(only_losses_of={interface.packed}) as losses,
+        Renewer() as renewer,
+    ):
+        one, _ = cable(route)
+        route.add_address(one.index, interface, valid_seconds=1000)
+        (found,) = (have for have in route.addresses(one.index) if have.interface == interface)
+        all_of_it.read()
+        renewer.renew(one.index, [interface, interface], 1000)
+        wait_for(all_of_it, found)
+        route.add_address(one.index, other)
+        route.delete_address(one.index, interface)
+        seen: list[RouteEvent] = []
+        while AddressGone(found) not in seen:
+            seen += next_events(losses)
+        addresses = [event.interface for event in seen if isinstance(event, AddressInfo)]
+        assert interface not in addresses
+        assert other in addresses
+
+
+def test_a_renewal_that_is_refused_harms_nobody() -> None:
+    with Route() as route, Renewer() as renewer:
+        renewer.renew(9999, [VIP, VIP6], 2)
+        assert select.select([renewer], [], [], 5)[0]
+        renewer.discard_refusals()
+        assert not select.select([renewer], [], [], 0)[0]
+        assert VIP not in [have.interface for have in route.addresses()]
+
+
+def test_the_kernel_takes_off_what_is_no_longer_renewed() -> None:
+    with Route() as route, RouteMonitor() as monitor, Renewer() as renewer:
+        one, _ = cable(route)
+        route.add_address(one.index, VIP)
+        renewer.renew(one.index, [VIP], 1)
+        (found,) = (have for have in route.addresses(one.index) if have.interface == VIP)
+        wait_for(monitor, AddressGone(found))

@@ -5,7 +5,8 @@ from contextlib import suppress
 from errno import EPROTO
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from carpool.netlink import messages
 from carpool.netlink.route import RECEIVE_BYTES, NetlinkError, open_socket
@@ -18,13 +19,25 @@ class Renewer:
 
     The kernel carries a request out before the call returns, and answers only what it refuses. A
     refusal goes unread but for `discard_refusals`: the address then runs out, which a RouteMonitor
-    tells. Needs CAP_NET_ADMIN. Speaks of the namespace in which it was made.
+    tells. Needs CAP_NET_ADMIN. Speaks of the namespace in which it was made. A
+    context manager.
     """
 
     def __init__(self) -> None:
         """Open the socket. Raises NetlinkError."""
         self._socket = open_socket()
         self._socket.setblocking(False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the socket; twice is harmless."""

@@ -248,10 +248,20 @@ class Daemon:
 
     def _on_address(self, event: AddressChanged) -> None:
         if event.address is None:
-            for group in self._groups:
-                group.address_gone(None)
+            self._find_losses()
         elif event.gone and event.address in self._holders:
             self._holders[event.address].address_gone(event.address)
+
+    def _find_losses(self) -> None:
+        """Look which addresses have gone while events were missed."""
+        try:
+            here = {one.interface.ip for one in self._host.addresses()}
+        except HostError as error:
+            self._log.error(str(error), key="addresses")
+            return
+        for address, group in self._holders.items():
+            if address not in here:
+                group.address_gone(address)
 
     def _on_interface(self, interface: Interface) -> None:
         before = self._interfaces.get(interface.name)

@@ -177,8 +177,8 @@ class Group:
                     f"nothing is advertised over IPv{family} until it has one"
                 )
 
-    def address_gone(self, address: Address | None) -> None:
-        """Take notice that an address is off the interface; None: any may be."""
+    def address_gone(self, address: Address) -> None:
+        """Take notice that an address is off the interface."""
         if self._holding is not None:
             self._holding.lost(address)
 

@@ -4,16 +4,17 @@ The daemon may be stopped (SIGSTOP), killed, or stuck in a call of its own; then
 the election, and another node is about to take over. The guard and the daemon share a page of
 memory with one deadline for each group, which the daemon moves on with every advertisement,
 without a system call. The guard sleeps until the earliest, looks again, and takes off what has run
-out. It ends with the daemon: at once where nothing is held, else when the last term has passed.
+out. It ends with the daemon: at once where nothing is held or SIGTERM says that it is waited for,
+as systemd's does, else when the last term has passed.
 
-It holds no socket of the daemon's, is of a session of its own, and ignores the signals that end
-the daemon: what stops both at once (a frozen cgroup, a killed container) is the kernel's to mend,
-on Linux, where each address has a lifetime as well.
+It holds no socket of the daemon's, is of a session of its own, and is not ended by the signals
+that end the daemon. What stops both at once (a frozen cgroup, a killed container) is the kernel's
+to mend, on Linux, where each address has a lifetime as well.
 """
 
 import os
 import signal
-import traceback
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -32,12 +33,13 @@ _PAUSE = SECOND
 """From the start of one guard to that of the next."""
 _WORD = 8
 """Bytes of a deadline: a signed number, nanoseconds of the monotonic clock; 0: nothing is held."""
+_NEVER = 1 << 63
 _NAME = b"carpool-guard"
 _READER = 3
 """The descriptor of the pipe in the guard, whose end says that the daemon has ended."""
 _MOST_DESCRIPTORS = 1 << 16
 _IGNORED = (
-    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE),
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
 )
 
@@ -169,7 +171,7 @@ class Guard:
             loop.run()
             code = 0
         except Exception:  # noqa: BLE001 - whatever it is must be told, and must not go further
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)
 
@@ -190,12 +192,12 @@ class _Watch:
         self._host = host
         self._loop = loop
         self._log = log
-        self._done = [0] * len(holdings)
-        """The deadline of each group on which it has acted."""
         self._alone = False
+        self._hurried = False
         self._timer = loop.call_at(loop.now(), self._look)
         os.set_blocking(_READER, False)
         loop.watch(_READER, self._on_pipe)
+        loop.on_signal(signal.SIGTERM, self._hurry)
 
     def _on_pipe(self) -> None:
         if not os.read(_READER, 4096):
@@ -203,10 +205,16 @@ class _Watch:
             self._loop.unwatch(_READER)
         self._look()
 
+    def _hurry(self) -> None:
+        """Wait for no term to pass once the daemon has ended: it is not started again before."""
+        self._hurried = True
+        self._look()
+
     def _look(self) -> None:
         """Take off what has run out, and sleep until the next may."""
         now = self._loop.now()
-        due = [number for number, deadline in self._waiting() if deadline <= now]
+        limit = _NEVER if self._alone and self._hurried else now
+        due = [number for number, deadline in self._waiting() if deadline <= limit]
         failed = bool(due) and not self._take_off(due)
         waiting = [deadline for _, deadline in self._waiting()]
         if waiting:
@@ -215,8 +223,11 @@ class _Watch:
             self._loop.stop()
 
     def _waiting(self) -> list[tuple[int, int]]:
-        pairs = enumerate(zip(self._deadlines, self._done, strict=False))
-        return [(number, term) for number, (term, done) in pairs if term and term != done]
+        return [
+            (number, self._deadlines[number])
+            for number in range(len(self._holdings))
+            if self._deadlines[number]
+        ]
 
     def _take_off(self, due: Sequence[int]) -> bool:
         deadlines = [self._deadlines[number] for number in due]
@@ -227,7 +238,10 @@ class _Watch:
             self._log.error(f"guard: {error}; two nodes may hold it now", key="guard")
             return False
         for number, deadline in zip(due, deadlines, strict=True):
-            self._done[number] = deadline
+            # Not if the daemon is back. If it comes back right here its term is lost, and its next
+            # advertisement brings another.
+            if self._deadlines[number] == deadline:
+                self._deadlines[number] = 0
             label, addresses = self._holdings[number]
             here = [str(address) for address in addresses if address.ip in found]
             if here:

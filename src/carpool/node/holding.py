@@ -117,16 +117,15 @@ class Holding:
             self._host.renew_addresses(self.interface, here, self._lifetime)
             self._renewed_at = now
 
-    def lost(self, address: Address | None) -> None:
-        """Put back what somebody has taken off; None: any may have been.
+    def lost(self, address: Address) -> None:
+        """Put back what somebody has taken off.
 
         At once, but only once per second. It may be an administrator, a network manager, or Linux
         itself, which removes with the first address of a subnet all others of it.
         """
         if not self._held:
             return
-        if address is not None:
-            self._gone.add(address)
+        self._gone.add(address)
         pause = _QUARREL_PAUSE if self._quarrels(self._loop.now()) else _PAUSE
         self._timer.reschedule(max(self._loop.now(), self._restores[-1] + pause))
 

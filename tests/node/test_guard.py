@@ -1,0 +1,174 @@
+"""The guard, a real process, in front of a host that writes down what it is asked to take off."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from carpool.carp.auth import Address
+from carpool.node.guard import Guard
+from carpool.node.host import AnyInterface, Host, HostError
+from carpool.node.log import Log, StreamSink
+from carpool.node.loop import Loop
+
+MS = 1_000_000
+SECONDS = 10
+"""What a busy machine may take at most."""
+ONE, TWO = ip_interface("192.0.2.1/24"), ip_interface("2001:db8::1/64")
+
+
+@dataclass
+class FakeHost:
+    """Has every address, and fails as long as a file is there."""
+
+    taken_off: Path
+    fails: Path
+
+    def for_child(self, _loop: Loop) -> "FakeHost":
+        return self
+
+    def sweep(self, addresses: Iterable[Address]) -> list[AnyInterface]:
+        if self.fails.exists():
+            raise HostError("cannot remove it")
+        wanted = set(addresses)
+        found = [one for one in (ONE, TWO) if one.ip in wanted]
+        with self.taken_off.open("a") as file:
+            file.writelines(f"{one.ip}\n" for one in found)
+        return found
+
+
+class Bench:
+    """A guard of two groups, each with an address."""
+
+    def __init__(self, folder: Path, output: pytest.CaptureFixture[str]) -> None:
+        self.loop = Loop()
+        self.host = FakeHost(folder / "taken_off", folder / "fails")
+        self.host.taken_off.touch()
+        self._output = output
+        self._said = ""
+        holdings = [("a: ", [ONE]), ("b: ", [TWO])]
+        self.guard = Guard(holdings, cast("Host", self.host), self.loop, Log(StreamSink(2)))
+        self.a, self.b = self.guard.lease(0), self.guard.lease(1)
+
+    def start(self) -> int:
+        self.guard.start()
+        assert self.guard.pid is not None
+        return self.guard.pid
+
+    def close(self) -> None:
+        pid = self.guard.pid
+        self.guard.dismiss(keep_addresses=True)
+        self.loop.close()
+        if pid is not None:
+            os.waitpid(pid, 0)
+
+    def taken_off(self) -> list[str]:
+        return self.host.taken_off.read_text().split()
+
+    def says(self, text: str) -> bool:
+        self._said += self._output.readouterr().err
+        return text in self._said
+
+
+@pytest.fixture
+def bench(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Bench]:
+    made = Bench(tmp_path, capfd)
+    yield made
+    made.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def soon(milliseconds: int) -> int:
+    return time.monotonic_ns() + milliseconds * MS
+
+
+def test_it_takes_off_what_has_run_out_and_that_only(bench: Bench) -> None:
+    bench.start()
+    bench.a.renew(soon(50))
+    bench.b.renew(soon(60_000))
+    until(lambda: bench.taken_off() == ["192.0.2.1"])
+    assert bench.says("a: guard: the daemon does not advertise: 192.0.2.1/24 taken off")
+    bench.a.renew(soon(20))
+    until(lambda: bench.taken_off() == ["192.0.2.1", "192.0.2.1"])
+
+
+def test_a_term_that_is_renewed_does_not_end(bench: Bench) -> None:
+    bench.start()
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        bench.a.renew(soon(5_000))
+        time.sleep(0.01)
+    bench.a.end()
+    bench.b.renew(soon(0))
+    until(lambda: bool(bench.taken_off()))
+    assert bench.taken_off() == ["2001:db8::1"]
+
+
+def test_what_was_held_before_it_began_is_guarded(bench: Bench) -> None:
+    bench.a.renew(soon(0))
+    bench.start()
+    until(lambda: bench.taken_off() == ["192.0.2.1"])
+
+
+def test_what_does_not_go_is_tried_again(bench: Bench) -> None:
+    bench.host.fails.touch()
+    bench.start()
+    bench.a.renew(soon(0))
+    until(lambda: bench.says("guard: cannot remove it; two nodes may hold it now"))
+    bench.host.fails.unlink()
+    until(lambda: bench.taken_off() == ["192.0.2.1"])
+
+
+def dismissed(bench: Bench, pid: int, *, keep_addresses: bool = False) -> None:
+    """Let the guard end, as if the daemon had, and wait for that."""
+    bench.guard.dismiss(keep_addresses=keep_addresses)
+    assert os.waitpid(pid, 0) == (pid, 0)
+
+
+def test_alone_it_waits_for_the_end_of_the_term(bench: Bench) -> None:
+    pid = bench.start()
+    deadline = soon(300)
+    bench.a.renew(deadline)
+    dismissed(bench, pid)
+    assert time.monotonic_ns() >= deadline
+    assert bench.taken_off() == ["192.0.2.1"]
+    assert bench.says("the daemon has ended without a farewell")
+
+
+def test_with_nothing_held_it_ends_at_once(bench: Bench) -> None:
+    pid = bench.start()
+    bench.a.renew(soon(60_000))
+    bench.a.end()
+    dismissed(bench, pid)
+    assert bench.taken_off() == []
+
+
+def test_a_successor_that_goes_on_holding_may_do_so(bench: Bench) -> None:
+    pid = bench.start()
+    bench.a.renew(soon(60_000))
+    dismissed(bench, pid, keep_addresses=True)
+    assert bench.taken_off() == []
+
+
+def test_told_to_end_it_takes_all_off_as_soon_as_the_daemon_has_ended(bench: Bench) -> None:
+    pid = bench.start()
+    bench.a.renew(soon(0))
+    until(lambda: bool(bench.taken_off()))  # It is all there now.
+    bench.b.renew(soon(60_000))
+    os.kill(pid, signal.SIGTERM)
+    time.sleep(0.1)
+    assert bench.taken_off() == ["192.0.2.1"], "the daemon lives"
+    dismissed(bench, pid)
+    assert bench.taken_off() == ["192.0.2.1", "2001:db8::1"]
