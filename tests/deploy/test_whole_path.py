@@ -23,7 +23,7 @@ from carpool.lab.smartos.results import Result, Step, as_json, table
 
 DEMO = [sys.executable, "-P", "-m", "carpool", "lab", "demo-smartos"]
 ROOT = Path(__file__).parents[2]
-MOST_SECONDS = 120  # of which it takes 45 on a machine that does nothing else
+PATIENCE = 300  # seconds; it takes 45 on a machine that does nothing else
 
 pytestmark = [pytest.mark.peer("sshd"), pytest.mark.peer("ssh"), pytest.mark.peer("nft")]
 needs_lab = pytest.mark.skipif(
@@ -32,18 +32,17 @@ needs_lab = pytest.mark.skipif(
 
 
 @needs_lab
-@pytest.mark.timeout(MOST_SECONDS + 90)
+@pytest.mark.timeout(PATIENCE + 60)
 def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     with family.popen(
         [*DEMO, "--json", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as demo:
-        text, errors = demo.communicate(timeout=MOST_SECONDS + 60)
+        text, errors = demo.communicate(timeout=PATIENCE)
     assert (demo.returncode, errors) == (0, ""), text
     assert list(temporary.iterdir()) == []
     document = json.loads(out.read_text())
     assert (document["ok"], document["problems"]) == (True, [])
-    assert document["seconds"] < MOST_SECONDS
     steps = {step["step"]: step for step in document["steps"]}
     assert list(steps) == [
         *("make", "vmadm stop", "power off", "apply again", "new advskew", "allowed_ips"),
