@@ -105,6 +105,17 @@ def test_the_files_of_a_linux_host() -> None:
     assert "LoadCredential=cluster.toml:/etc/carpool/cluster.toml\n" in text
 
 
+def test_a_reload_replaces_the_program_without_a_failover(etree: Any) -> None:
+    made = cluster()
+    first = made.nodes[0]
+    root = etree.fromstring(manifest(made, first).encode())
+    methods = {found.get("name"): found.get("exec") for found in root.iter("exec_method")}
+    words = f"-IS /opt/carpool/carpool.pyz restart --node {first.name}"
+    assert methods["refresh"].endswith(f"{words} || :")
+    assert re.search(rf"^ExecReload=\S+ {words}$", unit(made, first), re.MULTILINE)
+    assert re.search(rf"^ExecReload=\S+ {words}$", lx_unit(made, first), re.MULTILINE)
+
+
 def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")

@@ -25,6 +25,7 @@ COMMANDS = {
     "demote": "make this host less wanted as master, until promote",
     "promote": "take back what demote did",
     "maintenance": "forbid this host to be master, over restarts too, or no longer",
+    "restart": "replace the program of a running daemon, without a failover",
     "manifest": "make an SMF manifest for any daemon, or check one",
     "ucarp": "do what ucarp does, with ucarp's command line",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",

@@ -1,7 +1,10 @@
 """``carpool run FILE``: the daemon, from a cluster file."""
 
 import argparse
+import json
 import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +18,23 @@ from carpool.node.control import Control
 from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
+from carpool.node.handover import VERSION, Handover, identities, receive
 from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.plan import plan
+from carpool.node.restart import HELD_BACK, TRY, Restart
 from carpool.node.rundir import (
     AlreadyRunningError,
     Claim,
     RunDirectoryError,
+    adopt,
     claim,
     default_run_directories,
 )
+from carpool.node.settings import GroupSettings
 from carpool.node.state import DEFAULT, default_state_directory, open_state_directory
 from carpool.node.steering import Steering
 
@@ -55,8 +62,10 @@ class _UnfitError(Exception):
 def main(arguments: list[str]) -> int:
     """Run the daemon until it is told to stop. Return the exit code."""
     under_smf = "--smf" in arguments
+    handover = receive()
     try:
-        _run(_parse(arguments))
+        with _abandoned_on_failure(handover):
+            _run(_parse(arguments), handover)
     except SystemExit as error:  # argparse has said why
         return _SMF_ERR_CONFIG if under_smf and error.code == _UNFIT else int(error.code or 0)
     except (_UnfitError, PasswordError) as error:
@@ -103,10 +112,24 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="as the start method of an SMF service: go to the background once all is open, "
         "log to where SMF says, use SMF's exit codes",
     )
+    # Asked by a daemon that is to be restarted: could this program take over from it?
+    parser.add_argument(TRY, type=int, dest="successor_to", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
-def _run(options: argparse.Namespace) -> None:
+@contextmanager
+def _abandoned_on_failure(handover: Handover | None) -> Iterator[None]:
+    """Take off what the program before this one held, if this one cannot go on holding it."""
+    try:
+        yield
+    except BaseException:
+        if handover is not None:
+            with suppress(HostError):
+                this_host(Loop(), Log(stderr_sink())).sweep(handover.addresses())
+        raise
+
+
+def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     loaded = load(options.file)
     for finding in loaded.findings:
         tell(str(finding))
@@ -121,34 +144,62 @@ def _run(options: argparse.Namespace) -> None:
     groups = plan(loaded.cluster, node)
     if not groups:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
+    checks = _checks(loaded.cluster, node)
+    if options.successor_to is not None:
+        _try(Daemon(groups, host, loop, log, None, checks), groups, options.successor_to)
+        return
     state = open_state_directory(options.state_dir or default_state_directory(), log)
-    claimed = _claim(options.run_dir, node.name, log)
+    claimed = _claim(options.run_dir, node.name, log, handover)
     try:
         counters = open_counter_file(state, node.name, log)
-        daemon = Daemon(groups, host, loop, log, counters, _checks(loaded.cluster, node))
+        daemon = Daemon(groups, host, loop, log, counters, checks)
         daemon.handle_signals(
             stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         daemon.open()
-        if options.smf:
+        if options.smf and handover is None:
             detach(keep_output=True)
         maintenance = Maintenance(node.name, state, log)
-        maintenance.load()
+        if handover is None:
+            maintenance.load()
+        else:
+            maintenance.restore(handover.maintenance)
         maintenance.apply(daemon.groups)
         if claimed is not None:
             claimed.sign()
-            steering = Steering(node.name, daemon, maintenance, loop, log)
+            restarts = 0 if handover is None else handover.restarts
+            restart = Restart(daemon, claimed, maintenance, loop, log, restarts=restarts)
+            steering = Steering(
+                node.name, daemon, maintenance=maintenance, restart=restart, loop=loop, log=log
+            )
             Control(claimed.listener, loop, log, steering.handle)
-        log.notice(f"node {node.name}: {_count(len(groups), 'group')}, starting")
-        daemon.run()
+        started = "starting" if handover is None else "restarted"
+        log.notice(f"node {node.name}: {_count(len(groups), 'group')}, {started}")
+        daemon.run(handover)
         log.notice(f"node {node.name}: stopped")
     finally:
         if claimed is not None:
             claimed.release()
 
 
-def _claim(directory: Path | None, node: str, log: Log) -> Claim | None:
+def _try(daemon: Daemon, groups: Sequence[GroupSettings], version: int) -> None:
+    """Say what we would run, if we can. Raises _UnfitError and CannotRunError."""
+    if version != VERSION:
+        raise _UnfitError(f"this program takes over from version {VERSION}, not {version}")
+    daemon.open()
+    print(json.dumps({"groups": identities(groups)}))
+
+
+def _claim(directory: Path | None, node: str, log: Log, handover: Handover | None) -> Claim | None:
     """Claim the node on this host; None if there is nowhere to put the socket."""
+    if handover is not None:
+        adopted = adopt(
+            Path(handover.run_directory), handover.node, handover.listener, handover.lock
+        )
+        if handover.node == node:
+            return adopted
+        adopted.release()  # The new configuration knows this host by another name.
     try:
         return claim([directory] if directory else default_run_directories(), node)
     except AlreadyRunningError as error:

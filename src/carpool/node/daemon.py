@@ -10,6 +10,7 @@ from carpool.carp.timing import SECOND
 from carpool.node.counters import CounterFile, make_counters
 from carpool.node.group import Group
 from carpool.node.guard import Guard, Lease
+from carpool.node.handover import Handover
 from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
 from carpool.node.log import Log
 from carpool.node.loop import Loop
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from carpool.node.health.checks import Check, Checks
     from carpool.node.health.settings import CheckSettings
 
+DEMOTED_REASON = "told so by carpool demote"
+"""Of the demotion that `carpool demote` asks for."""
 _FLUSH_LOG_EVERY = 60 * SECOND
 
 
@@ -82,13 +85,18 @@ class Daemon:
             raise CannotRunError(str(error)) from error
         join(self._groups)
 
-    def run(self) -> None:
-        """Serve until told to stop, then give up the addresses, bow out and wait for scripts."""
-        self._sweep()
+    def run(self, handover: Handover | None = None) -> None:
+        """Serve until told to stop, then give up the addresses, bow out and wait for scripts.
+
+        With a `handover`, go on where the program before this one was.
+        """
+        self._sweep(handover)
         if self._guarded:
             self._guard.start()
         for group in self._groups:
-            group.start(carrier=self._interfaces[group.settings.interface].carrier)
+            self.start_group(group, handover)
+        if handover is not None:
+            self._adopt(handover)
         if self._checks is not None:
             soonest = min(group.virtual_host.master_down_time for group in self._groups)
             self._checks.start(within=min(SECOND, soonest // 2))
@@ -96,6 +104,52 @@ class Daemon:
         self._loop.on_wake(self._on_wake)
         self._loop.run()
         self._guard.dismiss()
+
+    def start_group(self, group: Group, handover: Handover | None = None) -> None:
+        """Let a group begin, as what it was if the handover knows it."""
+        carrier = self._interfaces[group.settings.interface].carrier
+        state = handover.state_of(group.settings) if handover is not None else None
+        if state is None:
+            group.start(carrier=carrier)
+            return
+        # What a check that still exists has found holds until it finds something else.
+        lasting = {DEMOTED_REASON, *(f"check {check.name}" for check in self._check_settings)}
+        for reason, amount in state.demotions.items():
+            if reason in lasting:
+                group.be_demoted(reason, amount)
+        group.resume(state, carrier=carrier)
+
+    def _adopt(self, handover: Handover) -> None:
+        """Take over what else the process has."""
+        for name, fd in handover.outputs:
+            self._groups[0].adopt_output(name, fd)
+        for child in handover.children:
+            self._loop.on_child(child, lambda _code: None)
+
+    # For a program that is to replace this one: `carpool.node.restart`.
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    @property
+    def children(self) -> tuple[int, ...]:
+        """Processes of ours that the successor has to wait for when they end."""
+        return () if self._guard.pid is None else (self._guard.pid,)
+
+    def leave_to_successor(self) -> None:
+        """End what does not survive the change of program; the addresses stay."""
+        if self._checks is not None:
+            self._checks.stop()
+        self._guard.dismiss(keep_addresses=True)
+
+    def go_on_after_all(self) -> None:
+        """Undo `leave_to_successor`."""
+        if self._guarded:
+            self._guard.start()
+        if self._checks is not None:
+            self._checks.start()
 
     # What there is to see, for the control socket.
 
@@ -187,9 +241,16 @@ class Daemon:
             return None
         return self._guard.lease(self._guarded.index(settings))
 
-    def _sweep(self) -> None:
-        """Take off what a killed daemon left: until the election says so, we hold nothing."""
-        managed = [address.ip for group in self._guarded for address in group.addresses]
+    def _sweep(self, handover: Handover | None) -> None:
+        """Take off what a killed daemon left: until the election says so, we hold nothing.
+
+        Nothing but what is handed over.
+        """
+        managed = {address.ip for group in self._guarded for address in group.addresses}
+        if handover is not None:
+            resumed = [group for group in self._settings if handover.state_of(group) is not None]
+            managed |= handover.addresses()
+            managed -= {address.ip for group in resumed for address in group.addresses}
         if not managed:
             return
         try:

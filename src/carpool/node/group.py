@@ -18,6 +18,7 @@ from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.node.demotions import Demotions
 from carpool.node.guard import Lease
+from carpool.node.handover import GroupState, identity
 from carpool.node.holding import Holding
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
 from carpool.node.host import Host, Interface, Link
@@ -90,6 +91,7 @@ class Group:
         self._demotions = Demotions()
         self._sending = Sending()
         self._starting = False
+        self._resuming = False
         self._pumping = False
 
     @property
@@ -115,6 +117,43 @@ class Group:
         self._starting = False
         if not carrier:
             self.link_changed(carrier=False)
+
+    def saved(self) -> GroupState:
+        """Return what `resume` needs."""
+        return GroupState(
+            self.settings.name,
+            identity(self.settings),
+            tuple(map(str, self.settings.addresses)) if self.settings.manage_addresses else (),
+            self.virtual_host.memory(),
+            self.since,
+            self.why,
+            dict(self.demotions),
+        )
+
+    def resume(self, state: GroupState, *, carrier: bool) -> None:
+        """Go on where the group was in the program before this one; no script runs for that."""
+        was, now = self.virtual_host, self._loop.now()
+        self._resuming = state.memory.master
+        was.resume(state.memory, now)
+        self.pump()
+        if (was.state is State.MASTER) is state.memory.master:
+            self.since, self.why = state.since, state.why
+        if not carrier:
+            self.link_changed(carrier=False)
+
+    def advertise_now(self) -> None:
+        """As master, say so now and not when it is due."""
+        self.virtual_host.advertise_now(self._loop.now())
+        self.pump()
+
+    @property
+    def open_outputs(self) -> list[tuple[str, int]]:
+        """Pipes that ended scripts have left open in the background: their names, descriptors."""
+        return self._hooks.open_outputs
+
+    def adopt_output(self, name: str, fd: int) -> None:
+        """Go on reading what a script of the program before this one has left running."""
+        self._hooks.adopt_output(name, fd)
 
     def stop(self) -> None:
         """Give up the addresses and say so. Wait for `is_settled` before leaving."""
@@ -259,6 +298,9 @@ class Group:
                 self._tell(effect)
 
     def _tell(self, change: Transition) -> None:
+        if change.event in (Event.RESUMED_AS_MASTER, Event.RESUMED_AS_BACKUP):
+            self._log.notice(f"{self.label}still {change.state} - {change.event.value}")
+            return
         why = change.event.value
         if change.event is Event.MASTER_DOWN:
             why += f" for {self.virtual_host.master_down_time / SECOND:.3f} s"
@@ -317,10 +359,13 @@ class Group:
             self._hand_over(problem)
 
     def _run_up_script(self) -> None:
-        if self.settings.up:
+        if self._resuming:
+            self._resuming = False  # It has run, in the program before this one.
+        elif self.settings.up:
             self._run_script("up", self.settings.up, self._announce)
 
     def _remove_addresses(self) -> None:
+        self._resuming = False
         self._removing = True
         if self._holding is None:
             self._run_down_script(self._removed)  # which takes them off

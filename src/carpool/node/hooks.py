@@ -115,6 +115,15 @@ class HookQueue:
         else:
             self._drained.append(callback)
 
+    @property
+    def open_outputs(self) -> list[tuple[str, int]]:
+        """What is still read of ended scripts: what the log calls it, and the descriptor."""
+        return [(output.label, output.fd) for output in self._outputs if not output.closed]
+
+    def adopt_output(self, label: str, fd: int) -> None:
+        """Read from a pipe that an ended script has left to something in the background."""
+        self._outputs.append(_Output(self._loop, self._log, label, fd))
+
     def close(self) -> None:
         """Stop listening to what ended scripts left running in the background."""
         while self._outputs:
@@ -235,8 +244,8 @@ class _Output:
     def __init__(self, loop: Loop, log: Log, label: str, fd: int) -> None:
         self._loop = loop
         self._log = log
-        self._label = label
-        self._fd = fd
+        self.label = label
+        self.fd = fd
         self._partial = b""
         self._bytes_left = _MOST_BYTES
         self._lines_left = _MOST_LINES
@@ -258,12 +267,12 @@ class _Output:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._loop.unwatch(self._fd)
-            os.close(self._fd)
+            self._loop.unwatch(self.fd)
+            os.close(self.fd)
 
     def _read(self) -> None:
         try:
-            data = os.read(self._fd, _CHUNK)
+            data = os.read(self.fd, _CHUNK)
         except BlockingIOError:
             return
         if not data:
@@ -284,6 +293,6 @@ class _Output:
         self._bytes_left -= len(line)
         if self._lines_left < 0 or self._bytes_left < 0:
             self._muted = True
-            self._log.info(f"{self._label}: its further output is not logged")
+            self._log.info(f"{self.label}: its further output is not logged")
             return
-        self._log.info(f"{self._label}: | {line.decode(errors='backslashreplace')}")
+        self._log.info(f"{self.label}: | {line.decode(errors='backslashreplace')}")

@@ -8,6 +8,7 @@ yield        groups          lets another node take over, where this one is mast
 demote       groups, amount  demotes by 1-254, until the daemon ends
 promote      groups          takes that back
 maintenance  groups, on      forbids to be master (on: true), or no longer, and remembers it
+restart      force           replaces the program, without a failover
 ===========  ==============  ==================================================================
 
 `groups` is a list of names; without it, all are meant.
@@ -20,27 +21,34 @@ from typing import Any
 from carpool import __version__
 from carpool.carp.election import MOST_DEMOTED, State
 from carpool.node.control import Reply, RequestError
-from carpool.node.daemon import Daemon
+from carpool.node.daemon import DEMOTED_REASON, Daemon
 from carpool.node.group import Group
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance, MaintenanceError
+from carpool.node.restart import Restart
 from carpool.node.status import daemon_status
 
 Request = Mapping[str, Any]
-
-DEMOTED_REASON = "told so by carpool demote"
 
 
 class Steering:
     """Carries out commands on one daemon."""
 
     def __init__(
-        self, node: str, daemon: Daemon, maintenance: Maintenance, loop: Loop, log: Log
+        self,
+        node: str,
+        daemon: Daemon,
+        *,
+        maintenance: Maintenance,
+        restart: Restart,
+        loop: Loop,
+        log: Log,
     ) -> None:
         self._node = node
         self._daemon = daemon
         self._maintenance = maintenance
+        self._restart = restart
         self._loop = loop
         self._log = log
         self._started = loop.now()
@@ -50,6 +58,7 @@ class Steering:
             "demote": self._demote,
             "promote": self._promote,
             "maintenance": self._set_maintenance,
+            "restart": self._begin_restart,
         }
 
     def handle(self, command: str, request: Request, reply: Reply) -> None:
@@ -70,6 +79,7 @@ class Steering:
                 "node": self._node,
                 "pid": os.getpid(),
                 "program": __version__,
+                "restarts": self._restart.restarts,
                 "uptime_seconds": round((now - self._started) / 1e9, 3),
                 **document,
             }
@@ -123,6 +133,9 @@ class Steering:
                 **({"warning": warning} if warning else {}),
             }
         )
+
+    def _begin_restart(self, request: Request, reply: Reply) -> None:
+        self._restart.request(reply, force=request.get("force") is True)
 
     def _groups(self, request: Request) -> list[Group]:
         """Return the groups that are meant. Raises RequestError for one that is not there."""

@@ -78,6 +78,11 @@ def command(node: Node, places: Places, config: str | None = None) -> list[str]:
     return [*words, places.config if config is None else config]
 
 
+def restart_command(node: Node, places: Places) -> list[str]:
+    """Return the words that make the running daemon replace its program, without a failover."""
+    return [python(node.zone), "-IS", places.archive, "restart", "--node", node.name]
+
+
 def stop_timeout(cluster: Cluster, node: Node) -> int:
     """Return how many seconds the daemon may take to stop.
 

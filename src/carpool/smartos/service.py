@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from carpool.smartos.manifest import Context, Credential, Dependency, Manifest, Method, to_xml
-from carpool.smartos.places import USER, ZONE, Places, command, stop_timeout
+from carpool.smartos.places import USER, ZONE, Places, command, restart_command, stop_timeout
 
 if TYPE_CHECKING:
     from carpool.cluster.model import Cluster, Node
@@ -16,6 +16,9 @@ PRIVILEGES = "basic,net_rawaccess,net_icmpaccess,sys_ip_config"
 
 ifconfig(8) and ipadm(8) want the authorisation AUTHORISATION as well from all but root.
 """
+
+_REFRESH_SECONDS = 180
+"""More than `carpool restart` waits for the trial, for scripts and for the new program."""
 
 AUTHORISATION = "solaris.network.interface.config"
 
@@ -28,6 +31,7 @@ def manifest(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
     """
     # `exec` saves the shell; % begins a token of SMF.
     words = [word.replace("%", "%%") for word in command(node, places)]
+    again = shlex.join(word.replace("%", "%%") for word in restart_command(node, places))
     start = shlex.join([*words[:4], "--smf", *words[4:]])
     return to_xml(
         Manifest(
@@ -38,8 +42,8 @@ def manifest(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
             methods=(
                 Method("start", start, 60),
                 Method("stop", ":kill -TERM", stop_timeout(cluster, node)),
-                # The file is read at the start only: svcadm restart.
-                Method("refresh", ":true", 10),
+                # A file that is unfit is told in the log, and is no reason to park the service.
+                Method("refresh", f"{again} || :", _REFRESH_SECONDS),
             ),
             duration="contract",
             # A hook that crashes is no reason to restart the daemon.

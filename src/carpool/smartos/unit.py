@@ -5,7 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from carpool.smartos.places import HOST, ZONE, Places, command, key_file, secrets, stop_timeout
+from carpool.smartos.places import (
+    HOST,
+    ZONE,
+    Places,
+    command,
+    key_file,
+    restart_command,
+    secrets,
+    stop_timeout,
+)
 from carpool.smartos.templates import template
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
         "carpool.service",
         # systemd puts the directory there, which no quoting may hide from it.
         start=f"{_escape(command(node, places, '')[:-1])} ${{CREDENTIALS_DIRECTORY}}/cluster.toml",
+        reload=_escape(restart_command(node, places)),
         stop_timeout=str(stop_timeout(cluster, node)),
         credentials="\n".join(line.replace("%", "%%") for line in credentials),
     )
@@ -34,6 +44,7 @@ def lx_unit(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
     return template(
         "carpool-lx.service",
         start=_escape(command(node, places)),
+        reload=_escape(restart_command(node, places)),
         stop_timeout=str(stop_timeout(cluster, node)),
     )
 

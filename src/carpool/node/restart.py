@@ -1,0 +1,199 @@
+"""Replaces the program of a running daemon, without a failover: `carpool restart`.
+
+First the new program is tried, in a child: it reads the cluster file and the passwords as they are
+now and says which groups it would run. If it is unfit, or too slow, nothing changes. Then groups
+that it does not know leave cleanly, scripts are waited for, and the process becomes the new
+program (execve(2)): the same process id, the same control socket. It goes on where this one was.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from carpool.carp.election import State
+from carpool.carp.timing import SECOND, lapse_time
+from carpool.node.commands import Commands, Result
+from carpool.node.control import Reply, RequestError
+from carpool.node.daemon import Daemon
+from carpool.node.group import Group
+from carpool.node.handover import VERSION, Handover, identity
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.maintenance import Maintenance
+from carpool.node.rundir import Claim
+
+TRY = "--try"
+"""The option of `carpool run` that makes it say what it would run, and end."""
+
+_TRIAL_LIMIT = 60 * SECOND
+_SCRIPTS_LIMIT = 30 * SECOND
+"""For scripts that run already; those that groups run as they leave have limits of their own."""
+_POLL = SECOND // 20
+_MOST_SAID = 4000  # characters of what a new program that is unfit says
+
+HELD_BACK = {
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+}
+"""Signals that must not kill the new program before it listens to them; it lets them in."""
+
+
+class Restart:
+    """Restarts one daemon, when it is asked to."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        claimed: Claim,
+        maintenance: Maintenance,
+        loop: Loop,
+        log: Log,
+        *,
+        restarts: int = 0,
+    ) -> None:
+        self.restarts = restarts
+        """How often this process has been restarted already."""
+        self._daemon = daemon
+        self._claimed = claimed
+        self._maintenance = maintenance
+        self._loop = loop
+        self._log = log
+        self._argv = (sys.executable, *sys.orig_argv[1:])
+        self._commands = Commands(loop, _TRIAL_LIMIT)
+        self._reply: Reply | None = None
+        self._under_way = False
+        self._force = False
+        self._asked_at = 0
+        self._wanted: Mapping[str, str] = {}
+        self._leaving: list[Group] = []
+        self._give_up_at: int | None = None
+        self._timer = loop.call_at(loop.now(), self._wait_for_scripts)
+        self._timer.cancel()
+
+    def request(self, reply: Reply, *, force: bool) -> None:
+        """Restart, and answer just before, or why not. Raises RequestError if it is under way."""
+        if self._under_way:
+            raise RequestError("a restart is under way already")
+        self._under_way = True
+        self._reply, self._force, self._asked_at = reply, force, self._loop.now()
+        self._log.notice("restart: trying the new program")
+        self._commands.start((*self._argv, TRY, str(VERSION)), self._tried)
+
+    def _tried(self, result: Result) -> None:
+        took = self._loop.now() - self._asked_at
+        if result.problem is not None:
+            self._refuse(result.output[-_MOST_SAID:].strip() or result.problem)
+            return
+        try:
+            self._wanted = dict(json.loads(result.output.splitlines()[-1])["groups"])
+        except (ValueError, LookupError, TypeError):
+            self._refuse("the new program does not say what it would run")
+            return
+        problem = None if self._force else self._too_slow(took)
+        if problem is not None:
+            self._refuse(problem)
+            return
+        self._give_up_at = self._loop.now() + _SCRIPTS_LIMIT
+        self._wait_for_scripts()
+
+    def _too_slow(self, took: int) -> str | None:
+        """Return why backups might take over before the new program speaks, or None."""
+        for group in self._daemon.groups:
+            if group.virtual_host.state is not State.MASTER or not self._stays(group):
+                continue
+            carp = group.settings.carp
+            patience = lapse_time(carp.advbase, group.virtual_host.advskew, carp.dead_ratio)
+            if took > patience // 2:
+                return (
+                    f"group {group.settings.name}: the new program needs about "
+                    f"{took / SECOND:.2f} s to start, and its backups wait {patience / SECOND:.2f} "
+                    "s for an advertisement: they might take over. Use --force if they may, or "
+                    "carpool yield first"
+                )
+        return None
+
+    def _stays(self, group: Group) -> bool:
+        return self._wanted.get(group.settings.name) == identity(group.settings)
+
+    def _wait_for_scripts(self) -> None:
+        """Go on when no script runs: one that this process has started must be seen to its end."""
+        if self._daemon.is_stopping:
+            self._refuse("the daemon is being stopped")
+            return
+        busy = [group for group in self._daemon.groups if not group.is_settled]
+        if not busy and self._give_up_at is not None:
+            self._give_up_at = None
+            self._let_go()
+        elif not busy:
+            self._begin()
+            return
+        elif self._give_up_at is not None and self._loop.now() >= self._give_up_at:
+            names = ", ".join(group.settings.name for group in busy)
+            self._refuse(f"scripts of {names} are still running; try again when they have ended")
+            return
+        self._timer.reschedule(self._loop.now() + _POLL)
+
+    def _let_go(self) -> None:
+        """Let the groups leave that the new program does not have, or has otherwise."""
+        self._leaving = [group for group in self._daemon.groups if not self._stays(group)]
+        for group in self._leaving:
+            self._log.notice(f"{group.label}leaves: it is not in the new configuration as it was")
+            group.stop()
+
+    def _refuse(self, reason: str) -> None:
+        self._log.error(f"restart: refused, going on as before: {reason}")
+        self._under_way = False
+        self._answer({"ok": False, "error": reason})
+
+    def _answer(self, answer: Mapping[str, object]) -> None:
+        reply, self._reply = self._reply, None
+        assert reply is not None
+        reply(answer)
+
+    def _begin(self) -> None:
+        """Say that all is well, and go."""
+        self._answer({"ok": True, "restarts": self.restarts + 1})
+        self._loop.call_at(self._loop.now(), self._become)
+
+    def _become(self) -> None:
+        """Be the new program. Returns only if that fails."""
+        claimed = self._claimed
+        stay = [group for group in self._daemon.groups if self._stays(group)]
+        self._log.notice("restart: replacing the program")
+        self._log.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        # Said once more, so that the new program has all the time that backups wait.
+        for group in stay:
+            group.advertise_now()
+        handover = Handover(
+            node=claimed.node,
+            run_directory=str(claimed.directory),
+            listener=claimed.listener.fileno(),
+            lock=claimed.lock,
+            restarts=self.restarts + 1,
+            maintenance=self._maintenance.saved(),
+            groups=tuple(group.saved() for group in stay),
+            outputs=tuple(output for group in stay for output in group.open_outputs),
+            children=self._daemon.children,
+        )
+        try:
+            handover.send()
+        except OSError as error:
+            self._go_on(f"{claimed.directory}: {error.strerror}")
+            return
+        self._daemon.leave_to_successor()
+        try:
+            os.execv(self._argv[0], self._argv)  # noqa: S606 - ourselves, with the same arguments
+        except OSError as error:
+            handover.take_back()
+            self._daemon.go_on_after_all()
+            self._go_on(f"{self._argv[0]}: {error.strerror}")
+
+    def _go_on(self, problem: str) -> None:
+        self._log.error(f"restart: {problem}; going on as before")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        for group in self._leaving:
+            self._daemon.start_group(group)
+        self._under_way = False

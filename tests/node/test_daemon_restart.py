@@ -1,0 +1,147 @@
+"""`carpool restart`: the program changes, and nobody notices."""
+
+import time
+from ipaddress import IPv4Address
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.node.test_daemon_control import ask, run_carpool
+from tests.support.lan import MS, VIP, carpool
+from tests.support.pair import BOW_OUT, MARGIN, Pair
+
+pytestmark = pytest.mark.namespaces
+
+OTHER_VIP = "10.0.0.101"
+LEFT_SKEW, RIGHT_SKEW = 0, 100
+ADVBASE = 2
+LONGEST_GAP = 1500 * ADVBASE * MS
+"""One and a half intervals: what a master that restarts may be silent."""
+
+
+def slow(**keys: object) -> dict[str, object]:
+    """Return the keys of a group that a busy machine can restart in time, left the master."""
+    return {"advbase": ADVBASE, "advskew": {"left": LEFT_SKEW, "right": RIGHT_SKEW}, **keys}
+
+
+def restart(lan: Pair, node: str, *more: str) -> "tuple[int, str, str]":
+    done = run_carpool(lan, "restart", "--node", node, *more)
+    return done.returncode, done.stdout, done.stderr
+
+
+def children(pid: int) -> list[str]:
+    """Return the states of the children of a process: Z for one that nobody has waited for."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid:
+            found.append(state)
+    return found
+
+
+def test_nobody_notices_the_restart_of_a_master_or_a_backup(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        left, right = lan.run_both(**slow(down=["/bin/echo", "down"]))
+        lan.until(lambda: bool(lan.adverts_of(lan.left)))
+        since, pid = time.monotonic_ns(), left.pid
+        before = ask(lan, "left", "status")["groups"][0]
+        guards = len(children(pid))
+        downs = right.text().count("running /bin/echo down")
+
+        code, said, errors = restart(lan, "left")
+        assert code == 0, errors
+        assert "www    MASTER" in said
+        code, said, errors = restart(lan, "right")
+        assert code == 0, errors
+        assert "www    BACKUP" in said
+        back = time.monotonic_ns()
+        lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 2)
+
+        assert [change for change in lan.changes if change.when > since] == []
+        adverts = [advert.when for advert in lan.adverts_of(lan.left)]
+        assert max(after - before for before, after in pairwise(adverts)) < LONGEST_GAP
+        assert lan.adverts_of(lan.right) == []
+        assert "MASTER" not in right.text()
+        assert right.text().count("running /bin/echo down") == downs
+        status = ask(lan, "left", "status")
+        assert (status["pid"], status["restarts"]) == (pid, 1)
+        after = status["groups"][0]
+        assert (after["state"], after["why"]) == ("MASTER", before["why"])
+        assert after["state_seconds"] > before["state_seconds"]
+        lan.until(lambda: children(pid) == ["S"] * guards, what="a guard and nothing else")
+
+        assert left.stop() == 0
+        lan.until_holders("right", seconds=MARGIN)
+
+
+def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
+    other = {"vhid": 7, "addresses": [f"{OTHER_VIP}/16"], "nodes": ["left"], "advskew": 0}
+    third = {"vhid": 8, "addresses": ["10.0.0.102/16"], "nodes": ["left"], "advskew": 0}
+    with Pair(tmp_path) as lan:
+        file = lan.files({"www": slow(), "db": slow(**other)})
+        left = lan.run(lan.left, file)
+        for vip in (VIP, IPv4Address(OTHER_VIP)):
+            lan.until_holders("left", vip=vip)
+        since = time.monotonic_ns()
+
+        good = file.read_text()
+        file.write_text(good.replace("vhid = 42", "vhid = 420"))
+        code, _, errors = restart(lan, "left")
+        assert code == 1
+        assert f"{file}:" in errors
+        assert "420 is out of range" in errors
+        assert "restart: refused, going on as before" in left.text()
+        file.write_text(good.replace('"net0"', '"net9"'))
+        code, _, errors = restart(lan, "left")
+        assert code == 1
+        assert "no interface net9" in errors
+        status = ask(lan, "left", "status")
+        assert [group["state"] for group in status["groups"]] == ["MASTER", "MASTER"]
+        assert status["restarts"] == 0
+        assert [change for change in lan.changes if change.when > since] == []
+
+        lan.files({"www": slow(advskew={"left": 9, "right": 100}), "new": slow(**third)})
+        code, _, errors = restart(lan, "left")
+        assert code == 0, errors
+        groups = {group["group"]: group for group in ask(lan, "left", "status")["groups"]}
+        assert list(groups) == ["www", "new"]
+        assert (groups["www"]["state"], groups["www"]["advskew"]) == ("MASTER", 9)
+        assert groups["new"]["state"] == "BACKUP"
+        lan.until(lambda: (ADVBASE, 9) in [sent.strength for sent in lan.adverts_of(lan.left)])
+        assert [one for one in lan.changes if one.when > since and one.address == VIP] == []
+        gone = [sent for sent in lan.adverts_of(lan.left, since=since) if sent.strength == BOW_OUT]
+        assert [sent.advertisement.vhid for sent in gone] == [7]
+        assert lan.holders(IPv4Address(OTHER_VIP)) == []
+
+
+def test_in_the_background_with_scripts_that_run_and_that_leave_something_running(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "up.sh"
+    go_on = tmp_path / "go-on"
+    background = f"while [ ! -e {go_on} ]; do sleep 0.1; done; echo from the background"
+    script.write_text(f"#!/bin/sh\n({background}) &\nsleep 1; echo done\n")
+    script.chmod(0o755)
+    with Pair(tmp_path) as lan:
+        run = carpool("run", str(lan.file(**slow(up=[str(script)]))), "--node", "left", "--smf")
+        left = lan.start(lan.left, run)
+        assert left.process.wait(10) == 0
+
+        def says(text: str) -> bool:
+            return text in left.text()
+
+        lan.until(lambda: says("up script: running"))
+        pid = ask(lan, "left", "status")["pid"]
+        code, _, errors = restart(lan, "left")
+        assert code == 0, errors
+        status = ask(lan, "left", "status")
+        assert (status["pid"], status["groups"][0]["state"]) == (pid, "MASTER")
+        go_on.touch()
+        lan.until(lambda: says("| from the background"))
+        said = left.text()
+        assert said.index("| done") < said.index("replacing the program")
+        assert said.index("replacing the program") < said.index("| from the background")
+        assert said.count("up script: running") == 1

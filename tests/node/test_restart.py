@@ -1,0 +1,214 @@
+"""When a restart is refused, and what a program leaves to the next one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface, ip_address
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from carpool.carp.election import State
+from carpool.carp.memory import Memory
+from carpool.carp.settings import Settings
+from carpool.carp.timing import SECOND
+from carpool.node import handover, restart
+from carpool.node.commands import Result
+from carpool.node.control import RequestError
+from carpool.node.daemon import Daemon
+from carpool.node.handover import GroupState, Handover, identity, receive
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.maintenance import Maintenance
+from carpool.node.restart import Restart
+from carpool.node.rundir import claim
+from carpool.node.settings import GroupSettings
+
+VIP = IPv4Interface("192.0.2.100/24")
+
+
+def settings(**keys: Any) -> GroupSettings:
+    carp = Settings(42, (VIP.ip,), b"secret", advbase=1, advskew=keys.pop("advskew", 0))
+    return GroupSettings(
+        **{"name": "www", "carp": carp, "interface": "net0", **keys}, addresses=(VIP,)
+    )
+
+
+class Asked:
+    """A restart whose trial the test brings about, of a daemon that is master of one group."""
+
+    def __init__(self, loop: Loop, *, force: bool = False) -> None:
+        self.loop = loop
+        self.answers: list[Mapping[str, Any]] = []
+        self.group = SimpleNamespace(
+            settings=settings(),
+            label="www: ",
+            virtual_host=SimpleNamespace(state=State.MASTER, advskew=0),
+            is_settled=True,
+        )
+        self.daemon = SimpleNamespace(groups=[self.group], is_stopping=False)
+        self.restart = Restart(
+            cast(Daemon, self.daemon),
+            cast(Any, None),
+            cast(Maintenance, None),
+            loop,
+            Log(),
+        )
+        self.restart._commands = cast(Any, SimpleNamespace(start=lambda *_: None))
+        self.restart.request(self.answers.append, force=force)
+
+    def found(self, output: str, problem: str | None = None, *, after: int = 0) -> None:
+        """End the trial, as if it had taken `after` nanoseconds."""
+        self.restart._asked_at -= after
+        self.restart._tried(Result(output, problem))
+
+    def run(self, ns: int) -> None:
+        guard = self.loop.call_at(self.loop.now() + ns, self.loop.stop)
+        self.loop.run()
+        guard.cancel()
+
+    @property
+    def refusal(self) -> str:
+        (answer,) = self.answers
+        assert not answer["ok"]
+        return str(answer["error"])
+
+
+FIT = json.dumps({"groups": {"www": identity(settings())}})
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
+
+
+def test_an_unfit_program_says_why(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.found("a.toml:3: error: no\na.toml:4: error: no\n", "`x` failed: a.toml:3: error: no")
+    assert asked.refusal == "a.toml:3: error: no\na.toml:4: error: no"
+
+
+@pytest.mark.parametrize("output", ["", "rubbish\n", "[]\n", '{"groups": 5}\n'])
+def test_a_program_that_makes_no_sense_is_refused(loop: Loop, output: str) -> None:
+    asked = Asked(loop)
+    asked.found(output)
+    assert "does not say what it would run" in asked.refusal
+
+
+def test_a_program_that_is_too_slow_for_the_backups_is_refused(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.found(FIT, after=1600 * SECOND // 1000)
+    assert "needs about 1.60 s to start, and its backups wait 3.00 s" in asked.refusal
+    assert "--force" in asked.refusal
+
+
+@pytest.mark.parametrize(
+    ("took", "state", "force"),
+    [
+        (SECOND, State.MASTER, False),
+        (10 * SECOND, State.BACKUP, False),
+        (10 * SECOND, State.MASTER, True),
+    ],
+)
+def test_in_time_as_backup_or_by_force_it_goes_on(
+    loop: Loop, took: int, state: State, *, force: bool
+) -> None:
+    asked = Asked(loop, force=force)
+    asked.group.virtual_host.state = state
+    became: list[bool] = []
+    asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
+    asked.found(FIT, after=took)
+    asked.run(SECOND // 5)
+    assert asked.answers == [{"ok": True, "restarts": 1}]
+    assert became == [True]
+
+
+def test_two_at_a_time_are_one_too_many(loop: Loop) -> None:
+    asked = Asked(loop)
+    with pytest.raises(RequestError, match="under way already"):
+        asked.restart.request(asked.answers.append, force=False)
+    asked.found("", "no")
+    asked.restart.request(asked.answers.append, force=False)
+
+
+def test_scripts_are_waited_for_but_not_for_ever(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart, "_SCRIPTS_LIMIT", SECOND // 5)
+    asked = Asked(loop)
+    asked.group.is_settled = False
+    asked.found(FIT)
+    asked.run(SECOND // 10)
+    assert asked.answers == []
+    asked.run(SECOND // 5)
+    assert "scripts of www are still running" in asked.refusal
+
+
+def test_a_daemon_that_is_told_to_stop_stops(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.daemon.is_stopping = True
+    asked.found(FIT)
+    assert "is being stopped" in asked.refusal
+
+
+# What is handed over.
+
+
+def test_what_is_left_is_received_once_and_by_this_process_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with tempfile.TemporaryDirectory(prefix="carpool-") as folder:
+        claimed = claim([Path(folder)], "left")
+        memory = Memory(master=True, advertised_at=5, counter=1 << 63)
+        group = GroupState("www", identity(settings()), (str(VIP),), memory, 1, "why", {"a": 3})
+        sent = Handover(
+            node="left",
+            run_directory=folder,
+            listener=claimed.listener.fileno(),
+            lock=claimed.lock,
+            restarts=2,
+            maintenance={"whole": True, "groups": []},
+            groups=(group,),
+            children=(),
+        )
+        sent.send()
+        assert os.get_inheritable(claimed.lock)
+        assert not (Path(folder) / "left.handover").exists()
+        received = receive()
+        assert received is not None
+        assert received.groups[0].memory == memory
+        assert (received.node, received.restarts, received.maintenance) == (
+            *("left", 2),
+            {"whole": True, "groups": []},
+        )
+        assert received.addresses() == {ip_address("192.0.2.100")}
+        assert received.state_of(settings()) is not None
+        assert not os.get_inheritable(claimed.lock)
+        assert receive() is None
+        sent.send()
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        assert receive() is None
+        claimed.release()
+
+
+def test_rubbish_in_the_environment_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("", "x", "-1", "99999"):
+        monkeypatch.setenv(handover._VARIABLE, value)
+        assert receive() is None
+
+
+def test_another_password_skew_or_script_is_the_same_group_another_address_is_not() -> None:
+    same = settings(advskew=7, up=("/bin/true",))
+    assert identity(same) == identity(settings())
+    for other in (
+        {"interface": "net1"},
+        {"multicast": ip_address("224.0.0.19")},
+        {"manage_addresses": False},
+    ):
+        assert identity(settings(**other)) != identity(settings())
