@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 6
 
-.PHONY: demo demo-smartos test lint bench faults fuzz pyz clean
+.PHONY: demo demo-smartos test lint bench faults fuzz simulate pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -28,6 +28,9 @@ faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, bot
 
 fuzz: $(VENV)/.dev  ## the receive path against five million mutated frames
 	@$(BIN)/python tests/carp/fuzz.py --frames 5000000
+
+simulate: $(VENV)/.dev  ## a million fault scenarios in virtual time; failures are made small and saved
+	@$(BIN)/python -m carpool.sim --runs 1000000
 
 pyz:  ## carpool.pyz: the daemon as one file, for a zone that has only Python
 	@$(PYTHON) tools/build_pyz.py

@@ -26,7 +26,8 @@ from carpool.carp.timing import SECOND, TICK
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
 from carpool.cluster.load import load
-from carpool.sim.lan import DELAY, Lan
+from carpool.sim.lan import Lan
+from carpool.sim.network import DELAY
 from carpool.sim.record import Change
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "two-zones.toml"

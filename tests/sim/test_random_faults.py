@@ -101,7 +101,7 @@ def lived_through(scenario: Scenario) -> Lan:
     for wait, fault, number in scenario.faults:
         lan.run(wait * MS)
         FAULTS[fault](lan, NAMES[number % len(advskews)])
-    lan.loss = 0.0
+    lan.network.loss = 0.0
     lan.heal()
     for name in advskews:
         lan.thaw(name)

@@ -8,7 +8,8 @@ from typing import Final
 from carpool.cluster.model import Cluster
 from carpool.lab.probe import INTERVAL, Answer
 from carpool.lab.stage import DOWN
-from carpool.sim.lan import DELAY, Lan
+from carpool.sim.lan import Lan
+from carpool.sim.network import DELAY
 from carpool.sim.record import Span
 
 _ROUND_TRIP: Final = sum(DELAY)

@@ -19,14 +19,11 @@ Instants and durations are integer nanoseconds; the LAN's clock begins at 0.
 
 import heapq
 import random
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv6Address
-from typing import Self
+from typing import Self, cast
 
-from carpool.carp.counters import Counters
 from carpool.carp.effects import (
     AddAddresses,
     Advertise,
@@ -35,42 +32,21 @@ from carpool.carp.effects import (
     RemoveAddresses,
     Transition,
 )
+from carpool.carp.election import State
 from carpool.carp.packet import ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
-from carpool.carp.receiver import Receiver
 from carpool.carp.settings import Settings
 from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.wire import Rejection
 from carpool.cluster.model import Cluster
-from carpool.sim.record import Record
-
-DELAY = (100_000, 300_000)
-"""Nanoseconds from one node to another, at least and at most."""
+from carpool.sim.network import DELAY, Network
+from carpool.sim.node import Host, Make, Node, carpool
+from carpool.sim.record import Condition, Record
 
 QUEUE = 256
 """Frames that wait in the socket of a frozen node; what comes later is lost."""
 
-
-@dataclass(slots=True)
-class Node:
-    """One machine on the LAN. Change it through `Lan` only."""
-
-    name: str
-    settings: tuple[Settings, ...]
-    sources: dict[int, bytes]
-    alive: bool = False
-    frozen: bool = False
-    plugged: bool = True
-    part: int = 0
-    hosts: dict[int, VirtualHost] = field(default_factory=dict)
-    """The running virtual hosts, by vhid: none while the node is down."""
-    receiver: Receiver = field(default_factory=Receiver)
-    wakes: dict[int, int] = field(default_factory=dict)
-    """The next instant at which each vhid's timer is looked at."""
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
-    """What a frozen node will find when it thaws."""
-    wall: int = 0
-    """What the node's clock shows at instant 0, in nanoseconds since 1970."""
-    counters: dict[int, Counters] = field(default_factory=dict)
-    """Which adverts each vhid has heard and sent: a boot does not forget it."""
+EXPIRY_LATE = (0, 300_000_000)
+"""How late Linux removes an address whose lifetime has passed, in nanoseconds: measured."""
 
 
 class Lan:
@@ -79,14 +55,13 @@ class Lan:
     def __init__(self, *, seed: int = 0, delay: tuple[int, int] = DELAY, loss: float = 0.0) -> None:
         """Make an empty LAN. `loss` is the probability that a frame does not reach a node."""
         self.now = 0
-        self.delay = delay
-        self.loss = loss
         self.nodes: dict[str, Node] = {}
         self.record = Record(lambda: self.now)
         self._rng = random.Random(seed)  # noqa: S311 - the same chances each time, no secrets
+        self.network = Network(self._rng, delay=delay, loss=loss)
+        self._dice = partial(self._rng.getrandbits, 64)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
-        self._last_arrival: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     @classmethod
     def from_cluster(
@@ -133,11 +108,23 @@ class Lan:
 
     # Nodes and what befalls them. What makes no sense for a node as it is does nothing.
 
-    def add(self, name: str, settings: Iterable[Settings], sources: Mapping[int, bytes]) -> None:
-        """Add a node and boot it. `sources`: its real address of each IP family (4, 6), packed."""
+    def add(
+        self,
+        name: str,
+        settings: Iterable[Settings],
+        sources: Mapping[int, bytes],
+        *,
+        make: Make = carpool,
+        lifetime: int | None = None,
+    ) -> None:
+        """Add a node and boot it. `sources`: its real address of each IP family (4, 6), packed.
+
+        `make` makes its hosts, if it runs something else than carpool. `lifetime` is how long, in
+        nanoseconds, its kernel keeps addresses that are not renewed; None: for ever.
+        """
         if name in self.nodes:
             raise ValueError(f"there is a node {name} already")
-        self.nodes[name] = Node(name, tuple(settings), dict(sources))
+        self.nodes[name] = Node(name, tuple(settings), dict(sources), make, lifetime)
         self.boot(name)
 
     def boot(self, name: str) -> None:
@@ -146,17 +133,26 @@ class Lan:
         if node.alive:
             return
         node.alive = True
-        node.receiver = Receiver()
-        for settings in node.settings:
-            fresh = Counters(settings.replay, seed=self._rng.getrandbits(64))
-            counters = node.counters.setdefault(settings.vhid, fresh)
-            counters.wall = node.wall
-            host = VirtualHost(settings, sources=node.sources, counters=counters)
-            node.receiver.add(host)
-        node.hosts = node.receiver.hosts
-        self.tell(name, VirtualHost.start)
+        node.populate(self._dice)
+        self._do_to_all(node, lambda host, now: host.start(now))
         if not node.plugged:
-            self.tell(name, VirtualHost.link_lost)
+            self._do_to_all(node, lambda host, now: host.link_lost(now))
+        self._note(f"boot {name}", always=True)
+
+    def restart(self, name: str) -> None:
+        """Replace a node's program: its virtual hosts go on where their former selves were."""
+        node = self.nodes[name]
+        if node.alive and not node.frozen and node.make is carpool:
+            former = node.hosts
+            node.populate(self._dice)
+            node.wakes.clear()
+            for vhid, host in node.hosts.items():
+                one, other = cast(VirtualHost, former[vhid]), cast(VirtualHost, host)
+                other.resume(one.memory(), node.clock.read(self.now))
+                self._carry_out(node, host)
+            if not node.plugged:
+                self._do_to_all(node, lambda host, now: host.link_lost(now))
+            self._note(f"restart {name}", always=True)
 
     def set_clock(self, name: str, wall: int) -> None:
         """Let a node's clock have shown `wall` ns at instant 0. It is read at the next boot."""
@@ -166,38 +162,61 @@ class Lan:
         """Lose what a node keeps on disk; felt from its next boot."""
         self.nodes[name].counters = {}
 
-    def tell(self, name: str, command: Callable[[VirtualHost, int], None]) -> None:
-        """Do `command(host, now)` to each virtual host of a node: `VirtualHost.stop`, say."""
-        self._let(self.nodes[name], partial(self._command, self.nodes[name], command))
+    def tell(self, name: str, command: Callable[[VirtualHost, int], None], cause: str = "") -> None:
+        """Do `command(host, now)` to each virtual host of a node; `now` is on the node's clock.
+
+        `cause` is what the record says of it.
+        """
+        node = self.nodes[name]
+        self._let(node, partial(self._do_to_all, node, cast(Callable[[Host, int], None], command)))
+        self._note(cause or f"tell {name}", always=True)
 
     def stop(self, name: str) -> None:
         """Stop a node cleanly; `boot` starts it again."""
-        self.tell(name, VirtualHost.stop)
-        self._let(self.nodes[name], partial(self._go_down, self.nodes[name]))
+        node = self.nodes[name]
+        self._let(node, partial(self._do_to_all, node, lambda host, now: host.stop(now)))
+        self._let(node, partial(self._go_down, node, f"stop {name}"))
 
     def crash(self, name: str) -> None:
         """Let a machine die at once, its addresses with it; `boot` starts it again."""
         node = self.nodes[name]
-        self._go_down(node)
+        self._go_down(node, f"crash {name}")
         for settings in node.settings:
             self.record.dropped(name, settings.vhid)
 
     def kill(self, name: str) -> None:
-        """Kill a process (SIGKILL): its addresses stay behind; `boot` starts it again."""
-        self._go_down(self.nodes[name])
+        """Kill a process (SIGKILL): its addresses stay, or expire; `boot` starts it again."""
+        node = self.nodes[name]
+        self._let_expire(node)
+        self._go_down(node, f"kill {name}")
 
     def freeze(self, name: str) -> None:
-        """Stop a process in its tracks (SIGSTOP): it keeps its addresses and hears nothing."""
+        """Stop a process in its tracks (SIGSTOP): it hears nothing; addresses may expire."""
         node = self.nodes[name]
-        node.frozen = node.alive
+        if node.alive and not node.frozen:
+            node.frozen = True
+            self._let_expire(node)
+            self._note(f"freeze {name}")
+
+    def sleep(self, name: str) -> None:
+        """Suspend a machine: as if frozen, but what arrives is lost; `thaw` wakes it."""
+        self.nodes[name].asleep = self.nodes[name].alive
+        self.freeze(name)
 
     def thaw(self, name: str) -> None:
         """Let a frozen process go on: it reads what is queued before its timers run."""
         node = self.nodes[name]
+        if not node.frozen:
+            return
         node.frozen = False
+        if node.asleep:
+            node.asleep = False
+            self._do_to_all(node, lambda host, now: host.woke(now))
         while node.waiting:
             node.waiting.popleft()()
-        self.tell(name, VirtualHost.handle_timer)
+        if node.alive:
+            self._do_to_all(node, lambda host, now: host.handle_timer(now))
+        self._note(f"thaw {name}", always=True)
 
     def unplug(self, name: str) -> None:
         """Pull a node's cable."""
@@ -209,17 +228,66 @@ class Lan:
 
     def partition(self, *parts: Iterable[str]) -> None:
         """Let only nodes of the same part hear each other; the unnamed form one more part."""
-        self.heal()
-        for number, part in enumerate(parts, start=1):
-            for name in part:
-                self.nodes[name].part = number
+        named = [tuple(part) for part in parts]
+        self.network.partition(*named)
+        self._note(f"partition {' | '.join(' '.join(part) for part in named)}")
+
+    def deafen(self, name: str, to: str) -> None:
+        """Let node `name` no longer hear node `to`, which hears it still."""
+        self.network.cut(to, name)
+        self._note(f"deafen {name} to {to}")
 
     def heal(self) -> None:
-        """End the partition."""
-        for node in self.nodes.values():
-            node.part = 0
+        """End every partition and deafness."""
+        self.network.heal()
+        self._note("heal")
+
+    def disturb(
+        self, *, loss: float = 0.0, duplicates: float = 0.0, longest: int = 0, ordered: bool = True
+    ) -> None:
+        """Let frames be lost or doubled with these probabilities, late by up to `longest` ns."""
+        network = self.network
+        network.loss, network.duplicates, network.ordered = loss, duplicates, ordered
+        least, most = network.usual_delay
+        network.delay = (least, max(most, longest))
+        self._note(f"disturb loss={loss} duplicates={duplicates} delay={longest} {ordered=}")
+
+    def calm(self) -> None:
+        """Let every frame on an intact path arrive again, in order and soon."""
+        self.network.calm()
+        self._note("calm")
+        # What is late on its way still disturbs.
+        late = self.network.calm_from
+        if late > self.now:
+            self._at(late, partial(self._note, "the last late frame"))
+
+    def drift(self, name: str, ppm: int) -> None:
+        """Let a node's clock run `ppm` millionths too fast from now on."""
+        node = self.nodes[name]
+        node.clock.set_rate(ppm, self.now)
+        self._note(f"drift {name} {ppm}", always=True)
+        node.wakes.clear()
+        for host in node.hosts.values():
+            self._look_again(node, host)
 
     # Inside.
+
+    def _note(self, cause: str, *, always: bool = False) -> None:
+        """Record what the world is like now, if that has changed."""
+        active = frozenset(node.name for node in self.nodes.values() if node.active)
+        hears = frozenset(
+            (one, other)
+            for one in active
+            for other in active
+            if one != other and self.network.connects(one, other)
+        )
+        demotions = {name: self.nodes[name].demotion for name in active}
+        condition = Condition(
+            self.now, cause, active, hears, demotions, self.network.is_calm(self.now)
+        )
+        conditions = self.record.conditions
+        if always or not conditions or not condition.is_like(conditions[-1]):
+            conditions.append(condition)
 
     def _let(self, node: Node, happen: Callable[[], None]) -> None:
         """Let a node's process see to something: now, or when it thaws."""
@@ -228,60 +296,101 @@ class Lan:
         elif node.alive:
             happen()
 
-    def _command(self, node: Node, command: Callable[[VirtualHost, int], None]) -> None:
+    def _do_to_all(self, node: Node, command: Callable[[Host, int], None]) -> None:
         for host in node.hosts.values():
-            command(host, self.now)
+            command(host, node.clock.read(self.now))
             self._carry_out(node, host)
 
-    def _go_down(self, node: Node) -> None:
+    def _go_down(self, node: Node, cause: str) -> None:
         for vhid in node.hosts:
             self.record.changed(node.name, vhid, None, None)
-        node.alive = node.frozen = False
+        node.alive = node.frozen = node.asleep = False
         node.hosts = {}
         node.wakes.clear()
         node.waiting.clear()
+        self._note(cause)
+
+    def _let_expire(self, node: Node) -> None:
+        """Let the kernel remove the addresses of a process that no longer renews them."""
+        if node.lifetime is None:
+            return
+        for vhid in node.hosts:
+            renewed = node.renewed.get(vhid)
+            if renewed is not None:
+                end = max(self.now, renewed + node.lifetime + self._rng.randint(*EXPIRY_LATE))
+                self._at(end, partial(self._expire, node, vhid, renewed))
+
+    def _expire(self, node: Node, vhid: int, renewed: int) -> None:
+        if node.renewed.get(vhid) == renewed:
+            self.record.dropped(node.name, vhid)
 
     def _set_link(self, name: str, *, plugged: bool) -> None:
         node = self.nodes[name]
-        if node.plugged != plugged:
-            node.plugged = plugged
-            self.tell(name, VirtualHost.link_back if plugged else VirtualHost.link_lost)
+        if node.plugged == plugged:
+            return
+        node.plugged = plugged
+        self._note(f"{'plug' if plugged else 'unplug'} {name}", always=True)
+        command: Callable[[Host, int], None] = (
+            (lambda host, now: host.link_back(now))
+            if plugged
+            else (lambda host, now: host.link_lost(now))
+        )
+        self._let(node, partial(self._do_to_all, node, command))
 
-    def _carry_out(self, node: Node, host: VirtualHost) -> None:
+    def _carry_out(self, node: Node, host: Host) -> None:
         while (effect := host.next_effect()) is not None:
-            self._do(node, host.settings.vhid, effect)
+            self._do(node, host, effect)
         self._look_again(node, host)
 
-    def _do(self, node: Node, vhid: int, effect: Effect) -> None:
+    def _do(self, node: Node, host: Host, effect: Effect) -> None:
+        vhid = host.settings.vhid
         match effect:
             case Transition(state=state, event=event):
                 self.record.changed(node.name, vhid, state, event)
             case AddAddresses():
-                self.record.took(node.name, vhid)
+                self._hold(node, vhid)
             case RemoveAddresses():
+                node.renewed.pop(vhid, None)
                 self.record.dropped(node.name, vhid)
-            case Advertise(family=family, payload=payload):
+            case Advertise(family=family, payload=payload, farewell=farewell):
+                if not farewell and host.state is State.MASTER:
+                    if vhid in node.renewed:
+                        self._hold(node, vhid)
+                    self.record.advertised(node.name, vhid)
                 self._send(node, family, payload)
             case Announce():
                 self.record.announced(node.name, vhid)
 
-    def _look_again(self, node: Node, host: VirtualHost) -> None:
+    def _hold(self, node: Node, vhid: int) -> None:
+        """Put the addresses on, or renew them; announce them if they had expired."""
+        if vhid in node.renewed and node.name not in self.record.holders(vhid):
+            self.record.announced(node.name, vhid)
+        node.renewed[vhid] = self.now
+        self.record.took(node.name, vhid)
+
+    def _look_again(self, node: Node, host: Host) -> None:
         """See to it that the host's timer is looked at in time.
 
         A backup's timer moves away with every advert heard: only an earlier one is set anew.
         """
         due, vhid = host.timer(), host.settings.vhid
-        if due is not None and due < node.wakes.get(vhid, due + 1):
+        if due is None:
+            return
+        due = max(self.now, node.clock.when(due))
+        if due < node.wakes.get(vhid, due + 1):
             node.wakes[vhid] = due
             self._at(due, partial(self._wake, node, host, due))
 
-    def _wake(self, node: Node, host: VirtualHost, instant: int) -> None:
+    def _wake(self, node: Node, host: Host, instant: int) -> None:
         vhid = host.settings.vhid
         if node.hosts.get(vhid) is not host or node.wakes.get(vhid) != instant:
             return
         del node.wakes[vhid]
         if not node.frozen:
-            host.handle_timer(self.now)
+            now = node.clock.read(self.now)
+            host.handle_timer(now)
+            # Else time would never pass again.
+            assert (host.timer() or now + 1) > now, f"the timer of {node.name} stands still"
             self._carry_out(node, host)
 
     def _send(self, sender: Node, family: int, payload: bytes) -> None:
@@ -290,19 +399,17 @@ class Lan:
             return
         packet = ipv4_packet(source, payload) if family == 4 else ipv6_packet(source, payload)
         for node in self.nodes.values():
-            if node is sender or node.part != sender.part or self._rng.random() < self.loss:
-                continue
-            path = (sender.name, node.name)
-            arrival = max(self.now + self._rng.randint(*self.delay), self._last_arrival[path])
-            self._last_arrival[path] = arrival
-            self._at(arrival, partial(self._arrive, node, packet))
+            if node is not sender:
+                for arrival in self.network.arrivals(sender.name, node.name, self.now):
+                    self._at(arrival, partial(self._arrive, node, packet))
 
     def _arrive(self, node: Node, packet: bytes) -> None:
-        if node.plugged and not (node.frozen and len(node.waiting) >= QUEUE):
+        lost = node.frozen and (node.asleep or len(node.waiting) >= QUEUE)
+        if node.plugged and not lost:
             self._let(node, partial(self._receive, node, packet))
 
     def _receive(self, node: Node, packet: bytes) -> None:
         parse = parse_ipv4 if packet[0] >> 4 == 4 else parse_ipv6
-        host = node.receiver.receive(parse(packet), self.now)
-        if isinstance(host, VirtualHost):
+        host = node.receiver.receive(parse(packet), node.clock.read(self.now))
+        if not isinstance(host, Rejection):
             self._carry_out(node, host)

@@ -1,13 +1,13 @@
-"""What happened on a virtual LAN: who was what, who held which addresses, who said so.
+"""What happened on a virtual LAN: who was what, who held which addresses, who said so, and why.
 
 Instants and durations are integer nanoseconds of the LAN's clock.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from carpool.carp.election import Event, State
+from carpool.carp.election import NEVER_MASTER, Event, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,42 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What the world is like from `instant` on, after `cause`: a fault, its end, or a command."""
+
+    instant: int
+    cause: str
+    active: frozenset[str]
+    """Nodes that run, are not frozen, and have their cable in."""
+    hears: frozenset[tuple[str, str]]
+    """(sender, receiver) for every path between two active nodes that is intact."""
+    demotions: dict[str, int]
+    """What is held against each of them; NEVER_MASTER if it must not be master."""
+    calm: bool
+    """Whether frames on intact paths arrive once, in order and soon."""
+
+    @property
+    def willing(self) -> frozenset[str]:
+        """The active nodes that may be master."""
+        return frozenset(name for name, much in self.demotions.items() if much != NEVER_MASTER)
+
+    def is_like(self, other: "Condition") -> bool:
+        """Tell whether the world is the same as under another condition."""
+        return replace(other, instant=self.instant, cause=self.cause) == self
+
+    def parts(self) -> list[frozenset[str]] | None:
+        """Return the active nodes by who hears whom; None if that is not the same both ways."""
+        parts = {
+            frozenset(
+                {one, *(other for other in self.active if (one, other) in self.hears)},
+            )
+            for one in self.active
+        }
+        whole = sum(len(part) * (len(part) - 1) for part in parts) == len(self.hears)
+        return list(parts) if whole and sum(map(len, parts)) == len(self.active) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """From `start` until `end` the same nodes held the addresses of a vhid."""
 
@@ -51,6 +87,9 @@ class Record:
         """Begin an empty record; `clock` tells the LAN's time."""
         self.timeline: list[Change] = []
         self.announcements: list[Announcement] = []
+        self.conditions: list[Condition] = []
+        self.adverts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        """When each (node, vhid) advertised."""
         self._clock = clock
         self._held: defaultdict[int, list[tuple[int, frozenset[str]]]] = defaultdict(
             lambda: [(0, frozenset())]
@@ -85,6 +124,10 @@ class Record:
     def announced(self, node: str, vhid: int) -> None:
         """Note an announcement."""
         self.announcements.append(Announcement(self._clock(), node, vhid))
+
+    def advertised(self, node: str, vhid: int) -> None:
+        """Note an advertisement."""
+        self.adverts[node, vhid].append(self._clock())
 
     def took(self, node: str, vhid: int) -> None:
         """Note that a node has put the addresses on its interface."""

@@ -1,0 +1,127 @@
+"""One machine on the virtual LAN: its process, its clock, its cable."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+from carpool.carp.counters import Counters
+from carpool.carp.effects import Effect
+from carpool.carp.election import State
+from carpool.carp.packet import Datagram
+from carpool.carp.receiver import Receiver
+from carpool.carp.settings import Settings
+from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.wire import Advertisement, Rejection
+from carpool.sim.clock import Clock
+
+
+class Host(Protocol):
+    """What a node runs for one vhid: the daemon's `VirtualHost`, or a model of another kind's."""
+
+    state: State
+
+    @property
+    def settings(self) -> Settings:
+        """What it is configured to be."""
+
+    @property
+    def demotion(self) -> int:
+        """What is held against it; NEVER_MASTER if it must not be master."""
+
+    def start(self, now: int) -> None:
+        """Begin as BACKUP."""
+
+    def stop(self, now: int) -> None:
+        """Leave."""
+
+    def link_lost(self, now: int) -> None:
+        """Fall silent."""
+
+    def link_back(self, now: int) -> None:
+        """Begin again as BACKUP."""
+
+    def yield_mastership(self, now: int) -> None:
+        """Hand the addresses to another node, if it holds them."""
+
+    def set_demotion(self, demotion: int, now: int) -> None:
+        """Become less preferred, by an amount of 0 to 255."""
+
+    def woke(self, now: int) -> None:
+        """Know that the machine has slept."""
+
+    def receive(
+        self, datagram: Datagram, advertisement: Advertisement, now: int
+    ) -> Rejection | None:
+        """Take an advertisement."""
+
+    def handle_timer(self, now: int) -> None:
+        """Do what is due."""
+
+    def timer(self) -> int | None:
+        """Return when `handle_timer` is to be called, on the node's own clock."""
+
+    def next_effect(self) -> Effect | None:
+        """Return the next thing to do."""
+
+
+Make = Callable[[Settings, Mapping[int, bytes], Counters], Host]
+"""Makes a node's host from its settings, its addresses by IP family, and the counters it knows."""
+
+
+def carpool(settings: Settings, sources: Mapping[int, bytes], counters: Counters) -> Host:
+    """Return the daemon's own protocol core."""
+    return VirtualHost(settings, sources=sources, counters=counters)
+
+
+@dataclass(slots=True)
+class Node:
+    """One machine on the LAN. Change it through `Lan` only."""
+
+    name: str
+    settings: tuple[Settings, ...]
+    sources: dict[int, bytes]
+    make: Make = carpool
+    lifetime: int | None = None
+    """Nanoseconds for which the kernel keeps an address that no advertisement renews; None: it
+    stays for ever."""
+    clock: Clock = field(default_factory=Clock)
+    alive: bool = False
+    frozen: bool = False
+    asleep: bool = False
+    """Frozen as a whole: what arrives is lost."""
+    plugged: bool = True
+    hosts: dict[int, Host] = field(default_factory=dict)
+    """The running virtual hosts, by vhid: none while the node is down."""
+    receiver: Receiver = field(default_factory=Receiver)
+    wakes: dict[int, int] = field(default_factory=dict)
+    """The next instant at which each vhid's timer is looked at."""
+    renewed: dict[int, int] = field(default_factory=dict)
+    """When the addresses of each vhid were last put on or renewed."""
+    wall: int = 0
+    """What the node's clock shows at instant 0, in nanoseconds since 1970."""
+    counters: dict[int, Counters] = field(default_factory=dict)
+    """Which adverts each vhid has heard and sent: a boot does not forget it."""
+    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    """What a frozen node will find when it thaws."""
+
+    def populate(self, dice: Callable[[], int]) -> None:
+        """Make new hosts, which know the counters of those before; `dice` rolls 64 bits."""
+        self.receiver = Receiver()
+        for settings in self.settings:
+            fresh = Counters(settings.replay, seed=dice())
+            counters = self.counters.setdefault(settings.vhid, fresh)
+            counters.wall = self.wall
+            host = self.make(settings, self.sources, counters)
+            self.receiver.add(cast(VirtualHost, host))
+        self.hosts = cast(dict[int, Host], self.receiver.hosts)
+
+    @property
+    def demotion(self) -> int:
+        """What is held against it, of all vhids the least."""
+        return min((host.demotion for host in self.hosts.values()), default=0)
+
+    @property
+    def active(self) -> bool:
+        """Whether it takes part: its process runs and its cable is in."""
+        return self.alive and not self.frozen and self.plugged

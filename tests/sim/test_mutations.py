@@ -1,0 +1,101 @@
+"""Every rule of the election table matters: broken in any way, something notices.
+
+Each row is left out, leads to another state, or lacks one of its actions, one at a time; then the
+short scenarios of `tests.sim.faults` are played. What they cannot see is listed, with the reason,
+and left to `tests.carp.test_election_rows`, which brings every row about and compares its effects.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.sim.faults import DIRECTED
+
+from carpool.carp import virtualhost
+from carpool.carp.election import ROWS, TABLE, Event, Row, State
+from carpool.sim.scenario import play
+from carpool.sim.verdict import INVARIANTS, violations
+
+INIT, BACKUP, MASTER = State
+
+UNSEEN: dict[tuple[State, Event, str], str] = {
+    (BACKUP, Event.OVERRULED, "left out"): "a row without actions says why nothing happens",
+    (BACKUP, Event.TOO_SLOW, "left out"): "silence makes it master before the next slow word",
+    (INIT, Event.RESUMED_AS_MASTER, "without ADD_ADDRESSES"): "they are on: it makes sure of it",
+    (BACKUP, Event.DEMOTED, "left out"): "it takes over a little early, if it does",
+    (BACKUP, Event.DEMOTED, "without ADJUST_WAIT"): "the same",
+    (MASTER, Event.RECOVERED, "left out"): "the next advertisement says so soon enough",
+    (MASTER, Event.RECOVERED, "without ADVERTISE"): "the same",
+    (MASTER, Event.LINK_BACK, "left out"): "where the link is ignored, which no node here does",
+    (MASTER, Event.LINK_BACK, "to INIT"): "the same",
+    (MASTER, Event.LINK_BACK, "to BACKUP"): "the same",
+    (MASTER, Event.LINK_BACK, "without ANNOUNCE"): "the same",
+    (BACKUP, Event.STOP, "left out"): "a stopped backup has ended on the LAN, whatever it was",
+    (BACKUP, Event.STOP, "to BACKUP"): "the same",
+    (MASTER, Event.STOP, "to BACKUP"): "the same: its addresses are off and its bow-out said",
+    (MASTER, Event.STOP, "to MASTER"): "the same",
+    (MASTER, Event.TIE_WON, "left out"): "the loser hears the next advertisement, and concedes",
+    (MASTER, Event.TIE_WON, "without REASSERT"): "the same",
+    (MASTER, Event.FORBIDDEN, "without AWAIT_MASTER"): "the timer is adjusted when it may be again",
+}
+
+
+def mutants(row: Row) -> Iterator[tuple[str, Row | None]]:
+    yield "left out", None
+    for state in State:
+        if state is not row.next:
+            yield f"to {state}", replace(row, next=state)
+    for place, action in enumerate(row.actions):
+        kept = row.actions[:place] + row.actions[place + 1 :]
+        yield f"without {action.name}", replace(row, actions=kept)
+
+
+def noticed(row: Row, mutant: Row | None, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Return what notices the mutant: an invariant, or a timer that stands still."""
+    table = {key: value for key, value in TABLE.items() if value is not row}
+    if mutant is not None:
+        table[row.state, row.event] = mutant
+    with monkeypatch.context() as patch:
+        patch.setattr(virtualhost, "TABLE", table)
+        for scenario in DIRECTED.values():
+            try:
+                found = violations(scenario, play(scenario))
+            except AssertionError as error:
+                return str(error)
+            if found:
+                return found[0].rule
+    return None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.state} {row.event.name}")
+def test_a_broken_rule_is_noticed(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    unseen = {what for what, mutant in mutants(row) if noticed(row, mutant, monkeypatch) is None}
+    assert unseen == {what for state, event, what in UNSEEN if (state, event) == row_key(row)}
+
+
+def row_key(row: Row) -> tuple[State, Event]:
+    return row.state, row.event
+
+
+def test_the_rules_as_they_are_pass() -> None:
+    for name, scenario in DIRECTED.items():
+        assert violations(scenario, play(scenario)) == [], name
+
+
+def test_every_row_is_used_by_a_scenario_or_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is noticed of a row that is never looked up."""
+    used = set()
+
+    class Recorder(dict[tuple[State, Event], Row]):
+        def get(self, key: tuple[State, Event], default: object = None) -> Row | None:  # type: ignore[override]
+            used.add(key)
+            return super().get(key)
+
+    monkeypatch.setattr(virtualhost, "TABLE", Recorder(TABLE))
+    for scenario in DIRECTED.values():
+        play(scenario)
+    assert set(TABLE) - used == {(MASTER, Event.LINK_BACK)}
+
+
+def test_there_is_an_invariant_of_each_name() -> None:
+    assert len({invariant.__name__ for invariant in INVARIANTS}) == len(INVARIANTS)
