@@ -62,7 +62,6 @@ def test_on_a_terminal_at_full_length(family: Family, temporary: Path, tmp_path:
     judge(document, slowest=3 + 100 / 256)
     assert document["acts"][2]["two_holders_ms"] == 0
     assert document["mode"] == "namespaces"
-    assert document["seconds"] < 100
     assert "\r\x1b[K" in terminal.text
     assert re.search(r"web1 MASTER +●", terminal.text)
     assert "client: no answer for" in terminal.text
