@@ -224,13 +224,14 @@ FAULTS: dict[str, Fault] = {
     "kill": Fault(
         "the master's daemon is killed (SIGKILL, all its processes)",
         "The address that a dead daemon put on stays on, and the kernel answers for it, unless "
-        "it was put on with a lifetime that each advertisement renews, as carpool does.",
+        "it was put on with a lifetime that each advertisement renews, as carpool does. The price "
+        "is a second of darkness: the address has gone before a backup may put it on.",
         kill,
     ),
     "pause": Fault(
         "the master's daemon is stopped for 6 s (SIGSTOP) and goes on",
-        "As before: the kernel goes on answering for a frozen daemon. On waking carpool reads "
-        "what has arrived before it speaks.",
+        "The kernel goes on answering for a frozen daemon, as for a killed one. On waking, "
+        "carpool reads what has arrived before it speaks.",
         pause,
     ),
     "cable": Fault(
@@ -240,9 +241,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "flap": Fault(
         "the master's link flaps: five times 0.3 s down, 0.7 s up",
-        "ucarp looks at the link every ten seconds and misses the flaps, which is the best that "
-        "can be done here; who gives up the address at each of them is dark until a backup "
-        "takes over.",
+        "What is best here is to do nothing. ucarp looks at the link every ten seconds and "
+        "misses the flaps; carpool waits half an advertisement interval for the link to come "
+        "back. (When the kernel is late to tell that it has, that wait may be too short.)",
         flap,
     ),
     "partition": Fault(
@@ -254,7 +255,8 @@ FAULTS: dict[str, Fault] = {
     "partition-rival-dies": Fault(
         "the same, and the node that took over dies as the halves are joined",
         "Nobody is left to tell the survivor that the neighbours still believe in its rival: "
-        "only an announcement that it repeats by itself ends that, or their ARP timeouts.",
+        "only an announcement that it repeats by itself ends that, or their ARP timeouts. "
+        "carpool announces once per minute (`announce_every`); here the timeout came first.",
         split_and_rival_dies,
         watch=12,
     ),
@@ -271,8 +273,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "vip-deleted": Fault(
         "an administrator deletes the address",
-        "ucarp never looks. keepalived gives up the mastership; carpool puts the address back "
-        "and announces it.",
+        "ucarp never looks. keepalived becomes backup and at once master again; carpool puts the "
+        "address back and announces it.",
         delete_address,
     ),
     "interface": Fault(
@@ -282,8 +284,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "mac": Fault(
         "the master's MAC address is changed",
-        "The client here asks a thousand times a second, and so learns the new MAC from the "
-        "answers' own ARP; one that asks seldom is told by carpool's announcement.",
+        "Neighbours send to the old MAC until they ask again. carpool announces the new one.",
         change_mac,
     ),
     "mtu": Fault("the master's MTU is changed to 1280", "Nobody minds.", change_mtu),
@@ -310,7 +311,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "hook-missing": Fault(
         "the same, and there is no such script",
-        "As before.",
+        "As when it fails.",
         stop_and_come_back,
         hooks=MISSING,
     ),
@@ -336,7 +337,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "two-daemons": Fault(
         "a second daemon is started on the master with the same files, stopped after 5 s",
-        "ucarp's second copy takes the address off when it is stopped, and the first never looks.",
+        "ucarp's second copy takes the address off when it is stopped, and the first never looks. "
+        "keepalived and carpool refuse to start twice.",
         two_daemons,
     ),
 }

@@ -48,7 +48,7 @@ def _soak(report: dict[str, Any]) -> list[str]:
         "them to the master of the moment."
     )
     memory = (
-        "- **memory** of the daemon that was never killed, as far as no other shares it: "
+        "- **memory** of the daemon that was never killed, resident: "
         f"{before:,} KiB at the start, {after:,} KiB at the end"
     )
     end = "one node, and one alone, answered" if report["recovered"] else "it had not settled"

@@ -170,13 +170,9 @@ def _strike(scene: Scene, random: Random) -> Struck:
 
 
 def _memory(scene: Scene) -> int:
-    """Return what the veteran's processes have in memory that is theirs alone, in KiB."""
-    total = 0
-    for pid in scene.of_daemon(VETERAN):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(("Private_Clean:", "Private_Dirty:")):
-                total += int(line.split()[1])
-    return total
+    """Return the resident memory of the veteran, in KiB: of the daemon, without its guard."""
+    status = Path(f"/proc/{scene.daemons[VETERAN].pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def _figures(scene: Scene, struck: list[Struck], began: int) -> dict[str, Any]:
