@@ -3,6 +3,7 @@
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,18 @@ def restart(scene: Scene) -> None:
     """Stop and start the master's daemon, as a package upgrade does."""
     scene.stop("a")
     scene.run("a")
+
+
+def reload(scene: Scene) -> None:
+    """Have the master take up new files, or a new program, by the gentlest means that it has."""
+    if scene.peer.name == "carpool":
+        run = ["--run-dir", str(scene.setup.folder / "run")]
+        command = [sys.executable, "-P", "-m", "carpool", "restart", "--node", "a", *run]
+        subprocess.run(command, check=True, capture_output=True)
+    elif scene.peer.name == "keepalived":
+        scene.daemons["a"].send_signal(signal.SIGHUP)
+    else:
+        restart(scene)
 
 
 def pause(scene: Scene) -> None:
@@ -217,9 +230,14 @@ FAULTS: dict[str, Fault] = {
     ),
     "restart": Fault(
         "the master's daemon is stopped and started again",
-        "As a clean stop; the old master comes back as a backup. For a restart that its peer "
-        "never notices, carpool has a command of its own: `carpool restart`.",
+        "As a clean stop; the old master comes back as a backup.",
         restart,
+    ),
+    "reload": Fault(
+        "the master's daemon takes up its files anew, by the gentlest means that it has",
+        "ucarp must be stopped and started. keepalived reads its files again on SIGHUP, with the "
+        "program it has; `carpool restart` replaces the program, too, and the peer never notices.",
+        reload,
     ),
     "kill": Fault(
         "the master's daemon is killed (SIGKILL, all its processes)",
