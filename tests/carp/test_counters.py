@@ -149,6 +149,18 @@ def test_a_leap_of_more_than_a_day_is_accepted_and_not_believed_before_the_secon
     assert memory.take(far, 0) is Rejection.REPLAY
 
 
+def test_a_second_leap_is_believed_whatever_came_between() -> None:
+    """Else two masters of which one is a year ahead would never settle."""
+    start = sequenced(1_800_000_000)
+    memory = heard(start, start + 1)
+    far = start + 2 * LEAP
+    assert memory.take(far, 0) is None
+    memory.next(0)
+    assert memory.take(start + 1000, 0) is None
+    assert memory.take(far + 65536, 0) is None
+    assert memory.next(0) > far + 65536
+
+
 def test_a_leap_of_a_day_is_believed_at_once() -> None:
     start = sequenced(1_800_000_000)
     memory = heard(start, start + 1, start + 1 + LEAP)
@@ -183,11 +195,9 @@ def test_random_ones_and_the_sequence_do_not_disturb_each_other() -> None:
 
 def test_one_that_is_repeated_again_and_again_is_told_apart() -> None:
     memory = heard(7, 8)
-    assert [memory.take(7, 0) for _ in range(4)] == [
-        Rejection.REPLAY,
-        Rejection.REPLAY,
-        Rejection.CONSTANT,
-        Rejection.CONSTANT,
+    assert [memory.take(7, 0) for _ in range(9)] == [Rejection.REPLAY] * 9, "too fast for a master"
+    assert [memory.take(7, second * SECOND) for second in (1, 2, 3)] == [
+        *(Rejection.REPLAY, Rejection.CONSTANT, Rejection.CONSTANT),
     ]
     assert memory.take(9, 0) is None
     assert memory.take(7, 0) is Rejection.REPLAY

@@ -36,7 +36,7 @@ _RECENT = 64
 """The last sequenced counters, among which one may be late."""
 
 _STUCK = 3
-"""Refusals of one counter in a row that are no accident."""
+"""Refusals of one counter, and no other, at the pace of advertisements, that are no accident."""
 
 _RING = 4096
 _SLOT = struct.Struct("<QQQQI")
@@ -94,6 +94,7 @@ class Counters:
         """Random counters ever accepted."""
         self._serial = 0
         self._stuck_at = 0
+        self._refused_at = 0
         self._refusals = 0
         self._load(saved)
 
@@ -133,8 +134,11 @@ class Counters:
             return None
         if rejection is not Rejection.REPLAY:
             return rejection
-        self._refusals = self._refusals + 1 if counter == self._stuck_at else 1
-        self._stuck_at = counter
+        if counter != self._stuck_at:
+            self._stuck_at, self._refusals = counter, 0
+        if not self._refusals or now - self._refused_at >= self.patience // 8:
+            self._refusals += 1
+            self._refused_at = now
         return Rejection.CONSTANT if self._refusals >= _STUCK else rejection
 
     def _take(self, counter: int, now: int) -> Rejection | None:
@@ -149,6 +153,7 @@ class Counters:
             leapt, self._leapt = self._leapt, counter
             if leapt is not None and leapt < counter <= leapt + LEAP:
                 self._raise(counter, now)
+                self._leapt = None
                 self._save()
                 return None
         if self.mode is Replay.STRICT:
@@ -176,7 +181,6 @@ class Counters:
         self._highest = counter
         self._raised_at = now
         self._late_for = SECOND
-        self._leapt = None
         self._note(counter)
 
     def _note(self, counter: int) -> None:
