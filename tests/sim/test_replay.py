@@ -13,6 +13,7 @@ from carpool.carp.counters import Replay
 from carpool.carp.election import State
 from carpool.carp.packet import ipv4_packet
 from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
 from carpool.sim.lan import Lan
 
@@ -198,7 +199,9 @@ def test_a_password_is_changed_in_three_steps_without_an_outage() -> None:
     assert sum(span.length for span in lan.record.dark(VHID, since)) < 100 * MS
     assert lan.record.doubled(VHID, since) == []
     for node in lan.nodes.values():
-        assert node.hosts[VHID].rejections[Rejection.AUTHENTICATION] == 0
+        host = node.hosts[VHID]
+        assert isinstance(host, VirtualHost)
+        assert host.rejections[Rejection.AUTHENTICATION] == 0
 
 
 @pytest.mark.parametrize("mode", list(Replay))

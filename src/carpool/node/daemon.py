@@ -229,6 +229,7 @@ class Daemon:
                 *key, host=self._host, loop=self._loop, log=self._log
             )
             segment.conflicts.own_macs = self._own_macs
+            segment.all_settings = self._settings
         segment.add(group)
         self._groups.append(group)
         self._holders |= {address.ip: group for address in settings.addresses}

@@ -1,13 +1,14 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
 import socket
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from carpool.carp.auth import Address
+from carpool.carp.packet import Datagram
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import VirtualHost
-from carpool.carp.wire import Rejection
+from carpool.carp.wire import Rejection, decode
 from carpool.node.conflicts import Conflicts
 from carpool.node.floodgate import FloodGate
 from carpool.node.group import Group
@@ -15,15 +16,14 @@ from carpool.node.host import Host, HostAddress, Interface, Link
 from carpool.node.links.filters import SAMPLE
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
+from carpool.node.mismatch import Mismatches
+from carpool.node.settings import GroupSettings
 
 _EXPLAINED = {
     Rejection.TTL: "came through a router (TTL below 255); CARP must not be forwarded",
     Rejection.OWN: "has our own source address; is it used twice, or does the network loop?",
     Rejection.IP_CHECKSUM: "is damaged (IP header checksum)",
     Rejection.CHECKSUM: "is damaged (CARP checksum)",
-    Rejection.AUTHENTICATION: (
-        "has a wrong digest; compare vhid, password and the whole set of virtual addresses"
-    ),
     Rejection.REPLAY: (
         "was heard before, or is older than one that was: a replay, or a network that duplicates"
     ),
@@ -35,7 +35,10 @@ _EXPLAINED = {
         'has no sequenced counter, and the group says replay = "strict"; a peer that is no '
         'carpool has one as soon as it hears us; otherwise set replay = "window"'
     ),
-    Rejection.VRRP: "is VRRP, which shares the protocol number; give it another id or network",
+    Rejection.VRRP: (
+        "is VRRP, whose routers share CARP's protocol number, ids and virtual MAC addresses; "
+        "give the router or the group another id, or another network"
+    ),
 }
 """Rejections that an administrator can mend, and how; the others are only counted."""
 
@@ -58,6 +61,9 @@ class Segment:
         self.conflicts = Conflicts(loop=loop, log=log)
         self._gate = FloodGate(loop, on_change=self._on_gate)
         self._claim_sockets: list[socket.socket] = []
+        self._mismatches = Mismatches()
+        self.all_settings: Sequence[GroupSettings] = ()
+        """Of all groups of this node: what a peer may have confused."""
 
     def add(self, group: Group) -> None:
         """Let `group` hear this segment. A vhid can be there once: `ValueError`."""
@@ -148,19 +154,32 @@ class Segment:
                 self.conflicts.explain(group)
                 group.pump()
             else:
-                sender = None if isinstance(datagram, Rejection) else datagram.source
-                self._tell(outcome, sender)
+                self._tell(outcome, datagram, now)
                 self._gate.count(outcome, now)
 
-    def _tell(self, rejection: Rejection, sender: bytes | None) -> None:
-        explanation = _EXPLAINED.get(rejection)
-        source = f" from {ip_address(sender)}" if sender else ""
+    def _tell(self, rejection: Rejection, datagram: Datagram | Rejection, now: int) -> None:
+        explanation, source = _EXPLAINED.get(rejection), ""
+        if isinstance(datagram, Datagram):
+            source = f" from {ip_address(datagram.source)}"
+            if rejection is Rejection.AUTHENTICATION:
+                explanation = self._explain(datagram, now)
+                if explanation is None:
+                    return
         self._log.write(
             _LEVELS.get(rejection, Level.DEBUG if explanation is None else Level.WARNING),
             f"an advertisement{source} on {self.interface} was rejected: "
             f"{explanation or rejection.value}",
             key=f"{self.interface} {rejection}",
         )
+
+    def _explain(self, datagram: Datagram, now: int) -> str | None:
+        """Say why the digest does not fit; None if that was said a moment ago."""
+        advertisement = decode(datagram.payload)
+        if isinstance(advertisement, Rejection):
+            return None
+        own = self._groups[advertisement.vhid].settings
+        others = (group for group in self.all_settings if group is not own)
+        return self._mismatches.explain(advertisement, datagram.source, own, others, now)
 
 
 def own_sources(

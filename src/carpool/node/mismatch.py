@@ -1,0 +1,107 @@
+"""Why an advertisement does not fit: the guess of somebody who knows this node's configuration.
+
+A digest says only that something differs: the password, the set of addresses, or the whole group.
+Each of our own passwords and sets is tried in its place, and what fits is named.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from carpool.carp.auth import Address, Authenticator
+from carpool.carp.timing import SECOND
+from carpool.carp.wire import Advertisement
+from carpool.node.settings import GroupSettings
+
+_AGAIN_AFTER = 60 * SECOND
+_MOST_SOURCES = 64
+_BETWEEN_GUESSES = SECOND // 4
+"""Sources can be made up, and a guess takes as long as some hundred advertisements."""
+
+UNKNOWN = (
+    "has a digest of neither our password nor our addresses: another cluster uses vhid {vhid} here "
+    "(give one of them another), or the password differs; that cannot be told apart"
+)
+
+
+class Mismatches:
+    """Explains advertisements that are not authentic: of one source, one a minute."""
+
+    def __init__(self) -> None:
+        self._looked_at: dict[bytes, int] = {}
+        self._last: int | None = None
+
+    def explain(
+        self,
+        advertisement: Advertisement,
+        source: bytes,
+        own: GroupSettings,
+        others: Iterable[GroupSettings],
+        now: int,
+    ) -> str | None:
+        """Say what differs from the group `own`; None if it is too early for another guess.
+
+        `others`: the other groups of this node. `now` is in nanoseconds.
+        """
+        if self._last is not None and now - self._last < _BETWEEN_GUESSES:
+            return None
+        if source in self._looked_at and now - self._looked_at[source] < _AGAIN_AFTER:
+            return None
+        self._last = now
+        self._looked_at.pop(source, None)
+        self._looked_at[source] = now
+        if len(self._looked_at) > _MOST_SOURCES:
+            del self._looked_at[next(iter(self._looked_at))]
+        return explain(advertisement, own, tuple(others))
+
+
+def explain(
+    advertisement: Advertisement, own: GroupSettings, others: tuple[GroupSettings, ...]
+) -> str:
+    """Say what differs from the group `own`, and how to mend it."""
+    vhid = own.carp.vhid
+    for addresses, difference in _other_sets(own, others):
+        if _fits(advertisement, own, addresses):
+            return (
+                f"has the right password and another set of addresses: {difference}; every node "
+                f"of vhid {vhid} must have the same"
+            )
+    for other in others:
+        if _fits(advertisement, other, other.carp.addresses):
+            return (
+                f"is one of our group {other.name}, whose vhid here is {other.carp.vhid}, with "
+                f"vhid {vhid}: give the group the same vhid on all nodes"
+            )
+        if _fits(advertisement, other, own.carp.addresses):
+            return (
+                f"has our addresses and the password of our group {other.name}: give the group "
+                "the same password on all nodes"
+            )
+    return UNKNOWN.format(vhid=vhid)
+
+
+def _fits(advertisement: Advertisement, group: GroupSettings, addresses: Iterable[Address]) -> bool:
+    carp = group.carp
+    return Authenticator(
+        carp.password, advertisement.vhid, addresses, carp.accepted_passwords
+    ).verify(advertisement)
+
+
+def _other_sets(
+    own: GroupSettings, others: tuple[GroupSettings, ...]
+) -> Iterator[tuple[set[Address], str]]:
+    """Yield sets of addresses that somebody may have instead of ours, and what differs."""
+    ours = set(own.carp.addresses)
+    for address in own.carp.addresses:
+        yield ours - {address}, f"without {address}"
+        yield {address}, f"only {address}"
+    for version in (4, 6):
+        yield {one for one in ours if one.version == version}, f"only those of IPv{version}"
+    yield set(), "none"
+    for other in others:
+        theirs = set(other.carp.addresses)
+        yield ours | theirs, f"also those of our group {other.name}"
+        yield theirs, f"those of our group {other.name}"
+    for address in chain.from_iterable(other.carp.addresses for other in others):
+        yield ours | {address}, f"also {address}"
+    for real in own.sources:
+        yield ours | {real}, f"also {real}, which is this node's own"
