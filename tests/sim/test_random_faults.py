@@ -138,3 +138,25 @@ def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> N
     # And then nothing moves any more.
     settled = mended + patience + scenario.delays.get("preempt_delay", 0) + 4 * SECOND
     assert lan.record.timeline[-1].instant <= settled
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(
+    SCENARIOS,
+    st.lists(st.sampled_from([0, 0, 1, 9, 254, NEVER_MASTER]), min_size=5, max_size=5),
+)
+def test_the_least_demoted_is_master_in_the_end_whatever_came_before(
+    scenario: Scenario, demotions: list[int]
+) -> None:
+    lan = lived_through(scenario)
+    own = dict(zip(lan.nodes, demotions, strict=False))
+    for name, demotion in own.items():
+        demote(demotion)(lan, name)
+    lan.run(60 * SECOND)
+    fit = [demotion for demotion in own.values() if demotion != NEVER_MASTER]
+    holders = lan.record.holders(VHID)
+    assert len(holders) == bool(fit)
+    assert {own[name] for name in holders} <= {min(fit, default=0)}
+    end = lan.now
+    lan.run(10 * SECOND)
+    assert not [change for change in lan.record.timeline if change.instant > end]
