@@ -146,7 +146,8 @@ class Guard:
         if pid != self.pid:
             return
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._log.error(f"the guard, process {pid}, has ended ({how}); starting another")
+        text = f"the guard, process {pid}, has ended ({how}); starting another"
+        self._log.error(text, key="guard")
         self.dismiss()
         self._start_later()
 
@@ -170,6 +171,8 @@ class Guard:
             _Watch(self._holdings, self._deadlines, self._host.for_child(loop), loop, self._log)
             loop.run()
             code = 0
+        except HostError as error:
+            self._log.error(f"guard: {error}")
         except Exception:  # noqa: BLE001 - whatever it is must be told, and must not go further
             sys.excepthook(*sys.exc_info())
         finally:
