@@ -66,7 +66,7 @@ BENCHES = st.builds(
     announce_every=st.sampled_from([0, 10 * SECOND]),
 )
 
-steady = settings(deadline=None, derandomize=True, max_examples=200)
+steady = settings(deadline=None, derandomize=True, max_examples=120)
 
 
 def check(bench: Bench) -> None:

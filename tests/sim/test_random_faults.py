@@ -140,7 +140,7 @@ def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> N
     assert lan.record.timeline[-1].instant <= settled
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(
     SCENARIOS,
     st.lists(st.sampled_from([0, 0, 1, 9, 254, NEVER_MASTER]), min_size=5, max_size=5),
