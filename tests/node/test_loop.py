@@ -409,6 +409,20 @@ def test_the_clock_counts_the_sleep_of_the_machine() -> None:
     assert abs(clock.asleep() - asleep) < 50 * MS
 
 
+def test_a_pause_between_two_clocks_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, pauses = clock.now, [200 * MS, 200 * MS]
+
+    def paused() -> int:
+        if pauses:
+            time.sleep(pauses.pop() / 1e9)
+        return real()
+
+    before = clock.asleep()
+    monkeypatch.setattr(clock, "now", paused)
+    assert abs(clock.asleep() - before) < 50 * MS
+    assert not pauses
+
+
 def test_sleep_is_told_before_timers_that_fell_due_and_before_what_is_queued(
     loop: Loop, pair: tuple[socket.socket, socket.socket], sleep: Callable[[int], None]
 ) -> None:
