@@ -1,7 +1,8 @@
 """`carpool restart`: the program changes, and nobody notices."""
 
+import sys
 import time
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from itertools import pairwise
 from pathlib import Path
 
@@ -145,3 +146,43 @@ def test_in_the_background_with_scripts_that_run_and_that_leave_something_runnin
         assert said.index("| done") < said.index("replacing the program")
         assert said.index("replacing the program") < said.index("| from the background")
         assert said.count("up script: running") == 1
+
+
+# What a daemon does that is replaced: but here the file is spoilt at the last moment.
+SUCCEED = """
+import os, sys
+from pathlib import Path
+from carpool.carp.memory import Memory
+from carpool.node.handover import GroupState, Handover
+from carpool.node.rundir import claim
+
+folder, file, address = sys.argv[1:]
+claimed = claim([Path(folder)], "left")
+group = GroupState("www", "", (address,), Memory(True, 0, None), 0, "", {})
+Handover(
+    node="left", run_directory=folder, listener=claimed.listener.fileno(), lock=claimed.lock,
+    restarts=1, maintenance={"whole": False, "groups": []}, groups=(group,), children=(),
+).send()
+program = [sys.executable, "-P", "-m", "carpool", "run", file, "--node", "left"]
+os.execv(sys.executable, program)
+"""
+
+
+@pytest.mark.parametrize("spoilt", [True, False])
+def test_an_address_that_the_new_program_cannot_go_on_with_goes(
+    tmp_path: Path, *, spoilt: bool
+) -> None:
+    with Pair(tmp_path) as lan:
+        file = lan.file(**slow(vhid=420 if spoilt else 42))
+        held = IPv4Interface(f"{VIP if spoilt else OTHER_VIP}/16")
+        lan.left.route.add_address(lan.left.ports["net0"].index, held)
+        lan.until_holders("left", vip=held.ip)
+        run = [sys.executable, "-P", "-c", SUCCEED, str(lan.run_directory), str(file), str(held)]
+        daemon = lan.start(lan.left, run)
+        lan.until_holders(vip=held.ip)
+        if spoilt:
+            assert daemon.process.wait(10) == 2
+            assert "420 is out of range" in daemon.text()
+        else:
+            lan.until_logged(daemon, "www: Switching to state: BACKUP")
+            assert ask(lan, "left", "status")["restarts"] == 1

@@ -1,5 +1,6 @@
 """The real daemon in zones of two hypervisors: one master, and what link protection has to say."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ interface = "net0"
 vhid = 42
 addresses = ["{VIP}/24"]
 password_file = "www.pw"
+dead_ratio = 6  # a busy machine can replace a program in half of that time
 nodes = ["web201", "web202"]
 """
 MANIFEST = """<?xml version="1.0"?>
@@ -51,6 +53,8 @@ MANIFEST = """<?xml version="1.0"?>
     <exec_method type="method" name="start" timeout_seconds="30" exec="
 /opt/local/bin/python3.12 -IS /opt/carpool.pyz run --smf --node NODE /opt/cluster.toml"/>
     <exec_method type="method" name="stop" timeout_seconds="30" exec=":kill"/>
+    <exec_method type="method" name="refresh" timeout_seconds="60" exec="
+/opt/local/bin/python3.12 -IS /opt/carpool.pyz restart --node NODE"/>
   </service>
 </service_bundle>
 """
@@ -61,11 +65,12 @@ set -e
 cat >/opt/cluster.toml <<'END'
 {CLUSTER}
 END
-sed "s/NODE/$(hostname)/" >/opt/carpool.xml <<'END'
+sed "s/NODE/$(hostname)/g" >/opt/carpool.xml <<'END'
 {MANIFEST}
 END
 svccfg import /opt/carpool.xml
 """
+STATUS = "/opt/local/bin/python3.12 -IS /opt/carpool.pyz status --json"
 PLACES = {UUID: 201, OTHER_UUID: 202}
 
 
@@ -108,6 +113,12 @@ def is_online(host: Hypervisor, uuid: str, service: str) -> bool:
     return state(host, uuid, service) == "online"
 
 
+def restarts(host: Hypervisor, uuid: str) -> int:
+    """Return how often the program of a zone's daemon has been replaced."""
+    code, said = login(host, uuid, STATUS)[:2]
+    return int(json.loads(said)["daemons"][0]["restarts"]) if code == 0 else -1
+
+
 def masters(places: dict[str, Hypervisor]) -> list[str]:
     return [
         uuid
@@ -129,6 +140,14 @@ def test_one_master_that_is_followed_by_the_other() -> None:
         until(lambda: len(masters(places)) == 1 and answers(client), "one master that answers")
         assert all(is_online(host, uuid, "carpool") for uuid, host in places.items())
         (first,) = masters(places)
+        before = json.loads(in_zone(places[first], first, STATUS))["daemons"][0]
+        in_zone(places[first], first, "svcadm refresh carpool")
+        until(lambda: restarts(places[first], first) == 1, "it has replaced its program")
+        after = json.loads(in_zone(places[first], first, STATUS))["daemons"][0]
+        assert (after["pid"], after["groups"][0]["state"]) == (before["pid"], "MASTER")
+        assert after["groups"][0]["state_seconds"] > before["groups"][0]["state_seconds"]
+        assert masters(places) == [first]
+        assert is_online(places[first], first, "carpool")
         (second,) = set(places) - {first}
         places[first].run(f"vmadm stop -F {first}")
         until(lambda: VIP in in_zone(places[second], second, "ifconfig -a"), "the other has it")
