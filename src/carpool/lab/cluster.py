@@ -171,6 +171,8 @@ class ClusterLab:
     def crash(self, name: str) -> None:
         """Take a zone's power away; `start` boots it again."""
         faults.crash(self.lab, self._node(name))
+        if daemon := self._daemons.get(name):
+            daemon.wait(_END_SECONDS)  # it has left its namespace a moment before it has ended
         self._frozen.discard(name)
         self._severed = {(zone, port) for zone, port in self._severed if zone != name}
 
