@@ -7,13 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.node.test_daemon_control import ask
+from tests.node.test_daemon_restart import children, restart
 from tests.support.lan import Daemon, _line
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, MARGIN, Pair
 
 from carpool.carp.timing import DEMOTED_ADVSKEW, interval
 from carpool.lab.faults import plug, unplug
-from carpool.node.client import Connection
-from carpool.node.rundir import socket_path
 
 pytestmark = pytest.mark.namespaces
 
@@ -128,6 +128,31 @@ def test_checks_that_hang_or_flood_delay_no_advertisement(tmp_path: Path) -> Non
         lan.until(lambda: not lan.left.processes(), what="a program is left behind")
 
 
+def test_a_restart_keeps_what_the_checks_of_a_group_have_found(tmp_path: Path) -> None:
+    db = {"vhid": 7, "addresses": ["10.0.0.101/16"], "checks": ["uplink", "hangs"]}
+    checks = (
+        '[checks.uplink]\ntype = "interface"\ninterface = "net1"\ndemote = 7\n'
+        '[checks.hangs]\ntype = "command"\ncommand = ["/bin/sleep", "60"]\ndemote = 5\n'
+    )
+    with Healthy(tmp_path) as lan:
+        unplug(lan.lab, lan.left, "net1")
+        timing = {"advbase": 2, "advskew": {"left": 0, "right": 100}}
+        file = lan.files({"www": {"checks": ["uplink"], **timing}, "db": {**db, **timing}})
+        file.write_text(file.read_text() + checks)
+        left = lan.run(lan.left, file)
+        lan.until_logged(left, "demoted by 5: check hangs (12 in all)")
+
+        # From now on www depends on nothing, and db on the same as before.
+        file = lan.files({"www": timing, "db": {**db, **timing}})
+        file.write_text(file.read_text() + checks)
+        code, _, errors = restart(lan, "left")
+        assert code == 0, errors
+        groups = {one["group"]: one for one in ask(lan, "left", "status")["groups"]}
+        assert groups["www"]["demotions"] == {}
+        assert groups["db"]["demotions"] == {"check uplink": 7, "check hangs": 5}
+        lan.until(lambda: "Z" not in children(left.pid), what="somebody waits for every child")
+
+
 def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("state=up")
     with Healthy(tmp_path) as lan:
@@ -150,8 +175,7 @@ def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
         for name in ("port", "page", "secure"):
             lan.until_logged(left, f"check {name}: bad: Connection refused")
         assert "(3 in all)" in left.text()
-        with Connection(socket_path(lan.run_directory, "left")) as connection:
-            told = {one["check"]: one for one in connection.ask("status")["checks"]}
+        told = {one["check"]: one for one in ask(lan, "left", "status")["checks"]}
         assert list(told) == list(checks)
         assert (told["page"]["health"], told["page"]["problem"]) == ("bad", "Connection refused")
         assert told["flag"]["health"] == "good"

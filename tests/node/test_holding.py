@@ -235,3 +235,16 @@ def test_an_event_of_an_earlier_removal_is_no_loss(bench: Bench) -> None:
     bench.holding.lost(ONE.ip)
     bench.loop.run(SECOND)
     assert bench.lines == []
+
+
+def test_a_node_that_advertises_more_slowly_tells_the_kernel_at_once() -> None:
+    """Demotion adds to advskew; the next advertisement may come when the old lifetime has ended."""
+    bench = Bench()
+    bench.loop.run(100 * MS)
+    bench.holding.advertised(SECOND)
+    assert bench.host.renewed == []
+    bench.holding.advertised(SECOND * 2)
+    assert bench.host.renewed == [(bench.loop.time, 2, 3)]
+    bench.loop.run(100 * MS)
+    bench.holding.advertised(SECOND)
+    assert len(bench.host.renewed) == 1

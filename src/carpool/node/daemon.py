@@ -112,8 +112,9 @@ class Daemon:
         if state is None:
             group.start(carrier=carrier)
             return
-        # What a check that still exists has found holds until it finds something else.
-        lasting = {DEMOTED_REASON, *(f"check {check.name}" for check in self._check_settings)}
+        # What a check of the group has found holds until it finds something else.
+        checks = (one for one in self._check_settings if group.settings.name in one.groups)
+        lasting = {DEMOTED_REASON, *(f"check {check.name}" for check in checks)}
         for reason, amount in state.demotions.items():
             if reason in lasting:
                 group.be_demoted(reason, amount)
@@ -136,7 +137,8 @@ class Daemon:
     @property
     def children(self) -> tuple[int, ...]:
         """Processes of ours that the successor has to wait for when they end."""
-        return () if self._guard.pid is None else (self._guard.pid,)
+        pids = (self._guard.pid, *(check.pid for check in self.checks))
+        return tuple(pid for pid in pids if pid is not None)
 
     def leave_to_successor(self) -> None:
         """End what does not survive the change of program; the addresses stay."""

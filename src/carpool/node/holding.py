@@ -111,8 +111,10 @@ class Holding:
         now = self._loop.now()
         if not self._held or self.interface is None:
             return
+        told = self._lifetime
         self._begin_term(now, interval)
-        if now - self._renewed_at >= RENEW_EVERY:
+        # A node that is demoted advertises more slowly: what the kernel was told may be too short.
+        if now - self._renewed_at >= RENEW_EVERY or self._lifetime > told:
             here = [one for one in self._settings.addresses if one.ip not in self._gone]
             self._host.renew_addresses(self.interface, here, self._lifetime)
             self._renewed_at = now

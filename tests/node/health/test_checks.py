@@ -64,6 +64,8 @@ class VirtualLoop:
 class Scripted:
     """A probe that finds what it is told to, after a time; it never answers if that is None."""
 
+    pid = None
+
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.problem: str | None = None
@@ -264,3 +266,7 @@ def test_stopped_checks_look_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert probe.closed
     assert len(probe.started) == 1
     assert bench.changes == []
+    bench.checks.start()
+    bench.loop.run_for(SECOND)
+    assert len(probe.started) == 2
+    assert [good for *_, good in bench.changes] == [True]

@@ -147,7 +147,7 @@ def test_what_a_program_started_ends_with_it(loop: Loop, tmp_path: Path, end: st
         (probe.cancel if end == "cancel" else probe.close)()
     run_until(loop, lambda: not any(map(is_alive, pids)))
     assert found == ([None] if end == "exit" else [])
-    run_until(loop, lambda: probe._pid is None)
+    run_until(loop, lambda: probe.pid is None)
     assert look(loop, shell(loop, "exit 0")) is None
 
 
@@ -163,7 +163,7 @@ def test_a_program_that_cannot_be_killed_is_not_started_again(
     [pid] = killed
     assert look(loop, probe) == f"process {pid} of an earlier check cannot be killed"
     real(pid, signal.SIGKILL)
-    run_until(loop, lambda: probe._pid is None)
+    run_until(loop, lambda: probe.pid is None)
 
 
 # Files.
@@ -214,7 +214,7 @@ def test_a_file_that_never_answers_can_be_given_up(loop: Loop, tmp_path: Path) -
     loop.run()
     assert found == []
     probe.cancel()
-    run_until(loop, lambda: probe._pid is None)
+    run_until(loop, lambda: probe.pid is None)
     assert found == []
 
 

@@ -12,6 +12,8 @@ Interfaces = Callable[[str], Interface | None]
 class CarrierProbe:
     """Asks for what the host has told already, so it knows at once."""
 
+    pid = None
+
     def __init__(self, interfaces: Interfaces, name: str) -> None:
         self._interfaces = interfaces
         self._name = name

@@ -60,13 +60,19 @@ class Check:
             return f"{name}: {health}"
         return f"{name}: {health}, the last time: {self.problem}"
 
+    @property
+    def pid(self) -> int | None:
+        """The process that its probe has started, until that has ended."""
+        return self._probe.pid
+
     def start(self, when: int) -> None:
         """Look at `when` (ns) for the first time, and then every interval."""
         self._due = when
         self._timer.reschedule(when)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, until it is started again."""
+        self._looking = False
         self._timer.cancel()
         self._deadline.cancel()
         self._probe.close()

@@ -42,19 +42,20 @@ class CommandProbe:
         self._loop = loop
         self._argv = argv
         self._environment = environment
-        self._pid: int | None = None
+        self.pid: int | None = None
+        """The program's, until it has ended."""
         self._reader: int | None = None
         self._output = b""
         self._done: Done | None = None
 
     def start(self, done: Done) -> None:
         """Run the program."""
-        if self._pid is not None:
+        if self.pid is not None:
             # Asleep in the kernel, on a dead file server for example: no second one beside it.
-            done(f"process {self._pid} of an earlier check cannot be killed")
+            done(f"process {self.pid} of an earlier check cannot be killed")
             return
         try:
-            self._pid, self._reader = spawn(self._argv, self._environment)
+            self.pid, self._reader = spawn(self._argv, self._environment)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             done(f"cannot run {self._argv[0]}: {reason}")
@@ -62,7 +63,7 @@ class CommandProbe:
         self._done = done
         self._output = b""
         self._loop.watch(self._reader, self._read)
-        self._loop.on_child(self._pid, self._exited)
+        self._loop.on_child(self.pid, self._exited)
 
     def cancel(self) -> None:
         """Kill the program and what it started."""
@@ -87,7 +88,7 @@ class CommandProbe:
         self._kill()
         self._read()
         self._close()
-        self._pid = None
+        self.pid = None
         done, self._done = self._done, None
         if done is not None:
             done(self._problem(code))
@@ -103,9 +104,9 @@ class CommandProbe:
         return f"{said[:_LONGEST_REASON]} ({how})"
 
     def _kill(self) -> None:
-        if self._pid is not None:
+        if self.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _close(self) -> None:
         if self._reader is not None:

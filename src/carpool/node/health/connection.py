@@ -85,6 +85,8 @@ class Connection:
 class TcpProbe:
     """Connects and hangs up."""
 
+    pid = None
+
     def __init__(self, loop: Loop, address: Address, port: int) -> None:
         self._loop = loop
         self._address = address

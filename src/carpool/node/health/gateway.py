@@ -27,6 +27,8 @@ _ETHERTYPE = {4: 0x0806, 6: 0x86DD}
 class GatewayProbe:
     """Asks on the wire who has the address. Keeps its socket: closing one makes the kernel wait."""
 
+    pid = None
+
     def __init__(self, loop: Loop, interfaces: Interfaces, gateway: Gateway) -> None:
         self._loop = loop
         self._interfaces = interfaces

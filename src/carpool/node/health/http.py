@@ -24,6 +24,8 @@ _CHUNK = 16384
 class HttpProbe:
     """Asks for a page, step by step, as the server lets it."""
 
+    pid = None
+
     def __init__(self, loop: Loop, http: Http) -> None:
         """With TLS this loads OpenSSL and the host's authorities, some 30 ms, the first time."""
         self._loop = loop

@@ -10,6 +10,11 @@ Done = Callable[[str | None], None]
 class Probe(Protocol):
     """One kind of check. It looks once each time it is started, and never makes the loop wait."""
 
+    @property
+    def pid(self) -> int | None:
+        """The process that it has started and not yet seen the end of, if it does such a thing."""
+        ...
+
     def start(self, done: Done) -> None:
         """Look once, and call `done` when it is known: from the loop, or at once from in here.
 
@@ -23,5 +28,5 @@ class Probe(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what is kept from one look to the next. It is not started again."""
+        """Give up, and let go of what is kept from one look to the next."""
         ...
