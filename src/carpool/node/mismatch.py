@@ -93,6 +93,7 @@ def _other_sets(
     ours = set(own.carp.addresses)
     for address in own.carp.addresses:
         yield ours - {address}, f"without {address}"
+    for address in own.carp.addresses:
         yield {address}, f"only {address}"
     for version in (4, 6):
         yield {one for one in ours if one.version == version}, f"only those of IPv{version}"
