@@ -123,8 +123,9 @@ def test_the_demo_keeps_its_promises(result: tuple[Result, str]) -> None:
     assert list(outcomes) == [fault.name for fault in (*FAULTS, WITH_PREEMPT)]
     assert result[0].ok
     assert outcomes["clean stop"].outage < 10 * MS
-    assert outcomes["killed"].outage < 10 * MS
-    assert outcomes["killed"].shared > SECOND
+    # From when the address has run out, 2 s after the last advertisement, until the takeover.
+    assert 500 * MS < outcomes["killed"].outage < 1500 * MS
+    assert all(outcomes[fault].shared == 0 for fault in ("killed", "frozen"))
     assert 2 * SECOND < outcomes["frozen"].outage < 3400 * MS
     assert 2 * SECOND < outcomes["cable pulled"].outage < 3400 * MS
     assert [outcome.returned for outcome in outcomes.values()] == [False] * 4 + [True]

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from carpool.cluster.model import Cluster
+from carpool.carp.timing import SECOND, interval, lapse_time
+from carpool.cluster.model import Cluster, Group
 from carpool.lab.probe import INTERVAL, Answer
 from carpool.lab.stage import DOWN
-from carpool.sim.lan import Lan
+from carpool.node.lease import guarded_time, kernel_lifetime
+from carpool.sim.lan import EXPIRY_LATE, Lan
 from carpool.sim.network import DELAY
 from carpool.sim.record import Span
 
@@ -28,6 +30,7 @@ class VirtualStage:
         self.zones = [node.name for node in cluster.nodes]
         self._lan = Lan.from_cluster(cluster, passwords, seed=1)
         for zone in self.zones:
+            self._lan.nodes[zone].lifetime = _lifetime(self.group, zone)
             self._lan.crash(zone)
         self._pace = pace
         self._answers: list[Answer] = []
@@ -106,3 +109,16 @@ class VirtualStage:
     def spans(self) -> Sequence[Span]:
         """Return who had the address."""
         return list(self._lan.record.spans(self.group.vhid))
+
+
+def _lifetime(group: Group, zone: str) -> int:
+    """Return how long after an advertisement a zone keeps the address at the least (ns).
+
+    Kernel or guard takes it off, whichever is first; the LAN is as late with it as a kernel.
+    """
+    skews = {member.node: member.advskew for member in group.members}
+    others = [skew for node, skew in skews.items() if node != zone]
+    patience = min(lapse_time(group.advbase, skew, group.dead_ratio) for skew in others)
+    own = interval(group.advbase, skews[zone])
+    guarded = guarded_time(patience, own) - EXPIRY_LATE[1]
+    return max(min(kernel_lifetime(patience, own) * SECOND, guarded), own * 3 // 2)
