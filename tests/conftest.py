@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,15 @@ _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sb
 # How fast examples are made says more of what else the machine does than of the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def directories_of_daemons() -> Iterator[None]:
+    """Keep what tests run away from the daemons of this machine, and of other workers."""
+    with TemporaryDirectory(prefix="carpool-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNTIME_DIRECTORY", f"{folder}/run")
+        patch.setenv("STATE_DIRECTORY", f"{folder}/state")
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -132,9 +132,11 @@ class Lan:
     ) -> Daemon:
         """Run a program in a zone."""
         log = self.folder / f"{zone.name}-{next(self._serial)}.log"
-        environment = dict(os.environ if environment is None else environment)
-        environment.setdefault("STATE_DIRECTORY", str(self.folder / "state"))
-        environment.setdefault("RUNTIME_DIRECTORY", str(self.run_directory))
+        own = {
+            "STATE_DIRECTORY": str(self.folder / "state"),
+            "RUNTIME_DIRECTORY": str(self.run_directory),
+        }
+        environment = {**os.environ, **own} if environment is None else {**own, **environment}
         daemon = Daemon(zone.start(arguments, log=log, environment=environment), log)
         self._daemons.append(daemon)
         # Tests run beside tests, and what is measured here is time.
