@@ -28,6 +28,7 @@ COMMANDS = {
     "restart": "replace the program of a running daemon, without a failover",
     "manifest": "make an SMF manifest for any daemon, or check one",
     "ucarp": "do what ucarp does, with ucarp's command line",
+    "simulate": "tell what each fault would cost a cluster, in virtual time",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
 }
 
