@@ -6,9 +6,13 @@ import time
 from pathlib import Path
 
 from carpool.sim.campaign import campaign, show_progress
+from carpool.sim.explorer import Explorer
 from carpool.sim.scenario import ScenarioError, play, read
 from carpool.sim.story import story
 from carpool.sim.verdict import violations
+
+CLUSTERS = (((0, 100), False), ((0, 100), True), ((7, 7), False), ((0, 100, 200), False))
+"""What is explored: advskews, and whether the nodes preempt."""
 
 EPILOG = """exit codes: 0 every invariant held; 1 one did not: its story is printed, and the
 scenario, made as small as can be, is saved; 2 the file is no scenario.
@@ -29,7 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--save", type=Path, default=Path(), metavar="DIR", help="where failures are saved"
     )
+    parser.add_argument(
+        "--explore", type=int, metavar="DEPTH", help="every interleaving, of so many choices"
+    )
+    parser.add_argument("--faults", type=int, default=2, metavar="N", help="with --explore (2)")
     options = parser.parse_args(arguments)
+    if options.explore is not None:
+        return _explore(options.explore, options.faults)
     if options.file is not None:
         return _replay(options.file)
     seeds = range(options.seed, options.seed + options.runs)
@@ -46,6 +56,21 @@ def main(arguments: list[str] | None = None) -> int:
         f"\n{options.runs:,} scenarios, seeds {seeds.start} to {seeds.stop - 1}, {rate}: {outcome}"
     )
     return 1 if failures else 0
+
+
+def _explore(depth: int, faults: int) -> int:
+    broken = 0
+    for advskews, preempt in CLUSTERS:
+        found = Explorer(advskews, preempt=preempt).explore(depth, faults=faults)
+        print(
+            f"advskews {', '.join(map(str, advskews))}{', preempt' * preempt}: "
+            f"{found.states:,} states by {found.choices:,} choices, depth {depth}, "
+            f"{faults} faults; {found.ends:,} ends, {len(found.faults)} of them wrong"
+        )
+        for wrong in found.faults[:3]:
+            print(f"  {wrong}")
+        broken += len(found.faults)
+    return 1 if broken else 0
 
 
 def _replay(path: Path) -> int:

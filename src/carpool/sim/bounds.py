@@ -28,6 +28,10 @@ class Bounds:
     interval: int
     """Between two advertisements of the slowest node. Two masters that hear each other are one
     after it: the faster has advertised by then, and the slower yielded."""
+    meeting: int
+    """For how long two that hear each other may both hold the addresses: an interval. Beside
+    other kinds, two: a ucarp or kernel that preempts takes a yielding master's last word for a
+    reason to take over once more."""
     takeover: int
     """From the last fault until somebody holds the addresses, whoever is left: the longest
     master-down time. A node that was told to yield stands back before that, and where ucarp meets
@@ -48,11 +52,11 @@ class Bounds:
         slow = 1 + 1.1 * max((abs(drift) for drift in _drifts(scenario)), default=0) / MILLION
         interval = int(max((interval for interval, _ in times), default=0) * slow) + SLACK
         patience = max((patience for _, patience in times), default=0) + _grace(scenario)
-        if not all(member.is_carpool for member in scenario.members):
-            patience *= 2
+        mixed = not all(member.is_carpool for member in scenario.members)
+        patience *= 1 + mixed
         takeover = int(patience * slow) + SLACK
         settled = takeover + 2 * interval + int(scenario.preempt_delay * slow)
-        return cls(interval, takeover, settled, slow)
+        return cls(interval, interval * (1 + mixed), takeover, settled, slow)
 
     def takeover_by(self, scenario: Scenario, demotions: Mapping[str, int]) -> int:
         """Return the bound of a takeover by these nodes, with what is held against each.

@@ -64,13 +64,13 @@ def never_dark(case: Case) -> Iterator[Violation]:
 def never_two(case: Case) -> Iterator[Violation]:
     """Two that hear each other do not both hold the addresses for more than an interval in all."""
     for window in case.history.windows:
-        if window.end - window.start <= case.bounds.interval:
+        if window.end - window.start <= case.bounds.meeting:
             continue
         for part in window.parts:
             for pair in combinations(sorted(part), 2):
                 both = case.history.stretches(frozenset(pair), window.start, window.end)
                 total = sum(span.length for span in both)
-                if total > case.bounds.interval:
+                if total > case.bounds.meeting:
                     text = f"both held the addresses for {seconds(total)} since the last fault"
                     yield Violation("never two", window.end, pair, text)
 

@@ -177,6 +177,8 @@ def undisturbed(case: Case) -> Iterator[Violation]:
             held = had & part
             if len(held) != 1 or node in had:
                 continue
+            if what == "thaw" and not case.members[node].is_carpool:
+                continue  # Others do not know that they have slept.
             for span in case.history.spans(window.start, window.end):
                 if span.holders & part != held:
                     text = f"no longer held the addresses alone, after {window.condition.cause}"

@@ -1,6 +1,6 @@
 """One machine on the virtual LAN: its process, its clock, its cable."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -20,6 +20,7 @@ class Host(Protocol):
     """What a node runs for one vhid: the daemon's `VirtualHost`, or a model of another kind's."""
 
     state: State
+    rejections: Counter[Rejection]
 
     @property
     def settings(self) -> Settings:

@@ -17,7 +17,7 @@ Source: ucarp 1.5.2, and ``netinet/ip_carp.c`` of NetBSD and OpenBSD, as they be
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from enum import Enum
 
@@ -59,6 +59,7 @@ class Peer:
         self.kind = kind
         self.settings = settings
         self.state = State.INIT
+        self.rejections: Counter[Rejection] = Counter()
         self._source = sources[4]
         self._authenticator = Authenticator(settings.password, settings.vhid, settings.addresses)
         self._random = random.Random(counters.next(0))  # noqa: S311 - the same chances each time
