@@ -167,3 +167,15 @@ def test_a_network_without_room_is_named(tmp_path: Path) -> None:
     text = text.partition("[groups.far]")[0]
     with pytest.raises(LabError, match=r"network 10\.0\.0\.0/30: no address is free"):
         layout(prepare(read(tmp_path, text)).cluster, "client")
+
+
+def test_checks_are_told_of_and_go_with_the_scripts(tmp_path: Path) -> None:
+    cluster = load(EXAMPLES / "many.toml", secrets=False).cluster
+    assert cluster is not None
+    assert any(note.startswith("check maintenance looks at") for note in prepare(cluster).notes)
+    bare = prepare(cluster, scripts=False)
+    assert not any("check" in note for note in bare.notes)
+    copy = load(write(bare.cluster, bare.passwords, tmp_path, "copy.toml"))
+    assert copy.findings == ()
+    assert copy.cluster is not None
+    assert copy.cluster.checks == ()
