@@ -243,6 +243,17 @@ def test_a_restart_forgets_nothing(wall: int) -> None:
     assert after.next(0) > later[1] + 10
 
 
+def test_who_goes_on_from_an_earlier_run_refuses_what_that_one_heard() -> None:
+    before = Counters(wall=NOW_1)
+    sent = [before.next(0), before.next(0), before.next(0)]
+    assert before.highest is not None
+    after = Counters(wall=NOW_1 - 365 * DAY)
+    after.follow(before.highest, 0)
+    assert [after.take(counter, 0) for counter in sent] == [Rejection.REPLAY] * 3
+    assert after.take(sent[-1] + 1, 0) is None
+    assert after.next(0) > sent[-1] + 1
+
+
 def test_a_save_that_was_cut_short_leaves_the_one_before() -> None:
     start = sequenced(1_800_000_000)
     disk = Disk()

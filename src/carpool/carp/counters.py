@@ -107,6 +107,7 @@ class Counters:
         """Go on from `counter`, the `highest` of an earlier run of this virtual host."""
         if _TAG <= counter < _END and counter > (self._highest or 0):
             self._raise(counter, now)
+            self._floor = counter
             self._save()
 
     def next(self, now: int) -> int:
