@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from carpool.carp.auth import Address
+from carpool.node import guard
 from carpool.node.guard import Guard
 from carpool.node.host import AnyInterface, Host, HostError
 from carpool.node.log import Log, StreamSink
@@ -99,7 +100,7 @@ def test_it_takes_off_what_has_run_out_and_that_only(bench: Bench) -> None:
     bench.a.renew(soon(50))
     bench.b.renew(soon(60_000))
     until(lambda: bench.taken_off() == ["192.0.2.1"])
-    assert bench.says("a: guard: the daemon does not advertise: 192.0.2.1/24 taken off")
+    until(lambda: bench.says("a: guard: the daemon does not advertise: 192.0.2.1/24 taken off"))
     bench.a.renew(soon(20))
     until(lambda: bench.taken_off() == ["192.0.2.1", "192.0.2.1"])
 
@@ -159,6 +160,15 @@ def test_a_successor_that_goes_on_holding_may_do_so(bench: Bench) -> None:
     pid = bench.start()
     bench.a.renew(soon(60_000))
     dismissed(bench, pid, keep_addresses=True)
+    assert bench.taken_off() == []
+
+
+def test_alone_it_does_not_try_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_MOST_FAILURES", 2)
+    bench.host.fails.touch()
+    pid = bench.start()
+    bench.a.renew(soon(0))
+    dismissed(bench, pid)
     assert bench.taken_off() == []
 
 

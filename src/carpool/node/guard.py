@@ -28,7 +28,9 @@ from carpool.node.log import Log
 from carpool.node.loop import Loop
 
 _AGAIN = SECOND // 10
-"""Between attempts to take off what does not go."""
+"""Until the next look after something was taken off, or does not go: the daemon may be back."""
+_MOST_FAILURES = 100
+"""In a row until a guard without a daemon gives up: it must not stay for ever."""
 _PAUSE = SECOND
 """From the start of one guard to that of the next."""
 _WORD = 8
@@ -197,6 +199,7 @@ class _Watch:
         self._log = log
         self._alone = False
         self._hurried = False
+        self._failures = 0
         self._timer = loop.call_at(loop.now(), self._look)
         os.set_blocking(_READER, False)
         loop.watch(_READER, self._on_pipe)
@@ -219,9 +222,15 @@ class _Watch:
         limit = _NEVER if self._alone and self._hurried else now
         due = [number for number, deadline in self._waiting() if deadline <= limit]
         failed = bool(due) and not self._take_off(due)
-        waiting = [deadline for _, deadline in self._waiting()]
-        if waiting:
-            self._timer.reschedule(now + _AGAIN if failed else min(waiting))
+        self._failures = self._failures + 1 if failed else 0
+        if self._alone and self._failures == _MOST_FAILURES:
+            self._loop.stop()
+            return
+        looks = [] if failed else [deadline for _, deadline in self._waiting()]
+        if failed or (due and not self._alone):
+            looks.append(now + _AGAIN)
+        if looks:
+            self._timer.reschedule(min(looks))
         elif self._alone:
             self._loop.stop()
 
@@ -241,8 +250,8 @@ class _Watch:
             self._log.error(f"guard: {error}; two nodes may hold it now", key="guard")
             return False
         for number, deadline in zip(due, deadlines, strict=True):
-            # Not if the daemon is back. If it comes back right here its term is lost, and its next
-            # advertisement brings another.
+            # Not if the daemon is back. If it comes back right here its term may be lost; its next
+            # advertisement brings another, and the next look finds that.
             if self._deadlines[number] == deadline:
                 self._deadlines[number] = 0
             label, addresses = self._holdings[number]

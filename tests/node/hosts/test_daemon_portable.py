@@ -11,6 +11,7 @@ from tests.support.ifconfig import StandIn
 from tests.support.lan import VIP, Daemon
 from tests.support.pair import BOW_OUT, DOWN_TIME, MARGIN, VIP6, Pair
 
+from carpool.carp.timing import master_down_time
 from carpool.lab.faults import plug, unplug
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.peer("ip")]
@@ -50,12 +51,13 @@ class Mixed(Pair):
 def test_it_is_elected_and_leaves_in_good_order(tmp_path: Path, flavour: str) -> None:
     with Mixed(tmp_path) as lan:
         lan.flavour = flavour
-        both = {"addresses": [f"{VIP}/16", f"{VIP6}/64"]}
+        # Patience for the commands by which left leaves: right must not lose its own meanwhile.
+        both = {"addresses": [f"{VIP}/16", f"{VIP6}/64"], "advskew": {"left": 64, "right": 192}}
         left = lan.run_left(**both)
         lan.until_holders("left")
         lan.until_holders("left", vip=VIP6)
         right = lan.run_right(**both)
-        lan.during(DOWN_TIME + MARGIN, "left")
+        lan.during(master_down_time(0, 192, 3) / 1e9, "left")
         assert "MASTER" not in right.text()
         left.send(signal.SIGTERM)
         lan.until_holders("right", seconds=START + MARGIN)
