@@ -43,7 +43,7 @@ def test_chance_makes_every_fault_and_kind() -> None:
             "yield",
             "demote",
         ),
-        *("partition", "deafen", "heal", "disturb", "calm", "drift"),
+        *("partition", "deafen", "heal", "disturb", "calm", "drift", "replay"),
     }
     members = [member for one in scenarios for member in one.members]
     assert {member.kind for member in members} == {"carpool", "ucarp", "netbsd", "openbsd"}

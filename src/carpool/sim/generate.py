@@ -8,6 +8,7 @@ from typing import Final
 
 from carpool.carp.election import NEVER_MASTER
 from carpool.carp.timing import SECOND
+from carpool.sim.attacker import FORGERIES
 from carpool.sim.bounds import Bounds
 from carpool.sim.scenario import Fault, Member, Scenario
 
@@ -19,6 +20,13 @@ _WAITS: Final = (0, 1, 300, 1_000, 2_999, 3_001, 4_000)
 _SETTLING: Final = 0.25
 """How often there is time enough for all to settle between two faults."""
 _KINDS: Final = ("ucarp", "netbsd", "openbsd")
+_UNDER_ATTACK: Final = (
+    *("replay", "replay", "replay", "crash", "kill", "stop", "freeze", "thaw", "yield", "demote"),
+    *("restart", "drift"),
+)
+"""What may befall beside an attacker: nothing that keeps a frame from a node that hears again
+later, for to that node its replay is new."""
+_OF_NODE: Final = ("deafen", "drift", "demote", "replay")
 _DELAYS: Final = (*4 * ((0, 0),), (5 * SECOND, 0), (0, 5 * SECOND), (9 * SECOND, 2 * SECOND))
 """preempt_delay and hold_down."""
 _PPM: Final = (-5_000, -200, 50, 5_000)
@@ -43,7 +51,8 @@ def generate(seed: int) -> Scenario:
     if not all(member.is_carpool for member in members):
         families = (4,)
     delays = rng.choice(_DELAYS)
-    deeds = _deeds(members)
+    attacked = rng.random() < 0.15 and all(member.is_carpool for member in members)
+    deeds = _deeds(members, attacked=attacked)
     faults: list[Fault] = []
     now = rng.choice((0, 3 * SECOND, 5 * SECOND)) + rng.randrange(SECOND)
     for _ in range(rng.randint(1, 6)):
@@ -80,7 +89,7 @@ def _members(rng: random.Random) -> tuple[Member, ...]:
     )
 
 
-def _deeds(members: tuple[Member, ...]) -> list[str]:
+def _deeds(members: tuple[Member, ...], *, attacked: bool) -> list[str]:
     """Return what may befall these nodes.
 
     OpenBSD ranks by demotion before interval, ucarp and NetBSD by interval alone. With both in
@@ -88,6 +97,8 @@ def _deeds(members: tuple[Member, ...]) -> list[str]:
     better than the first: no election ends then, whatever carpool does.
     """
     kinds = {member.kind for member in members}
+    if attacked:
+        return list(_UNDER_ATTACK)
     circular = "openbsd" in kinds and kinds & {"ucarp", "netbsd"}
     return [deed for deed in _DEEDS if not (circular and deed == "demote")]
 
@@ -99,7 +110,7 @@ def _fault(rng: random.Random, at: int, names: list[str], deeds: list[str]) -> F
         return Fault(at, what)
     if what in _VALUES:
         value = _VALUES[what](rng, node, names)
-        return Fault(at, what, node if what in ("deafen", "drift", "demote") else None, value)
+        return Fault(at, what, node if what in _OF_NODE else None, value)
     return Fault(at, what, node)
 
 
@@ -124,10 +135,15 @@ def _amount(rng: random.Random, _node: str, _names: list[str]) -> object:
     return rng.choice((0, 0, 1, 20, NEVER_MASTER))
 
 
+def _attack(rng: random.Random, _node: str, _names: list[str]) -> object:
+    return [rng.choice(sorted(FORGERIES)), rng.randint(1, 20), rng.choice((10, 300, 900)) * _MS]
+
+
 _VALUES: Final[dict[str, Callable[[random.Random, str, list[str]], object]]] = {
     "partition": _some,
     "deafen": _another,
     "disturb": _weather,
     "drift": _rate,
     "demote": _amount,
+    "replay": _attack,
 }

@@ -38,6 +38,7 @@ from carpool.carp.settings import Settings
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
 from carpool.cluster.model import Cluster
+from carpool.sim.attacker import Attacker
 from carpool.sim.network import DELAY, Network
 from carpool.sim.node import Host, Make, Node, carpool
 from carpool.sim.record import Condition, Record
@@ -59,6 +60,7 @@ class Lan:
         self.record = Record(lambda: self.now)
         self._rng = random.Random(seed)  # noqa: S311 - the same chances each time, no secrets
         self.network = Network(self._rng, delay=delay, loss=loss)
+        self.attacker = Attacker()
         self._dice = partial(self._rng.getrandbits, 64)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
@@ -261,6 +263,18 @@ class Lan:
         if late > self.now:
             self._at(late, partial(self._note, "the last late frame"))
 
+    def replay(self, name: str, forgery: str, times: int, every: int) -> None:
+        """Let an attacker send all that node `name` said to all nodes, `times` times.
+
+        `forgery` is a name of `attacker.FORGERIES`, `every` in nanoseconds. No fault for the
+        record: it is to have no effect.
+        """
+        for packet in self.attacker.forge(name, forgery, self.now):
+            for node in self.nodes.values():
+                self._arrive(node, packet)
+        if times > 1:
+            self._at(self.now + every, partial(self.replay, name, forgery, times - 1, every))
+
     def drift(self, name: str, ppm: int) -> None:
         """Let a node's clock run `ppm` millionths too fast from now on."""
         node = self.nodes[name]
@@ -398,6 +412,7 @@ class Lan:
         if source is None or not sender.plugged:
             return
         packet = ipv4_packet(source, payload) if family == 4 else ipv6_packet(source, payload)
+        self.attacker.overhear(self.now + self.network.delay[1], sender.name, packet)
         for node in self.nodes.values():
             if node is not sender:
                 for arrival in self.network.arrivals(sender.name, node.name, self.now):

@@ -16,10 +16,10 @@ def last_word(case: Case) -> Iterator[Violation]:
     """When a rival has gone, who remains announces itself after that.
 
     Kernels do not, and yield without a word, so that who remains may never have heard of them.
+    ucarp's last word has the counter that follows the winner's, which is refused if, once in
+    some hundred times, it has just been used.
     """
-    polite = frozenset(
-        name for name, member in case.members.items() if member.kind in ("carpool", "ucarp")
-    )
+    polite = frozenset(name for name, member in case.members.items() if member.is_carpool)
     for window in case.history.windows:
         if not case.is_settled(window):
             continue

@@ -146,6 +146,7 @@ FAULTS: dict[str, Callable[[Lan, Fault], None]] = {
     "heal": lambda lan, _: lan.heal(),
     "disturb": _disturb,
     "calm": lambda lan, _: lan.calm(),
+    "replay": lambda lan, fault: lan.replay(fault.node or "", *fault.value),
     "drift": lambda lan, fault: lan.drift(fault.node or "", fault.value),
 }
 """Everything that can befall the nodes, by its name in a file."""
