@@ -13,6 +13,7 @@ import argparse
 import json
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -77,7 +78,9 @@ def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
     """Measure everything, several labs at a time: they mostly wait."""
     costs: Costs = {name: {peer: [] for peer in peers} for name in names}
     failures: defaultdict[str, int] = defaultdict(int)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
         waiting = {
             pool.submit(measure_again, name, peer, index / rounds): (index, name, peer)
             for index in range(rounds)
@@ -98,6 +101,8 @@ def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
                 f"{told} dark {cost.dark:8.1f} ms  two {cost.two:8.1f} ms  stale {cost.stale}{end}",
                 file=sys.stderr,
             )
+    finally:
+        pool.shutdown(cancel_futures=True)
     if failures:
         raise LabError(f"rounds that failed: {', '.join(failures)}")
     return costs
