@@ -36,6 +36,8 @@ class Fault:
     """Seconds after `act`."""
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     log: Path | None = None
+    alone: bool = False
+    """Whether other labs must not run beside it."""
 
 
 def kill(scene: Scene) -> None:
@@ -261,8 +263,9 @@ FAULTS: dict[str, Fault] = {
         "the master's link flaps: five times 0.3 s down, 0.7 s up",
         "What is best here is to do nothing. ucarp looks at the link every ten seconds and "
         "misses the flaps; carpool waits half an advertisement interval for the link to come "
-        "back. (When the kernel is late to tell that it has, that wait may be too short.)",
+        "back. (Measured by itself: the kernel tells of a carrier late when many come and go.)",
         flap,
+        alone=True,
     ),
     "partition": Fault(
         "the master is cut off behind a live switch port for 6 s",

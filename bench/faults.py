@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -76,20 +77,18 @@ def _round(name: str, peer: str, phase: float, folder: Path, result: Path) -> in
 
 def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
     """Measure everything, several labs at a time: they mostly wait."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     costs: Costs = {name: {peer: [] for peer in peers} for name in names}
     failures: defaultdict[str, int] = defaultdict(int)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        waiting = {
-            pool.submit(measure_again, name, peer, index / rounds): (index, name, peer)
+    for at_a_time, alone in ((jobs, False), (1, True)):
+        todo = [
+            (index, name, peer)
             for index in range(rounds)
             for name in names
             for peer in peers
-        }
-        for done in as_completed(waiting):
-            index, name, peer = waiting[done]
-            cost = done.result()
+            if FAULTS[name].alone is alone
+        ]
+        for (index, name, peer), cost in _measured(todo, rounds, at_a_time):
             told = f"round {index + 1}/{rounds}  {name:<20}  {peer:<10} "
             if isinstance(cost, str):
                 failures[f"{name} {peer}"] += 1
@@ -101,8 +100,6 @@ def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
                 f"{told} dark {cost.dark:8.1f} ms  two {cost.two:8.1f} ms  stale {cost.stale}{end}",
                 file=sys.stderr,
             )
-    finally:
-        pool.shutdown(cancel_futures=True)
     if failures:
         raise LabError(f"rounds that failed: {', '.join(failures)}")
     return costs
@@ -139,6 +136,22 @@ def main() -> int:
         soak = json.loads(options.soak.read_text()) if options.soak else None
         options.markdown.write_text(page(report, soak))
     return 0
+
+
+def _measured(
+    todo: list[tuple[int, str, str]], rounds: int, at_a_time: int
+) -> Iterator[tuple[tuple[int, str, str], Cost | str]]:
+    """Yield rounds as they end, each with what it cost."""
+    pool = ProcessPoolExecutor(at_a_time, mp_context=get_context("spawn"))
+    try:
+        waiting = {
+            pool.submit(measure_again, name, peer, index / rounds): (index, name, peer)
+            for index, name, peer in todo
+        }
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def measure_all(names: list[str], peers: list[str], rounds: int, jobs: int) -> dict[str, Any]:

@@ -8,16 +8,19 @@ from bench.fault_list import FAULTS, NOT_MEASURED
 HEAD = """\
 # What faults cost
 
-Measured by `{command}` on {date}: {versions}; Linux {kernel}, Python {python}; {rounds} rounds of
-each, {minutes} minutes. Two nodes as network namespaces on one machine; all advertise each second
-and take over after three missed ones and up to {skew} ms; nobody preempts. A client asks the
-address every millisecond, an observer asks for it by ARP every five.
+Measured by `{command}` on {date}, {rounds} rounds of each in {minutes} minutes, with
+{versions},
+Linux {kernel} and Python {python}.
+Two nodes as network namespaces on one machine, on which others worked too; all advertise each
+second and take over after three missed ones and up to {skew} ms; nobody preempts. A client asks
+the address every millisecond, an observer asks for it by ARP every five.
 
 Each cell: **dark** / **two** / stale, medians. Dark: how long (ms) the client had no answer of
 either node, all silences of {noise} ms or more together, or else the longest, which says how busy
 the machine was. Two: how long (ms) both nodes answered ARP for the address. Stale:
-advertisements, after the fault was mended, of a node that is not master in the end. ✗: five
-seconds after it all there was not yet one node, and one alone, that answered.
+advertisements, after the fault was mended, of a node that is not master in the end. ✗: at
+the end, five seconds after the last act or later, there was not one node, and one alone, that
+answered.
 """
 
 
