@@ -238,7 +238,8 @@ FAULTS: dict[str, Fault] = {
     "reload": Fault(
         "the master's daemon takes up its files anew, by the gentlest means that it has",
         "ucarp must be stopped and started. keepalived reads its files again on SIGHUP, with the "
-        "program it has; `carpool restart` replaces the program, too, and the peer never notices.",
+        "program it has; `carpool restart` replaces the program, too, and the peer never notices. "
+        "(On a machine that is too busy it refuses; then the round is measured again.)",
         reload,
     ),
     "kill": Fault(
