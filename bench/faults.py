@@ -115,7 +115,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page to FILE")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="measure nothing: take FILE's")
-    parser.add_argument("--soak", type=Path, metavar="FILE", help="what bench.soak has written")
+    parser.add_argument(
+        "--soak",
+        type=Path,
+        metavar="FILE",
+        help="what bench.soak has written; without, the page keeps its section",
+    )
     options = parser.parse_args()
     peers = [name for name in options.peers.split(",") if name]
     unknown = [name for name in peers if name not in PEERS]
@@ -134,7 +139,10 @@ def main() -> int:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.markdown:
         soak = json.loads(options.soak.read_text()) if options.soak else None
-        options.markdown.write_text(page(report, soak))
+        text = page(report, soak)
+        if soak is None and options.markdown.exists():
+            text += "".join(options.markdown.read_text().partition("\n## Soak\n")[1:])
+        options.markdown.write_text(text)
     return 0
 
 
