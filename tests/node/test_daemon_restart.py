@@ -1,5 +1,6 @@
 """`carpool restart`: the program changes, and nobody notices."""
 
+import signal
 import sys
 import time
 from ipaddress import IPv4Address, IPv4Interface
@@ -10,6 +11,9 @@ import pytest
 from tests.node.test_daemon_control import ask, run_carpool
 from tests.support.lan import MS, VIP, carpool
 from tests.support.pair import BOW_OUT, MARGIN, Pair
+
+from carpool.node.client import Connection
+from carpool.node.rundir import socket_path
 
 pytestmark = pytest.mark.namespaces
 
@@ -116,6 +120,13 @@ def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
         gone = [sent for sent in lan.adverts_of(lan.left, since=since) if sent.strength == BOW_OUT]
         assert [sent.advertisement.vhid for sent in gone] == [7]
         assert lan.holders(IPv4Address(OTHER_VIP)) == []
+
+        # Told to stop while it is neither program: it stops as soon as it is one.
+        with Connection(socket_path(lan.run_directory, "left")) as connection:
+            assert connection.ask("restart", 20.0)["restarts"] == 2
+            left.send(signal.SIGTERM)
+        assert left.process.wait(10) == 0
+        lan.until_holders()
 
 
 def test_in_the_background_with_scripts_that_run_and_that_leave_something_running(

@@ -156,6 +156,12 @@ def test_a_daemon_that_is_told_to_stop_stops(loop: Loop) -> None:
     assert "is being stopped" in asked.refusal
 
 
+def test_told_to_stop_at_the_last_moment_it_stops(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.daemon.is_stopping = True
+    asked.restart._become()  # or it would fail without a claim
+
+
 # What is handed over.
 
 

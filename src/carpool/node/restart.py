@@ -158,7 +158,9 @@ class Restart:
         self._loop.call_at(self._loop.now(), self._become)
 
     def _become(self) -> None:
-        """Be the new program. Returns only if that fails."""
+        """Be the new program. Returns only if that fails, or if it is to end instead."""
+        if self._daemon.is_stopping:
+            return
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
         self._log.notice("restart: replacing the program")
