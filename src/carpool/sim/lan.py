@@ -40,7 +40,7 @@ from carpool.carp.wire import Rejection
 from carpool.cluster.model import Cluster
 from carpool.sim.attacker import Attacker
 from carpool.sim.network import DELAY, Network
-from carpool.sim.node import Host, Make, Node, carpool
+from carpool.sim.node import Host, Make, Node, carpool, lifetime
 from carpool.sim.record import Condition, Record
 
 QUEUE = 256
@@ -73,7 +73,7 @@ class Lan:
 
         `passwords` are by group name. Interfaces and multicast groups do not matter here: all is
         one network, on which a vhid can be only one group's (`ValueError`). Every node has an IPv6
-        link-local address, as real ones do.
+        link-local address, as real ones do, and addresses that expire as on Linux.
         """
         lan = cls(seed=seed)
         for number, node in enumerate(cluster.nodes, start=1):
@@ -84,7 +84,8 @@ class Lan:
             ]
             sources = {6: IPv6Address(f"fe80::{number:x}").packed}
             sources |= {real.version: real.ip.packed for real in reversed(node.addresses)}
-            lan.add(node.name, settings, sources)
+            lives = [lifetime(group) for group in cluster.groups_of(node.name)]
+            lan.add(node.name, settings, sources, lifetime=min(lives, default=None))
         return lan
 
     # Time.

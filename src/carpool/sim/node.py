@@ -11,8 +11,11 @@ from carpool.carp.election import State
 from carpool.carp.packet import Datagram
 from carpool.carp.receiver import Receiver
 from carpool.carp.settings import Settings
+from carpool.carp.timing import SECOND, interval, lapse_time
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
+from carpool.cluster.model import Group
+from carpool.node.lease import kernel_lifetime
 from carpool.sim.clock import Clock
 
 
@@ -73,6 +76,13 @@ Make = Callable[[Settings, Mapping[int, bytes], Counters], Host]
 def carpool(settings: Settings, sources: Mapping[int, bytes], counters: Counters) -> Host:
     """Return the daemon's own protocol core."""
     return VirtualHost(settings, sources=sources, counters=counters)
+
+
+def lifetime(group: Group) -> int:
+    """Return for how long Linux keeps a group's addresses after an advertisement (ns)."""
+    skews = [member.advskew for member in group.members]
+    patience = lapse_time(group.advbase, min(skews), group.dead_ratio)
+    return kernel_lifetime(patience, interval(group.advbase, max(skews))) * SECOND
 
 
 @dataclass(slots=True)

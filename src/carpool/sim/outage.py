@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from statistics import median
 
-from carpool.carp.timing import SECOND, interval, lapse_time, master_down_time
+from carpool.carp.timing import SECOND, interval, master_down_time
 from carpool.carp.virtualhost import STAND_BACK_TIME, VirtualHost
 from carpool.cluster.model import Cluster, Group
-from carpool.node.lease import kernel_lifetime
 from carpool.sim.lan import Lan
+from carpool.sim.node import lifetime
 
 
 def _yield(lan: Lan, name: str) -> None:
@@ -132,8 +132,6 @@ def _run(
 def _lan(group: Group, cluster: Cluster, seed: int) -> Lan:
     """Return the nodes of one group on a network of their own, all just started."""
     lan = Lan(seed=seed)
-    least = min(member.advskew for member in group.members)
-    patience = lapse_time(group.advbase, least, group.dead_ratio)
     for number, member in enumerate(group.members, start=1):
         node = cluster.node(member.node)
         assert node is not None
@@ -141,7 +139,5 @@ def _lan(group: Group, cluster: Cluster, seed: int) -> Lan:
         sources |= {real.version: real.ip.packed for real in reversed(node.addresses)}
         # The password decides nothing here, so that the file need not be there.
         settings = replace(group.carp_settings(member, b"simulated"), accepted_passwords=())
-        seconds = kernel_lifetime(patience, interval(group.advbase, member.advskew))
-        lifetime = seconds * SECOND if seconds else None
-        lan.add(member.node, [settings], sources, lifetime=lifetime)
+        lan.add(member.node, [settings], sources, lifetime=lifetime(group))
     return lan
