@@ -161,6 +161,14 @@ def test_a_second_leap_is_believed_whatever_came_between() -> None:
     assert memory.next(0) > far + 65536
 
 
+def test_leaps_that_do_not_continue_each_other_are_not_believed() -> None:
+    start = sequenced(1_800_000_000)
+    memory = heard(start, start + 1)
+    for leap in (3 * LEAP, 5 * LEAP, 2 * LEAP, 4 * LEAP):
+        assert memory.take(start + leap, 0) is None
+    assert memory.take(start + 2, 0) is None
+
+
 def test_a_leap_of_a_day_is_believed_at_once() -> None:
     start = sequenced(1_800_000_000)
     memory = heard(start, start + 1, start + 1 + LEAP)

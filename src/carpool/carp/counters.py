@@ -154,7 +154,6 @@ class Counters:
             leapt, self._leapt = self._leapt, counter
             if leapt is not None and leapt < counter <= leapt + LEAP:
                 self._raise(counter, now)
-                self._leapt = None
                 self._save()
                 return None
         if self.mode is Replay.STRICT:
