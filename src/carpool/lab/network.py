@@ -98,6 +98,9 @@ class Lab:
             zone.signal(signal.SIGKILL)
         for zone in self.zones.values():
             zone.reap(_GRACE_SECONDS)
+            # They would go with the zone's namespace, but that ends when the kernel comes to it.
+            for port in zone.ports.values():
+                self._route.delete_link(port.hub_index)
             zone.close()
         self.zones.clear()
         for bridge in self._bridges.values():
