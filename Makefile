@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 6
 
-.PHONY: demo demo-smartos test lint bench faults fuzz simulate pyz clean
+.PHONY: demo demo-smartos test test-slow lint bench faults fuzz simulate pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -12,8 +12,11 @@ demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 demo-smartos: $(VENV)/.dev  ## the article on two stand-in hypervisors (root, openssh-server, nftables)
 	@$(BIN)/carpool lab demo-smartos
 
-test: lint  ## lint, types, and every test this machine can run
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+test: lint  ## lint, types, and the tests this machine can run
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-slow: $(VENV)/.dev  ## the other tests: more whole deployments, and their demo
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check

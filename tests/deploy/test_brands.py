@@ -9,7 +9,7 @@ from tests.lab.smartos.support import NEEDS, until
 from carpool.lab.smartos.lab import IMAGE, LX_IMAGE
 
 pytest.importorskip("pyinfra.api")
-pytestmark = [*NEEDS, pytest.mark.timeout(300)]
+pytestmark = [*NEEDS, pytest.mark.timeout(300), pytest.mark.slow]
 
 LX = {
     IMAGE.uuid: LX_IMAGE.uuid,

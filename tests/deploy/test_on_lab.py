@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from carpool.lab.smartos.operator import make_key
 
 pytest.importorskip("pyinfra.api")
 pytestmark = [*NEEDS, pytest.mark.timeout(300)]
+
+built = cache(build)
 
 SECRET = "s3cret-0f-www"
 VIP = IPv4Address("192.168.1.200")
@@ -57,6 +60,12 @@ addresses = ["{VIP}/16"]
 password_file = "www.key"
 advskew = {{ web1 = 0, web2 = 50 }}
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def program() -> None:
+    """Build it before each test is a process of its own, and would build one of its own."""
+    built()
 
 
 @dataclass
@@ -117,7 +126,7 @@ def desk(*, images: bool = True, **options: Any) -> Iterator[Desk]:
         (home / "cluster.toml").write_text(CLUSTER)
         (home / "www.key").touch(mode=0o600)
         (home / "www.key").write_text(f"{SECRET}\n")
-        (home / "carpool.pyz").write_bytes(build().data)
+        (home / "carpool.pyz").write_bytes(built().data)
         yield Desk(datacenter, hosts, home / "cluster.toml", home / "carpool.pyz")
 
 
@@ -166,6 +175,7 @@ def test_the_whole_path_from_nothing_to_nothing() -> None:
         assert found.run("destroy", "--yes").stdout == "0 zones deleted\n"
 
 
+@pytest.mark.slow
 def test_a_zone_that_does_not_boot_by_itself_is_booted() -> None:
     with desk() as found:
         found.change('nic_tag = "external"', 'nic_tag = "external"\nautoboot = false')
@@ -203,6 +213,7 @@ def test_a_refusal_is_json_if_that_is_asked_for(tmp_path: Path) -> None:
     assert "nothing was touched" in json.loads(done.stdout)["error"]
 
 
+@pytest.mark.slow
 def test_what_vmadm_can_update_is_updated_and_the_group_stays_served() -> None:
     with desk() as found:
         found.run("apply")
@@ -295,7 +306,7 @@ def test_a_full_disk_is_told_and_the_next_run_finishes() -> None:
         assert "make room in the zone" in done.stderr
         assert found.in_zone(2, "ls -A /opt/carpool").find("carpool.pyz") == -1
         host.empty_disk()
-        found.program.write_bytes(build().data)
+        found.program.write_bytes(built().data)
         found.run("apply")
         assert found.json("plan")["changes"] is False
 

@@ -32,6 +32,7 @@ needs_lab = pytest.mark.skipif(
 
 
 @needs_lab
+@pytest.mark.slow
 @pytest.mark.timeout(PATIENCE + 60)
 def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"

@@ -6,6 +6,7 @@ Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), network_namespace
 """
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -218,6 +219,8 @@ def _exit_on_signal(number: int, _: object) -> None:
 def _run_and_exit(main: Callable[[], int]) -> NoReturn:
     """End this forked process with the status of `main`, whatever it raises, and never return."""
     status = 1
+    # What was there before the fork is not this process's to collect; looking at it copies it.
+    gc.freeze()
     try:
         status = main()
     except SystemExit as error:
