@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-WORKERS ?= 6
+WORKERS ?= 8
 
 .PHONY: demo demo-smartos test test-slow lint bench faults fuzz simulate pyz clean
 

@@ -188,6 +188,7 @@ def test_a_zone_that_does_not_boot_by_itself_is_booted() -> None:
         assert found.json("plan")["changes"] is False
 
 
+@pytest.mark.slow
 def test_what_was_changed_by_hand_is_put_right() -> None:
     with desk() as found:
         found.run("apply")
@@ -294,6 +295,7 @@ def test_what_goes_wrong_is_told_with_host_and_step(spoil: Spoil, said: str) -> 
                 assert left in ([], [WEB1])
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_next_run_finishes() -> None:
     with desk(disk_bytes=64 << 20) as found:
         host = found.hosts[1]
@@ -311,6 +313,7 @@ def test_a_full_disk_is_told_and_the_next_run_finishes() -> None:
         assert found.json("plan")["changes"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["vmadm create", f"zlogin {WEB2}"])
 def test_a_connection_that_is_cut_is_told_and_the_next_run_finishes(command: str) -> None:
     with desk() as found:
@@ -339,6 +342,7 @@ def test_two_operators_do_not_collide() -> None:
         assert set(found.outcomes().values()) == {"unchanged"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGKILL]])
 def test_what_is_interrupted_is_finished_by_the_next_run(signals: list[signal.Signals]) -> None:
     with desk() as found:
@@ -361,6 +365,7 @@ def test_what_is_interrupted_is_finished_by_the_next_run(signals: list[signal.Si
         assert found.json("plan")["changes"] is False
 
 
+@pytest.mark.slow
 def test_a_master_is_left_while_its_peer_cannot_run() -> None:
     with desk() as found:
         found.run("apply")
