@@ -174,7 +174,7 @@ def measure_all(names: list[str], peers: list[str], rounds: int, jobs: int) -> d
     return {
         "command": "make faults",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "versions": {name: PEERS[name].version() for name in peers},
         "rounds": rounds,

@@ -93,7 +93,10 @@ def run(rounds: int, output: Path | None) -> int:
         ours, theirs = (statistics.median(values) for values in measured.values())
         print(f"{fault:<11} {cells[0]:>22} {cells[1]:>22}   {ours / theirs:.3f}")
     if output:
-        machine = {"python": platform.python_version(), "kernel": platform.release()}
+        machine = {
+            "python": platform.python_version(),
+            "kernel": ".".join(platform.release().split(".")[:2]),
+        }
         output.write_text(json.dumps({"machine": machine, "outage_ms": figures}, indent=1) + "\n")
     return 0
 
