@@ -4,6 +4,8 @@ Only the module of the command that was asked for is imported: a daemon starts f
 less memory, for every module that it does not know.
 """
 
+import errno
+import os
 import sys
 from importlib import import_module
 from keyword import iskeyword
@@ -55,14 +57,25 @@ def main() -> int:
     if name in COMMANDS:
         module = f"carpool.cli.{name}{'_' * iskeyword(name)}"
         try:
-            return int(import_module(module).main(arguments[1:]))
+            code = int(import_module(module).main(arguments[1:]))
+            sys.stdout.flush()
         except KeyboardInterrupt:
             return 130
+        except BrokenPipeError:  # `carpool explain | head`: who reads has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141  # as a shell tells of SIGPIPE
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise  # not of the output: a fault of ours
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"carpool {name}: cannot write: {error.strerror}", file=sys.stderr)
+            return 2
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise
             print(f"carpool: {name} needs more than one file; install carpool", file=sys.stderr)
             return 2
+        return code
     if name in ("-V", "--version"):
         print(f"carpool {__version__}")
         return 0
