@@ -26,6 +26,18 @@ def test_ten_thousand_scenarios_break_no_invariant(chunk: int) -> None:
     assert found == [], "play one again: python -m carpool.sim --seed SEED --runs 1"
 
 
+REGRESSIONS = {
+    30_343: "a kernel that slept takes over, and leaves, by words that are refused as replays",
+    61_028: "a ucarp counts on from a lower counter than a carpool has heard",
+    1_080_191: "two masters of one clock drew the same counters twice in a row",
+}
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS, ids=REGRESSIONS.get)
+def test_what_broke_an_invariant_once_does_so_no_more(seed: int) -> None:
+    assert failing(range(seed, seed + 1)) == []
+
+
 def test_chance_makes_every_fault_and_kind() -> None:
     scenarios = [generate(seed) for seed in range(500)]
     assert {fault.what for one in scenarios for fault in one.faults} == {

@@ -4,14 +4,16 @@ The counter is under the HMAC, so nobody without the password can make one. What
 is send again what was sent before; this module remembers what was. docs/replay.md has the reasons.
 
 A *sequenced* counter, which we send, is a tag of 16 bits and 48 bits that only ever go up: the time
-in 1/65536 s since 1970, or more than the highest heard or sent if that is more. ucarp, NetBSD and
+in 1/65536 s since 1970, or more than the highest heard or sent if that is more, and then a little
+more by chance: two masters of one clock must not say the same at one instant. ucarp, NetBSD and
 FreeBSD continue from what they hear, and so join the sequence when they first hear one of us.
 Until then theirs are *random*, and are remembered one by one.
 """
 
 import struct
+from array import array
 from binascii import crc32
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -32,8 +34,18 @@ _LAST_CLOCK = (1 << 48) - (1 << 40)
 _END = _TAG + (1 << 48) - (1 << 39)
 """From here on a counter counts as random, so that the sequence can always be continued."""
 
+_LEAST_SPREAD = 256
+_MOST_SPREAD = 1 << 15
+"""Among how many counters chance chooses the next: half of those of the time since the last one,
+so that they never run ahead of the clock, and of half a second at most, so that who has drawn less
+than another is still believed to be late. Two masters that send at one instant, once a second,
+draw the same once in 32,768 times."""
+
 _RECENT = 64
 """The last sequenced counters, among which one may be late."""
+
+_STRIDE = 8
+"""A counter that is at most so far above another one continues it: some may have been lost."""
 
 _STUCK = 3
 """Refusals of one counter, and no other, at the pace of advertisements, that are no accident."""
@@ -82,10 +94,13 @@ class Counters:
         self._save_bytes = save
         self._highest: int | None = None
         self._raised_at = 0
+        self._sent_at: int | None = None
         self._late_for = 0
         """How many nanoseconds after the highest came, and below it, another may be late."""
-        self._recent: list[int] = []
+        self._recent = array("Q")
         """Sequenced counters accepted or sent above `_floor`, ascending."""
+        self._noted_at = array("q")
+        """When each of them was, nanoseconds."""
         self._floor = 0
         self._dice = seed
         self._leapt: int | None = None
@@ -115,9 +130,9 @@ class Counters:
         counter = _TAG + min(max(((self.wall + now) << 16) // SECOND, 0), _LAST_CLOCK)
         if self._highest is not None:
             counter = max(counter, self._highest + 1)
-        # Two masters of one clock, at one instant, must not send the same, and never again.
         self._dice = (self._dice * 6364136223846793005 + 1442695040888963407) % (1 << 64)
-        counter += self._dice >> 56
+        counter += (self._dice >> 32) * self._spread(now) >> 32
+        self._sent_at = now
         self._raise(counter, now)
         # Who continues from what he heard may not have heard this one: ucarp hears a second late.
         self._late_for = self.patience
@@ -169,24 +184,46 @@ class Counters:
         if counter > highest:
             self._raise(counter, now)
         else:
-            late = now - self._raised_at < self._late_for
-            oldest = max(self._floor, highest - (self._late_for << 16) // SECOND)
-            if not late or counter <= oldest or counter in self._recent:
+            if counter <= self._floor or counter in self._recent:
                 return Rejection.REPLAY
-            self._note(counter)
+            late = now - self._raised_at < self._late_for
+            late = late and counter > highest - (self._late_for << 16) // SECOND
+            if not (late or self._continues(counter, now)):
+                return Rejection.REPLAY
+            self._note(counter, now)
         self._save()
         return None
+
+    def _spread(self, now: int) -> int:
+        if self._sent_at is None:
+            return _MOST_SPREAD
+        half = (now - self._sent_at << 15) // SECOND
+        return min(max(half, _LEAST_SPREAD), _MOST_SPREAD)
+
+    def _continues(self, counter: int, now: int) -> bool:
+        """Tell whether a counter below the highest goes on from one that was heard lately.
+
+        Of several that follow, as ucarps do, one may have heard another's lower counter after the
+        highest, and goes on from that for as long as it is master.
+        """
+        place = bisect_left(self._recent, counter) - 1
+        if place < 0 or self._recent[place] < counter - _STRIDE:
+            return False
+        return now - self._noted_at[place] < self.patience
 
     def _raise(self, counter: int, now: int) -> None:
         self._highest = counter
         self._raised_at = now
         self._late_for = SECOND
-        self._note(counter)
+        self._note(counter, now)
 
-    def _note(self, counter: int) -> None:
-        insort(self._recent, counter)
+    def _note(self, counter: int, now: int) -> None:
+        place = bisect_left(self._recent, counter)
+        self._recent.insert(place, counter)
+        self._noted_at.insert(place, now)
         if len(self._recent) > _RECENT:
             self._floor = self._recent.pop(0)
+            self._noted_at.pop(0)
 
     # Random counters: the last of them, in a ring.
 

@@ -4,6 +4,7 @@ As in `carpool.sim.invariants`, each yields a `Violation` for every time at whic
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from carpool.carp.election import NEVER_MASTER, Event, State
 from carpool.sim.bounds import HANDOVER
@@ -11,13 +12,17 @@ from carpool.sim.case import Case, Violation, names, seconds
 from carpool.sim.record import Change
 from carpool.sim.windows import Window
 
+KEEPS_FROM_HEARING: Final = ("sleep", "freeze", "unplug", "partition", "deafen", "disturb")
+"""After these a node of another kind goes on from a counter that is old."""
+
 
 def last_word(case: Case) -> Iterator[Violation]:
     """When a rival has gone, who remains announces itself after that.
 
     Kernels do not, and yield without a word, so that who remains may never have heard of them.
     ucarp's last word has the counter that follows the winner's, which is refused if, once in
-    some hundred times, it has just been used.
+    some hundred times, it has just been used. And what either says after it could not hear for
+    a while continues from what it heard before that, and is refused as a replay.
     """
     polite = frozenset(name for name, member in case.members.items() if member.is_carpool)
     for window in case.history.windows:
@@ -34,6 +39,8 @@ def last_word(case: Case) -> Iterator[Violation]:
                 for span in case.history.stretches(frozenset({rival}), window.start, window.end)
             ]
             left = _left_on_purpose(case, window)
+            if left not in polite and case.befell(*KEEPS_FROM_HEARING):
+                left = None
             heard_it = window.before is not None and any(
                 {holder, left} <= former for former in window.before.parts
             )
