@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,12 @@ def is_module(name: str) -> bool:
     return (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").is_file()
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple(imports_in(path))
+
+
+def imports_in(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line, absolute module name) for every import, wherever in the module it stands.
 
     `from carpool import cli` imports a module, `from carpool import __version__` does not.
@@ -95,17 +101,17 @@ def parts_of(path: Path) -> tuple[str, ...]:
     return (PACKAGE, *(part for part in inside if part != "__init__"))
 
 
-@pytest.fixture(params=MODULES, ids=name_of)
-def module(request: pytest.FixtureRequest) -> Path:
-    path = request.param
-    assert isinstance(path, Path)
-    return path
+def every_module(*rooms: str) -> pytest.MarkDecorator:
+    """Run a test for each module, or for each of these packages."""
+    chosen = [path for path in MODULES if not rooms or room(parts_of(path)) in rooms]
+    return pytest.mark.parametrize("module", chosen, ids=name_of)
 
 
 def test_there_are_modules() -> None:
     assert {room(parts_of(path)) for path in MODULES} >= {"carp", "netlink", "cluster", "node"}
 
 
+@every_module()
 def test_imports_go_one_way(module: Path) -> None:
     own = room(parts_of(module))
     assert own in TIER, f"give {own} a tier in {Path(__file__).name}"
@@ -119,23 +125,22 @@ def test_imports_go_one_way(module: Path) -> None:
         )
 
 
+@every_module(*TIERS[1])
 def test_the_bottom_imports_nothing_of_ours(module: Path) -> None:
     own = room(parts_of(module))
-    if own not in TIERS[1]:
-        return
     foreign = [name for _, name in imports(module) if name.split(".")[0] == PACKAGE]
     assert all(room(tuple(name.split("."))) == own for name in foreign)
 
 
+@every_module()
 def test_run_time_imports_are_the_standard_library(module: Path) -> None:
     known = sys.stdlib_module_names | {PACKAGE}
     for line, name in imports(module):
         assert name.split(".")[0] in known, f"{module}:{line}: {name} would have to be installed"
 
 
+@every_module("carp")
 def test_the_core_touches_no_socket_clock_thread_or_chance(module: Path) -> None:
-    if room(parts_of(module)) != "carp":
-        return
     for line, name in imports(module):
         assert name.split(".")[0] not in IMPURE, f"{module}:{line}: carp must not import {name}"
 
@@ -157,10 +162,9 @@ def wall_clock_uses(source: str) -> list[tuple[int, str]]:
     ]
 
 
+@every_module("carp", "node", "netlink")
 def test_a_step_of_the_wall_clock_changes_nothing(module: Path) -> None:
-    if room(parts_of(module)) in {"carp", "node", "netlink"}:
-        if name_of(module) in READS_THE_WALL_CLOCK:
-            return
+    if name_of(module) not in READS_THE_WALL_CLOCK:
         assert wall_clock_uses(module.read_text()) == [], module
 
 
@@ -171,6 +175,7 @@ def test_the_check_sees_the_wall_clock() -> None:
     assert wall_clock_uses("from time import time") == [(1, "an import")]
 
 
+@every_module()
 def test_modules_fit_in_a_head(module: Path) -> None:
     lines = len(module.read_text().splitlines())
     assert lines <= CEILING, f"{module} has {lines} lines"
