@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 8
 
-.PHONY: demo demo-smartos test test-slow lint bench faults fuzz simulate pyz clean
+.PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -29,7 +29,10 @@ bench: $(BIN)/carpool  ## outages beside ucarp's, medians of five (needs root an
 faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables; 15 minutes)
 	@$(BIN)/python -m bench.faults --markdown docs/faults.md
 
-fuzz: $(VENV)/.dev  ## the receive path against five million mutated frames
+fuzz: $(VENV)/.fuzz  ## the receive path, guided by coverage: ten million inputs (hours)
+	@$(BIN)/python -m tests.fuzz.guided --runs 10000000 receive
+
+fuzz-unguided: $(VENV)/.dev  ## the receive path against five million mutated frames
 	@$(BIN)/python tests/carp/fuzz.py --frames 5000000
 
 simulate: $(VENV)/.dev  ## a million fault scenarios in virtual time; failures are made small and saved
@@ -52,5 +55,11 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/carpool
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.fuzz: requirements-fuzz.txt | $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	    -r requirements-fuzz.txt || { echo 'no atheris for this machine: it comes for CPython 3.11' \
+	    'to 3.13 on Linux x86-64. make fuzz-unguided needs nothing' >&2; exit 1; }
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -102,34 +102,36 @@ class World:
 
     def is_valid(self, frame: bytes, family: int) -> bool:
         """Tell whether the core has to accept this: the oracle."""
-        if family == 4:
-            header = (frame[0] & 15) * 4 if frame else 0
-            total = int.from_bytes(frame[2:4])
-            at = 12
-            fine = (
-                20 <= header <= total <= len(frame)
-                and frame[0] >> 4 == 4
-                and frame[8:10] == b"\xff\x70"  # TTL and protocol
-                and frame[6] & 0x3F == 0 == frame[7]
-                and sums_up(frame[:header])
-            )
-        else:
-            header, total, at = 40, 40 + int.from_bytes(frame[4:6]), 8
-            fine = 40 <= total <= len(frame) and frame[0] >> 4 == 6 and frame[6:8] == b"\x70\xff"
-        size = len(GROUP[family])
-        source, group = frame[at : at + size], frame[at + size : at + 2 * size]
-        carp = frame[header:total][:36]
+        carp = carp_in(frame, family)
         return (
-            fine
-            and group == GROUP[family]
-            and source != OWN[family]
-            and len(carp) == 36
-            and carp[0] == 0x21
-            and carp[3] == 7
+            carp is not None
             and (carp[1], carp[8:]) in self.signed
             and (carp[1] != REMEMBERING or carp[8:16] not in self.heard)
             and sums_up(carp)
         )
+
+
+def carp_in(frame: bytes, family: int) -> bytes | None:
+    """Return the 36 bytes of what has the form of an advertisement to us from somebody else."""
+    if family == 4:
+        header = (frame[0] & 15) * 4 if frame else 0
+        total = int.from_bytes(frame[2:4])
+        at = 12
+        fine = (
+            20 <= header <= total <= len(frame)
+            and frame[0] >> 4 == 4
+            and frame[8:10] == b"\xff\x70"  # TTL and protocol
+            and frame[6] & 0x3F == 0 == frame[7]
+            and sums_up(frame[:header])
+        )
+    else:
+        header, total, at = 40, 40 + int.from_bytes(frame[4:6]), 8
+        fine = 40 <= total <= len(frame) and frame[0] >> 4 == 6 and frame[6:8] == b"\x70\xff"
+    size = len(GROUP[family])
+    source, group = frame[at : at + size], frame[at + size : at + 2 * size]
+    carp = frame[header:total][:36]
+    fine = fine and group == GROUP[family] and source != OWN[family]
+    return carp if fine and len(carp) == 36 and carp[0] == 0x21 and carp[3] == 7 else None
 
 
 def carried_out(host: VirtualHost) -> None:
