@@ -12,7 +12,7 @@ _SECOND, _PATIENCE = 4, 6  # places in STEPS
 
 
 def inputs() -> Iterator[bytes]:
-    """Yield each advertisement alone, in each form, also as our own; and each capture as a whole."""
+    """Yield each advertisement alone, in each form, also as our own, and whole captures."""
     for capture in CAPTURES:
         heard = []
         whose = bytes((capture.vhid == 101,))  # a place in ROLES
