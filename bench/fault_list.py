@@ -263,8 +263,9 @@ FAULTS: dict[str, Fault] = {
     "flap": Fault(
         "the master's link flaps: five times 0.3 s down, 0.7 s up",
         "What is best here is to do nothing. ucarp looks at the link every ten seconds and "
-        "misses the flaps; carpool waits half an advertisement interval for the link to come "
-        "back. (Measured by itself: the kernel tells of a carrier late when many come and go.)",
+        "misses the flaps; carpool takes the address off after 50 ms, and stays master for half an "
+        "advertisement interval in which the link may come back. (Measured by itself: the kernel "
+        "tells of a carrier late when many come and go.)",
         flap,
         alone=True,
     ),

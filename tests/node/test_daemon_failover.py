@@ -171,6 +171,7 @@ def test_a_master_without_a_cable_is_in_init_and_later_a_backup(tmp_path: Path) 
         unplug(lan.lab, lan.left)
         lan.until_logged(left, "to state: INIT")
         lan.until(lambda: "left" not in lan.holders(), MARGIN)
+        assert left.text().index("addresses are off") < left.text().index("to state: INIT")
         assert says(lan, left) == "www: INIT on net0 id 42"
         lan.until_holders("right", seconds=TAKEN_OVER)
         assert lan.shared(0) == 0

@@ -13,7 +13,7 @@ from carpool.carp.election import State
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, decode
-from carpool.node.group import LONGEST_BLINK, Group
+from carpool.node.group import LONGEST_BLINK, SHORTEST_BLINK, Group
 from carpool.node.guard import Guard
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
@@ -83,13 +83,18 @@ class FakeLink:
 @dataclass
 class FakeHost:
     problem: str | None = None
+    has: bool = False
+    removals: int = 0
 
     def add_addresses(
         self, _on: object, _which: object, done: Callable[..., None], *, lifetime: int
     ) -> None:
+        self.has = self.problem is None
         done(self.problem)
 
     def remove_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
+        self.has = False
+        self.removals += 1
         done(None)
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
@@ -166,6 +171,10 @@ def state(group: Group) -> State:
     return group.virtual_host.state
 
 
+def holds(world: World, name: str) -> bool:
+    return world.hosts[name].has
+
+
 def demotions(groups: Sequence[Group]) -> list[int]:
     return [group.virtual_host.demotion for group in groups]
 
@@ -198,6 +207,53 @@ def test_a_master_whose_link_blinks_stays_master_and_announces(world: World) -> 
         world.loop.run(LONGEST_BLINK // 2)
         told = world.links["www"].announced
     assert state(group) is State.MASTER
+
+
+def test_a_master_without_a_carrier_has_no_addresses_after_50_ms(world: World) -> None:
+    group = world.group("www", 1)
+    said = len(world.links["www"].said)
+    group.link_changed(carrier=False)
+    world.loop.run(SHORTEST_BLINK - 1)
+    assert holds(world, "www")
+    world.loop.run(1)
+    assert not holds(world, "www")
+    assert state(group) is State.MASTER
+    world.loop.run(LONGEST_BLINK - SHORTEST_BLINK - 1)
+    assert len(world.links["www"].said) == said, "of addresses that are off nothing is said"
+    group.link_changed(carrier=True)
+    assert holds(world, "www")
+    world.loop.run(SECOND)
+    assert len(world.links["www"].said) > said
+
+
+def test_a_link_that_blinks_for_a_moment_costs_not_even_the_addresses(world: World) -> None:
+    group, host = world.group("www", 1), world.hosts["www"]
+    removals = host.removals
+    group.link_changed(carrier=False)
+    world.loop.run(SHORTEST_BLINK - 1)
+    group.link_changed(carrier=True)
+    world.loop.run(SECOND)
+    assert host.removals == removals
+
+
+def test_addresses_that_cannot_be_taken_back_are_handed_over(world: World) -> None:
+    group = world.group("www", 1)
+    group.link_changed(carrier=False)
+    world.loop.run(SHORTEST_BLINK)
+    world.hosts["www"].problem = "no room"
+    group.link_changed(carrier=True)
+    assert state(group) is State.BACKUP
+    assert world.links["www"].said[-1].is_bow_out
+
+
+def test_told_to_yield_while_it_has_let_go_it_puts_nothing_on(world: World) -> None:
+    group = world.group("www", 1)
+    group.link_changed(carrier=False)
+    world.loop.run(SHORTEST_BLINK)
+    group.yield_mastership()
+    group.link_changed(carrier=True)
+    assert state(group) is State.BACKUP
+    assert not holds(world, "www")
 
 
 def test_a_master_without_a_link_lets_go_after_a_moment(world: World) -> None:

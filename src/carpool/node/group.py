@@ -29,6 +29,8 @@ from carpool.node.settings import GroupSettings
 
 LONGEST_BLINK = SECOND // 2
 """How long (ns) at most a master without carrier goes on: a link that flaps costs no takeover."""
+SHORTEST_BLINK = SECOND // 20
+"""How long (ns) at most it keeps its addresses meanwhile: nobody can use them but this host."""
 SEND_ERROR_DEMOTION = 240
 """For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
 UNHELD_DEMOTION = 240
@@ -79,6 +81,9 @@ class Group:
         self._timer.cancel()
         self._link_loss = loop.call_at(loop.now(), lambda: self._use_carrier(usable=False))
         self._link_loss.cancel()
+        self._letting_go = loop.call_at(loop.now(), self._let_go)
+        self._letting_go.cancel()
+        self._has_let_go = False
         self._retry = loop.call_at(loop.now(), self._can_hold)
         self._retry.cancel()
         self._holding: Holding | None = None
@@ -164,27 +169,56 @@ class Group:
         """Take notice of the carrier, unless told to ignore it.
 
         A master waits a moment for a link that only blinks. No backup takes over in that time, for
-        it is less than an interval, and they wait for several.
+        it is less than an interval, and they wait for several. It keeps its addresses for a part of
+        that, and puts them on again if the link comes back in time.
         """
         usable = carrier or self.settings.ignore_link
         if usable or self.virtual_host.state is not State.MASTER:
             self._link_loss.cancel()
+            self._letting_go.cancel()
             self._use_carrier(usable=usable)
         elif self._link_loss.when is None:
+            now = self._loop.now()
             wait = min(self.virtual_host.interval // 2, LONGEST_BLINK)
-            self._link_loss.reschedule(self._loop.now() + wait)
+            self._link_loss.reschedule(now + wait)
+            self._letting_go.reschedule(now + min(wait, SHORTEST_BLINK))
+
+    def _let_go(self) -> None:
+        """Take the addresses off, though master, while there is no carrier."""
+        if self._holding is not None and self.virtual_host.state is State.MASTER:
+            self._has_let_go = True
+            self._log.notice(
+                f"{self.label}no carrier: the addresses are off until it is back",
+                key=f"carrier {self.settings.name}",
+            )
+            self._holding.take_off(self._was_let_go)
+
+    def _was_let_go(self, problem: str | None) -> None:
+        if problem is not None:
+            self._log.error(f"{self.label}{problem}; two nodes may hold it soon")
 
     def _use_carrier(self, *, usable: bool) -> None:
-        if usable:
+        if usable and self._has_let_go and self._holding is not None:
+            self._has_let_go = False
+            self._holding.put_on(self.virtual_host.interval, self._taken_back)
+        elif usable:
             self.virtual_host.link_back(self._loop.now())
         else:
             self.virtual_host.link_lost(self._loop.now())
         self.pump()
         self._share_link(usable=usable)
 
+    def _taken_back(self, problem: str | None) -> None:
+        if problem is None:
+            self.virtual_host.link_back(self._loop.now())
+            self.pump()
+        else:
+            self._hand_over(problem)
+
     def link_gone(self) -> None:
         """Take notice that the interface itself has been deleted."""
         self._link_loss.cancel()
+        self._letting_go.cancel()
         self.virtual_host.link_lost(self._loop.now())
         self.pump()
         self._share_link(usable=False)
@@ -365,7 +399,7 @@ class Group:
             self._run_script("up", self.settings.up, self._announce)
 
     def _remove_addresses(self) -> None:
-        self._resuming = False
+        self._resuming = self._has_let_go = False
         self._removing = True
         if self._holding is None:
             self._run_down_script(self._removed)  # which takes them off
