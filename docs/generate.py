@@ -23,6 +23,7 @@ ACTIONS = {
     Action.SAY_BOW_OUT: "bow out (255/255)",
     Action.AWAIT_MASTER: "start the master-down time afresh",
     Action.ADJUST_WAIT: "make the running master-down time as long as it now is",
+    Action.ALLOW_LATENESS: "wait for as much longer as this node was late (fast profile)",
     Action.HOLD_DOWN: "wait for longer by hold_down, unless anybody is heard",
     Action.DELAY_PREEMPTION: "do not preempt for preempt_delay",
     Action.STAND_BACK: "do not preempt for 3 s",

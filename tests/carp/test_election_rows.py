@@ -112,6 +112,11 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
         lambda bench: bench.host.woke(bench.now),
         [],
     ),
+    (State.BACKUP, Event.LATE): (
+        lambda: forgetful(Bench.of(5, advbase=0, fast=True).start()),
+        lambda bench: bench.pause(bench.host.master_down_time * 2).timer_runs(),
+        [],
+    ),
     (State.BACKUP, Event.DEMOTED): (backup, lambda bench: bench.demoted(7), []),
     (State.BACKUP, Event.RECOVERED): (
         lambda: backup().demoted(7),

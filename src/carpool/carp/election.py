@@ -58,6 +58,7 @@ class Event(Enum):
     ADVERTISEMENT_DUE = "time to advertise"
     LAPSED = "was paused for so long that a backup has taken over"
     WOKE = "the machine has slept"
+    LATE = "no master heard, but this node was late itself"
 
     LESS_DEMOTED = "an advertisement of a less demoted master"
     MORE_DEMOTED = "an advertisement of a more demoted master"
@@ -94,6 +95,8 @@ class Action(Enum):
     """Start the master-down timer afresh."""
     ADJUST_WAIT = auto()
     """Let the master-down timer, as it runs, be as long as it is with the demotion of now."""
+    ALLOW_LATENESS = auto()
+    """Wait for as much longer as the node was late, by one master-down time in all."""
     HOLD_DOWN = auto()
     """Wait for longer, by `hold_down`, unless anybody is heard: the port may not forward yet."""
     DELAY_PREEMPTION = auto()
@@ -142,6 +145,9 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.TOO_SLOW, _S.MASTER, _TAKE_OVER),
     # What was sent meanwhile is lost: that nobody was heard says nothing.
     Row(_S.BACKUP, _E.WOKE, _S.BACKUP, (_A.AWAIT_MASTER,)),
+    # In the fast profile a stall of some milliseconds is a master-down time: what the master said
+    # meanwhile may not have come up to the socket yet.
+    Row(_S.BACKUP, _E.LATE, _S.BACKUP, (_A.ALLOW_LATENESS,)),
     Row(_S.BACKUP, _E.DEMOTED, _S.BACKUP, (_A.ADJUST_WAIT,)),
     Row(_S.BACKUP, _E.RECOVERED, _S.BACKUP, (_A.DELAY_PREEMPTION, _A.ADJUST_WAIT)),
     Row(_S.BACKUP, _E.LINK_LOST, _S.INIT, ()),

@@ -30,6 +30,10 @@ class Settings:
     replay: Replay = Replay.WINDOW
     accepted_passwords: tuple[bytes, ...] = ()
     """With which a peer may sign, besides the one with which we sign."""
+    fast: bool = False
+    """The fast profile, with advbase 0: a backup has the patience that the master's own interval
+    asks for if that is longer, allows for its own lateness, and a demoted node keeps its advskew.
+    """
 
     def __repr__(self) -> str:
         """Name the group without its password."""

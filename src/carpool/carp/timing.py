@@ -25,6 +25,11 @@ def interval(advbase: int, advskew: int) -> int:
     return ticks(advbase, advskew) * TICK
 
 
+def nearest_advskew(duration: int) -> int:
+    """Return the advskew, 1 to 255, that with advbase 0 comes nearest to an interval (ns)."""
+    return max(1, min(255, (duration + TICK // 2) // TICK))
+
+
 def lapse_time(advbase: int, advskew: int, dead_ratio: int) -> int:
     """Return how long a silent master is believed alive by the fastest backup, in nanoseconds.
 

@@ -66,6 +66,9 @@ class VirtualHost:
         self.peers = Peers()
         self._started = False
         self._demotion = 0
+        self._slowed_to = 0
+        self._masters_interval = 0
+        """Of the master that we obey, in the fast profile; 0 where there is none."""
         self._authenticator = Authenticator(
             settings.password, settings.vhid, settings.addresses, settings.accepted_passwords
         )
@@ -76,6 +79,10 @@ class VirtualHost:
         self._heard: tuple[Advertisement, Datagram] | None = None
         self._awaiting_since = 0
         self._master_down_at: int | None = None
+        self._look_at = 0
+        """When a backup in the fast profile next looks whether it is late itself."""
+        self._grace_left = 0
+        """For how much longer, in all, it may then wait than without."""
         self._timer_event = Event.MASTER_DOWN
         self._invitation: Heard | None = None
         """What makes us master when the timer next runs, if it was something heard."""
@@ -98,9 +105,14 @@ class VirtualHost:
 
     @property
     def advskew(self) -> int:
-        """The advskew that we advertise, 1/256 s: at least 240 while demoted."""
-        own = self.settings.advskew
-        return max(own, timing.DEMOTED_ADVSKEW) if self._demotion else own
+        """The advskew that we advertise, 1/256 s: at least 240 while demoted.
+
+        Not in the fast profile. There the advskew is the whole interval, and a demoted node would
+        need seconds to notice that a master has died: byte 4 says it all (OpenBSD's rule).
+        """
+        own = max(self.settings.advskew, self._slowed_to)
+        demoted = self._demotion and not self.settings.fast
+        return max(own, timing.DEMOTED_ADVSKEW) if demoted else own
 
     @property
     def interval(self) -> int:
@@ -109,16 +121,29 @@ class VirtualHost:
 
     @property
     def master_down_time(self) -> int:
-        """How long we hear nothing before we take over, nanoseconds."""
+        """How long we hear nothing before we take over, nanoseconds.
+
+        In the fast profile a master that advertises more slowly than we would, because its machine
+        cannot do better, gets the patience that its own interval asks for.
+        """
         settings = self.settings
-        return timing.master_down_time(settings.advbase, self.advskew, settings.dead_ratio)
+        own = timing.master_down_time(settings.advbase, self.advskew, settings.dead_ratio)
+        return max(own, settings.dead_ratio * self._masters_interval)
+
+    @property
+    def _pace(self) -> int:
+        """How often, in nanoseconds, a master is to be heard."""
+        return max(self.interval, self._masters_interval)
 
     def timer(self) -> int | None:
         """Return the instant at which `handle_timer` wants to be called, or None."""
         if self.state is State.MASTER:
             return self._advertise_at
-        waiting = self.state is State.BACKUP and self._demotion != NEVER_MASTER
-        return self._master_down_at if waiting else None
+        due = self._master_down_at
+        if due is None or self.state is not State.BACKUP or self._demotion == NEVER_MASTER:
+            return None
+        looks = self.settings.fast and self._timer_event is Event.MASTER_DOWN
+        return min(due, self._look_at) if looks else due
 
     def next_effect(self) -> Effect | None:
         """Return the next thing to do, or None when there is none left."""
@@ -196,12 +221,23 @@ class VirtualHost:
         else:
             self._fire(Event.DEMOTED if demotion > before else Event.RECOVERED, now)
 
+    def slow_down(self, advskew: int) -> None:
+        """Advertise no faster than this (1/256 s) from now on, in the fast profile; 0: as set."""
+        if self.settings.fast:
+            self._slowed_to = advskew
+
     def handle_timer(self, now: int) -> None:
         """Do what is due. Calling it too early does nothing."""
         if self._lapsed(now):
             return
         due = self.timer()
-        if due is not None and now >= due:
+        if due is None or now < due:
+            return
+        if self._was_late(now - due):
+            self._fire(Event.LATE, now)
+        elif self.state is State.BACKUP and due != self._master_down_at:
+            self._look_at += self._pace
+        else:
             self._fire(self._timer_event, now, self._invitation)
 
     def receive(
@@ -290,7 +326,18 @@ class VirtualHost:
         if self.state is not State.MASTER or now - self._advertised_at < self._patience:
             return False
         self._fire(Event.LAPSED, now)
+        if self.settings.fast:
+            # A stall of a few milliseconds may have hit all nodes, and all that was queued has been
+            # read: a successor, if there is one, says so within an interval.
+            self._master_down_at = now + self.interval * 5 // 4
         return True
+
+    def _was_late(self, by: int) -> bool:
+        """Tell whether a backup that is late by so much (ns) must not call its master dead yet."""
+        if not self.settings.fast or self._timer_event is not Event.MASTER_DOWN:
+            return False
+        may_wait = self._grace_left > 0 or self.timer() != self._master_down_at
+        return by > self.interval // 4 and may_wait
 
     def _invite(self, event: Event, heard: Heard, now: int) -> None:
         """Let the timer make us master in a moment, because of what was heard."""
@@ -365,18 +412,39 @@ class VirtualHost:
         self._timer_event = Event.MASTER_DOWN
         self._invitation = None
         self._awaiting_since = max(now, self._stand_back_until, self._hold_down_until)
-        self._master_down_at = self._awaiting_since + self.master_down_time
+        self._masters_interval = 0
         if self._heard is not None:
-            advertisement, datagram = self._heard
-            until = now + self.master_down_time
-            claim = Ruler(datagram.source, advertisement.demotion, advertisement.interval, until)
-            if self._rulers.obey(datagram.family, claim, now):
-                self.master = claim.source
+            self._obey(*self._heard, now)
+        self._master_down_at = self._awaiting_since + self.master_down_time
+        self._grace_left = self.master_down_time
+        # Half an interval after the next advertisement is due: if that comes, we never look.
+        self._look_at = self._awaiting_since + self._pace * 3 // 2
+
+    def _obey(self, advertisement: Advertisement, datagram: Datagram, now: int) -> None:
+        if self.settings.fast:
+            # Not under the HMAC: whoever changes it on its way must not gain more than seconds.
+            self._masters_interval = min(advertisement.interval, timing.interval(0, 255))
+        until = now + self.master_down_time
+        claim = Ruler(datagram.source, advertisement.demotion, advertisement.interval, until)
+        if self._rulers.obey(datagram.family, claim, now):
+            self.master = claim.source
 
     def _adjust_wait(self, _now: int) -> None:
         if self._timer_event is not Event.BOW_OUT:
             self._timer_event, self._invitation = Event.MASTER_DOWN, None
             self._master_down_at = self._awaiting_since + self.master_down_time
+
+    def _allow_lateness(self, now: int) -> None:
+        due, since = self._master_down_at, self.timer()
+        assert due is not None
+        assert since is not None
+        # Since then nothing was heard because nobody listened. And two intervals at least: a master
+        # that stalled beside us needs one to speak again.
+        left = due - since
+        grace = max(0, min(2 * self._pace - left, self._grace_left))
+        self._grace_left -= grace
+        self._master_down_at = now + left + grace
+        self._look_at = now + self._pace
 
     def _hold_down(self, now: int) -> None:
         self._hold_down_until = now + self.settings.hold_down
@@ -413,6 +481,7 @@ class VirtualHost:
         Action.SAY_BOW_OUT: _say_bow_out,
         Action.AWAIT_MASTER: _await_master,
         Action.ADJUST_WAIT: _adjust_wait,
+        Action.ALLOW_LATENESS: _allow_lateness,
         Action.HOLD_DOWN: _hold_down,
         Action.DELAY_PREEMPTION: _delay_preemption,
         Action.STAND_BACK: _stand_back,
