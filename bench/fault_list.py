@@ -68,7 +68,7 @@ def reload(scene: Scene) -> None:
         command = [sys.executable, "-P", "-m", "carpool", "restart", "--node", "a", *run]
         subprocess.run(command, check=True, capture_output=True)
     elif scene.peer.name == "keepalived":
-        scene.daemons["a"].send_signal(signal.SIGHUP)
+        scene.daemons["a"][0].send_signal(signal.SIGHUP)
     else:
         restart(scene)
 
@@ -197,7 +197,7 @@ def out_of_descriptors(scene: Scene) -> None:
 def two_daemons(scene: Scene) -> None:
     """Start a second daemon on the master with the same files, and stop it after a while."""
     first = scene.daemons["a"]
-    second = scene.run("a")
+    (second,) = scene.run("a")
     scene.daemons["a"] = first
     time.sleep(5)
     if second.poll() is None:

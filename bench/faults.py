@@ -15,21 +15,18 @@ import platform
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from bench.fault_list import FAULTS
 from bench.faults_page import page
 from bench.peers import PEERS
+from bench.pool import at_a_time, in_namespaces
 from bench.scene import MILLISECOND, NOISE, SKEWS, Cost, Scene
-from carpool.lab.namespaces import LabError, inside, why_unsupported
+from carpool.lab.namespaces import LabError, why_unsupported
 
 ATTEMPTS = 3
 Costs = dict[str, dict[str, list[Cost]]]
@@ -38,15 +35,8 @@ Costs = dict[str, dict[str, list[Cost]]]
 
 def measure(name: str, peer: str, phase: float) -> Cost | str:
     """Run one round; return what it cost, or why it failed."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result"
-        try:
-            status = inside(lambda: _round(name, peer, phase, Path(folder), result))
-        except LabError as error:
-            return str(error)
-        if status != 0:
-            return result.read_text() if result.exists() else f"status {status}"
-        return Cost(**json.loads(result.read_text()))
+    found = in_namespaces(lambda folder: _round(name, peer, phase, folder))
+    return found if isinstance(found, str) else Cost(**found)
 
 
 def measure_again(name: str, peer: str, phase: float) -> Cost | str:
@@ -58,21 +48,14 @@ def measure_again(name: str, peer: str, phase: float) -> Cost | str:
     return cost
 
 
-def _round(name: str, peer: str, phase: float, folder: Path, result: Path) -> int:
+def _round(name: str, peer: str, phase: float, folder: Path) -> dict[str, Any]:
     fault = FAULTS[name]
-    try:
-        with Scene(PEERS[peer], folder, dict(fault.hooks), fault.log) as scene:
-            time.sleep(phase)
-            scene.begin()
-            fault.act(scene)
-            time.sleep(fault.watch)
-            cost = scene.cost()
-    except TimeoutError as error:
-        logs = [f"{log.name}: {log.read_text()[-800:]}" for log in folder.glob("*.log")]
-        result.write_text("\n".join([str(error), *logs]))
-        return 1
-    result.write_text(json.dumps(asdict(cost)))
-    return 0
+    with Scene(PEERS[peer], folder, dict(fault.hooks), fault.log) as scene:
+        time.sleep(phase)
+        scene.begin()
+        fault.act(scene)
+        time.sleep(fault.watch)
+        return asdict(scene.cost())
 
 
 def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
@@ -80,16 +63,16 @@ def run(names: list[str], peers: list[str], rounds: int, jobs: int) -> Costs:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     costs: Costs = {name: {peer: [] for peer in peers} for name in names}
     failures: defaultdict[str, int] = defaultdict(int)
-    for at_a_time, alone in ((jobs, False), (1, True)):
+    for jobs_now, alone in ((jobs, False), (1, True)):
         todo = [
-            (index, name, peer)
+            (name, peer, index / rounds)
             for index in range(rounds)
             for name in names
             for peer in peers
             if FAULTS[name].alone is alone
         ]
-        for (index, name, peer), cost in _measured(todo, rounds, at_a_time):
-            told = f"round {index + 1}/{rounds}  {name:<20}  {peer:<10} "
+        for (name, peer, phase), cost in at_a_time(jobs_now, measure_again, todo):
+            told = f"round {round(phase * rounds) + 1}/{rounds}  {name:<20}  {peer:<10} "
             if isinstance(cost, str):
                 failures[f"{name} {peer}"] += 1
                 print(f"{told} failed: {cost}", file=sys.stderr)
@@ -144,22 +127,6 @@ def main() -> int:
             text += "".join(options.markdown.read_text().partition("\n## Soak\n")[1:])
         options.markdown.write_text(text)
     return 0
-
-
-def _measured(
-    todo: list[tuple[int, str, str]], rounds: int, at_a_time: int
-) -> Iterator[tuple[tuple[int, str, str], Cost | str]]:
-    """Yield rounds as they end, each with what it cost."""
-    pool = ProcessPoolExecutor(at_a_time, mp_context=get_context("spawn"))
-    try:
-        waiting = {
-            pool.submit(measure_again, name, peer, index / rounds): (index, name, peer)
-            for index, name, peer in todo
-        }
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def measure_all(names: list[str], peers: list[str], rounds: int, jobs: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""A stranger that floods its network with advertisements: `flood.py KIND FRAMES_PER_SECOND FILE`.
+"""A stranger that floods its network with advertisements: `flood.py KIND RATE FILE [VHID]`.
 
-KIND is `foreign vhid`, `VRRP` (of the daemon's own number) or `bad digest`. Writes the rate that it
+KIND is `foreign vhid`, `VRRP` (of the daemon's own number), `truncated` or `bad digest`, RATE in
+frames per second, VHID the daemon's (1). Writes the rate that it
 reaches to FILE, again and again, until killed.
 """
 
@@ -19,29 +20,31 @@ _MAC = bytes.fromhex("020000000666")
 _SOURCE = bytes((10, 0, 6, 6))
 _FRAMES = 64  # different ones, sent in turns
 OWN_VHID = 1
-VRRP_V2 = bytes((0x21, OWN_VHID, 50, 1, 0, 1)) + bytes(2) + bytes((10, 0, 1, 1)) + bytes(8)
+_TRUNCATED = 20  # bytes of 36
 
 
-def frames(kind: str) -> list[bytes]:
+def frames(kind: str, own: int = OWN_VHID) -> list[bytes]:
     """Return the frames of a kind."""
+    vrrp = bytes((0x21, own, 50, 1, 0, 1)) + bytes(2) + bytes((10, 0, 1, 1)) + bytes(8)
     chance = random.Random(1)  # the same each time
     payloads: list[bytes] = []
     for number in range(_FRAMES):
         if kind == "VRRP":
-            payloads.append(VRRP_V2)
+            payloads.append(vrrp)
             continue
-        vhid = OWN_VHID if kind == "bad digest" else 100 + number
+        vhid = 100 + number if kind == "foreign vhid" else own
         digest = chance.randbytes(20)
-        payloads.append(Advertisement(vhid, 1, 0, chance.getrandbits(64), digest).encode())
+        whole = Advertisement(vhid, 1, 0, chance.getrandbits(64), digest).encode()
+        payloads.append(whole[:_TRUNCATED] if kind == "truncated" else whole)
     group = multicast_mac(GROUP_V4)
     return [ethernet(_MAC, group, ipv4_packet(_SOURCE, payload)) for payload in payloads]
 
 
-def main(kind: str, rate: int, report: Path) -> None:
+def main(kind: str, rate: int, report: Path, own: int = OWN_VHID) -> None:
     """Send until killed."""
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind(("net0", 0))
-    turns = frames(kind)
+    turns = frames(kind, own)
     began, sent = time.monotonic(), 0
     while True:
         due = began + sent / rate
@@ -57,4 +60,4 @@ def main(kind: str, rate: int, report: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

@@ -1,8 +1,9 @@
 """What a neighbour sees of the virtual address: run in a zone, `observer.py ADDRESS MAC INDEX FD`.
 
 Asks by ARP for the address every few milliseconds, as a probe that leaves no trace in anybody's
-cache (RFC 5227, 2.1.1), and writes to the file FD who answers, and every advertisement that
-arrives, CARP or VRRP. A program of its own, so that what the bench does meanwhile does not show.
+cache (RFC 5227, 2.1.1), and writes to the file FD who answers, who announces which address by
+gratuitous ARP, and every advertisement that arrives, CARP or VRRP. A program of its own, so that
+what the bench does meanwhile does not show.
 """
 
 import os
@@ -27,11 +28,15 @@ _FRAME_BYTES: Final = 256
 
 
 class Kind(IntEnum):
-    """What a record is of: our question, an answer (MAC), an advertisement (source, 8 bytes)."""
+    """What a record is of: our question, an answer (MAC), an advertisement (source, 8 bytes).
+
+    An announcement has the MAC and the address.
+    """
 
     ASKED = 0
     ANSWERED = 1
     ADVERTISED = 2
+    ANNOUNCED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,15 @@ def time_with_two(
     )
 
 
+def first_announced(seen: Iterable[Seen], since: int) -> dict[bytes, int]:
+    """Return when each address was first announced after `since` (ns), by its 4 bytes."""
+    found: dict[bytes, int] = {}
+    for one in seen:
+        if one.kind is Kind.ANNOUNCED and one.when > since:
+            found.setdefault(one.data[6:10], one.when)
+    return found
+
+
 def main(address: str, mac: str, index: int, output: int) -> None:
     """Watch until killed."""
     arp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP))
@@ -109,6 +123,8 @@ def main(address: str, mac: str, index: int, output: int) -> None:
                 header = (data[0] & 15) * 4
                 source = data[12:16] + data[header : header + 8]
                 os.write(output, RECORD.pack(now, Kind.ADVERTISED, source))
+            elif data[28:32] == data[38:42]:
+                os.write(output, RECORD.pack(now, Kind.ANNOUNCED, data[22:32]))
             elif data[:6] == own and data[28:32] == wanted:
                 os.write(output, RECORD.pack(now, Kind.ANSWERED, data[22:28]))
         now = time.monotonic_ns()

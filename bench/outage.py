@@ -49,7 +49,7 @@ def run_round(peer: Peer, fault: str, phase: float, folder: Path) -> int:
         daemons = {}
         for zone in zones:
             start_echo(zone)
-            daemons[zone.name] = peer.start(zone, setup)
+            (daemons[zone.name],) = peer.start(zone, setup)
             if zone is zones[0]:
                 wait_for(lambda: zones[0].holds(VIP), "the first node to become master")
         with Probe(lab, client, VIP, interval=MILLISECOND) as probe:

@@ -1,8 +1,9 @@
 """The daemons that are measured side by side, each as its administrator would set it up.
 
-Node `a` is the first choice and node `b` the second; `c` is only in the soak. Nobody preempts.
-Timers are comparable: an advertisement each second, three of them missed until a takeover, and then
-the node's skew in 1/256 s, which VRRP makes from the priority: (256 - priority)/256 s.
+Node `a` is the first choice and node `b` the second; `c` is only in the soak. Nobody preempts
+unless told to. Timers are comparable: an advertisement each second, three of them missed until a
+takeover, and then the node's skew in 1/256 s, which VRRP makes from the priority:
+(256 - priority)/256 s.
 """
 
 import re
@@ -10,25 +11,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from subprocess import Popen
 
 from carpool import __version__
+from carpool.lab.namespaces import LabError
 from carpool.lab.zone import Zone
 
 VIP = IPv4Address("10.0.0.100")
 VHID = 42
 NODES = {
-    "a": IPv4Interface("10.0.0.1/24"),
-    "b": IPv4Interface("10.0.0.2/24"),
-    "c": IPv4Interface("10.0.0.3/24"),
+    "a": IPv4Interface("10.0.0.1/16"),
+    "b": IPv4Interface("10.0.0.2/16"),
+    "c": IPv4Interface("10.0.0.3/16"),
 }
-STRANGER = IPv4Interface("10.0.0.7/24")
-CLIENT = IPv4Interface("10.0.0.9/24")
-OBSERVER = IPv4Interface("10.0.0.8/24")
+STRANGER = IPv4Interface("10.0.0.7/16")
+CLIENT = IPv4Interface("10.0.0.9/16")
+OBSERVER = IPv4Interface("10.0.0.8/16")
 INTERFACE = "net0"
+TOP_PRIORITY = 254  # of VRRP, for skew 0; 255 is for who owns the address
 PATIENCE = 30.0  # seconds until a step of a round is given up
 
 NODE = """\
@@ -37,32 +41,39 @@ address = "{address}"
 interface = "net0"
 """
 GROUP = """\
-[groups.vip]
-vhid = 42
-addresses = ["10.0.0.100/32"]
+[groups.vip{vhid}]
+vhid = {vhid}
+addresses = ["{vip}/32"]
 password_file = "password"
+advbase = {advbase}
+advskew = {{ {skews} }}
+preempt = {preempt}
 """
 
 KEEPALIVED = """\
 global_defs {{
     router_id {node}
     script_user root
+    vrrp_version {version}
 }}
-vrrp_instance vip {{
+"""
+INSTANCE = """\
+vrrp_instance vip{vhid} {{
     state BACKUP
     interface net0
-    virtual_router_id 42
+    virtual_router_id {vhid}
     priority {priority}
-    advert_int 1
-    nopreempt
-    authentication {{
+    advert_int {interval}
+{options}    virtual_ipaddress {{
+        {vip}/32
+    }}
+}}
+"""
+AUTHENTICATION = """\
+    authentication {
         auth_type PASS
         auth_pass bench
-    }}
-    virtual_ipaddress {{
-        10.0.0.100/32
-    }}
-{hook}}}
+    }
 """
 
 
@@ -79,11 +90,18 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the daemons of a round are set up; `skews` in 1/256 s, `hooks` by node."""
+    """How the daemons of a round are set up; `skews` in 1/256 s, `hooks` by node.
+
+    `vips` by vhid. `interval`: seconds between two advertisements; below one second, for carpool in
+    1/256 s and the skews are left out, for keepalived in 1/100 s and VRRPv3; ucarp has none such.
+    """
 
     folder: Path
     skews: Mapping[str, int]
     hooks: Mapping[str, Hook]
+    vips: Mapping[int, IPv4Address] = field(default_factory=lambda: {VHID: VIP})
+    interval: Fraction = Fraction(1)
+    preempt: bool = False
 
     def hook_path(self, node: str) -> Path:
         """Return where the script of a node is, or is not."""
@@ -97,52 +115,78 @@ class Peer:
     name: str
     program: str
     version: Callable[[], str]
-    prepare: Callable[[Setup, str], list[str]]
-    """Write the files of a node and return its command line."""
+    prepare: Callable[[Setup, str], list[list[str]]]
+    """Write the files of a node and return its command lines: ucarp has one for each address."""
 
-    def start(self, zone: Zone, setup: Setup, log: Path | None = None) -> Popen[bytes]:
+    def start(self, zone: Zone, setup: Setup, log: Path | None = None) -> list[Popen[bytes]]:
         """Start the daemon in the zone of that node's name; `log` None: a file in the folder."""
-        command = self.prepare(setup, zone.name)
-        return zone.start(command, log=log or setup.folder / f"{zone.name}.log")
+        log = log or setup.folder / f"{zone.name}.log"
+        return [zone.start(command, log=log) for command in self.prepare(setup, zone.name)]
 
 
-def _carpool(setup: Setup, node: str) -> list[str]:
+def _carpool(setup: Setup, node: str) -> list[list[str]]:
     _write_password(setup.folder)
     cluster = setup.folder / f"cluster-{node}.toml"
-    skews = ", ".join(f"{name} = {skew}" for name, skew in setup.skews.items())
-    lines = [f"advskew = {{ {skews} }}"]
+    advbase, steps = divmod(setup.interval * 256, 256)
+    skews = dict.fromkeys(setup.skews, steps) if advbase == 0 else setup.skews
+    lines = [NODE.format(name=name, address=NODES[name]) for name in skews]
+    hook = ""
     if node in setup.hooks:
         _write_script(setup, node, "")
-        lines.append(f'up = ["{setup.hook_path(node)}"]')
-    nodes = "".join(NODE.format(name=name, address=NODES[name]) for name in setup.skews)
-    cluster.write_text(nodes + GROUP + "\n".join(lines) + "\n")
+        hook = f'up = ["{setup.hook_path(node)}"]\n'
+    lines += [
+        GROUP.format(
+            vhid=vhid,
+            vip=vip,
+            advbase=advbase,
+            skews=", ".join(f"{name} = {skew}" for name, skew in skews.items()),
+            preempt=str(setup.preempt).lower(),
+        )
+        + hook
+        for vhid, vip in setup.vips.items()
+    ]
+    cluster.write_text("".join(lines))
     command = [sys.executable, "-P", "-m", "carpool", "run", str(cluster), "--node", node]
     command += ["--state-dir", str(setup.folder / "state")]
-    return [*command, "--run-dir", str(setup.folder / "run")]
+    return [[*command, "--run-dir", str(setup.folder / "run")]]
 
 
-def _ucarp(setup: Setup, node: str) -> list[str]:
+def _ucarp(setup: Setup, node: str) -> list[list[str]]:
+    if setup.interval < 1:
+        raise LabError("ucarp has no intervals below a second that hold")
     _write_password(setup.folder)
     down = setup.folder / "down.sh"
     _write_executable(down, _address("del"))
     _write_script(setup, node, _address("add"))
-    command = ["ucarp", "-i", INTERFACE, "-s", str(NODES[node].ip), "-v", str(VHID)]
-    command += ["-a", str(VIP), "-o", str(setup.folder / "password"), "-z", "-f", "none"]
-    command += ["-k", str(setup.skews[node])]
-    return [*command, "-u", str(setup.hook_path(node)), "-d", str(down)]
+    command = ["ucarp", "-i", INTERFACE, "-s", str(NODES[node].ip), "-z", "-f", "none"]
+    command += ["-o", str(setup.folder / "password"), "-k", str(setup.skews[node])]
+    command += ["-u", str(setup.hook_path(node)), "-d", str(down)]
+    command += ["-P"] if setup.preempt else []
+    return [[*command, "-v", str(vhid), "-a", str(vip)] for vhid, vip in setup.vips.items()]
 
 
-def _keepalived(setup: Setup, node: str) -> list[str]:
-    hook = ""
+def _keepalived(setup: Setup, node: str) -> list[list[str]]:
+    version = 2 if setup.interval >= 1 else 3
+    options = "" if setup.preempt else "    nopreempt\n"
+    options += AUTHENTICATION if version == 2 else ""  # VRRPv3 has none
     if node in setup.hooks:
         _write_script(setup, node, "")
-        hook = f'    notify_master "{setup.hook_path(node)}"\n'
+        options += f'    notify_master "{setup.hook_path(node)}"\n'
     config = setup.folder / f"keepalived-{node}.conf"
-    priority = 254 - setup.skews[node]
-    config.write_text(KEEPALIVED.format(node=node, priority=priority, hook=hook))
+    instances = [
+        INSTANCE.format(
+            vhid=vhid,
+            vip=vip,
+            priority=TOP_PRIORITY - setup.skews[node],
+            interval=f"{float(setup.interval):g}",
+            options=options,
+        )
+        for vhid, vip in setup.vips.items()
+    ]
+    config.write_text(KEEPALIVED.format(node=node, version=version) + "".join(instances))
     config.chmod(0o644)
     pids = [f"--{kind}={setup.folder}/{kind}-{node}" for kind in ("pid", "vrrp_pid")]
-    return ["keepalived", "-f", str(config), "-n", "-l", "-P", "-G", *pids]
+    return [["keepalived", "-f", str(config), "-n", "-l", "-P", "-G", *pids]]
 
 
 def _address(verb: str) -> str:
@@ -187,6 +231,13 @@ PEERS = {
     ),
     "carpool": Peer("carpool", sys.executable, lambda: __version__, _carpool),
 }
+
+
+def vips(count: int) -> dict[int, IPv4Address]:
+    """Return the addresses of that many groups, by vhid; of one the usual one."""
+    if count == 1:
+        return {VHID: VIP}
+    return {vhid: IPv4Address("10.0.1.0") + vhid for vhid in range(1, count + 1)}
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from subprocess import Popen
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from bench import observer
 from bench.observer import RECORD, Kind, Seen, answering, time_with_two
@@ -22,8 +22,8 @@ from bench.peers import (
     INTERFACE,
     NODES,
     OBSERVER,
+    PATIENCE,
     STRANGER,
-    VIP,
     Hook,
     Peer,
     Setup,
@@ -69,18 +69,25 @@ class Scene:
         *,
         skews: Mapping[str, int] = SKEWS,
         ask_every: int = MILLISECOND,
+        quiet: float = QUIET,
+        lag: float = 0.0,
+        **setup: Any,
     ) -> None:
         """Prepare it. `skews` has the nodes, by their ranks; the client asks every `ask_every` ns.
 
-        `log` is for all daemons; None: a file of each in `folder`.
+        `log` is for all daemons; None: a file of each in `folder`. The fault is possible `quiet`
+        seconds after the first node has become master; the others start `lag` seconds after that.
+        `setup`: more of the Setup.
         """
         self.peer = peer
-        self.setup = Setup(folder, skews, hooks)
+        self.setup = Setup(folder, skews, hooks, **setup)
         self.nodes = tuple(skews)
         self.log = log
         self._ask_every = ask_every
+        self._quiet, self._lag = quiet, lag
         self._names: dict[int, str] = {}
-        self.daemons: dict[str, Popen[bytes]] = {}
+        self.daemons: dict[str, list[Popen[bytes]]] = {}
+        self.started: dict[str, int] = {}  # ns, by node: when its daemon was
         self.echoes: dict[str, set[int]] = {}
         self._macs: dict[bytes, str] = {}
         self._stack = ExitStack()
@@ -95,17 +102,18 @@ class Scene:
             # Not the client: the answers that it gets would mend the client's ARP cache.
             self._observer = self.lab.add_zone("observer", INTERFACE, [OBSERVER])
             _hurry(os.getpid())  # what is measured is time, and others use the machine too
+            self._observe()
             first, *others = self.nodes
             self.run(first)
-            wait_for(lambda: self.zone(first).holds(VIP), "the first node to become master")
-            ready = time.monotonic() + QUIET
+            wait_for(lambda: self.holds(first), "the first node to become master")
+            ready = time.monotonic() + self._quiet
+            time.sleep(self._lag)
             for name in others:
                 self.run(name)
             self._probe = Probe(
-                self.lab, self.client, VIP, interval=self._ask_every, names=self._names
+                self.lab, self.client, self.vip, interval=self._ask_every, names=self._names
             )
             self._stack.enter_context(self._probe)
-            self._observe()
             wait_for(lambda: len(self.answers()) > 100, "answers from the virtual address")
             time.sleep(max(0, ready - time.monotonic()))
             self._stack = self._stack.pop_all()
@@ -138,7 +146,7 @@ class Scene:
         port = self._observer.ports[INTERFACE]
         link = self._observer.route.link(INTERFACE)
         assert link is not None
-        arguments = [str(VIP), link.mac.hex(), str(port.index), str(self._file)]
+        arguments = [str(self.vip), link.mac.hex(), str(port.index), str(self._file)]
         program = [sys.executable, "-P", observer.__file__, *arguments]
         self._observer.start(program, keep=[self._file])
 
@@ -146,12 +154,23 @@ class Scene:
         """Return a zone by name."""
         return self.lab.zones[name]
 
+    @property
+    def vip(self) -> IPv4Address:
+        """The virtual address that the client and the observer ask for."""
+        return next(iter(self.setup.vips.values()))
+
     # What faults do.
 
-    def run(self, name: str) -> Popen[bytes]:
+    def run(self, name: str) -> list[Popen[bytes]]:
         """Start the daemon of a node."""
+        self.started[name] = time.monotonic_ns()
         daemon = self.daemons[name] = self.peer.start(self.zone(name), self.setup, self.log)
         return daemon
+
+    def holds(self, name: str) -> bool:
+        """Return whether the node has all virtual addresses."""
+        here = {interface.ip for interface in self.zone(name).addresses()}
+        return here >= {*self.setup.vips.values()}
 
     def of_daemon(self, name: str) -> list[int]:
         """Return the processes of a node's daemon: all that runs there but the echo."""
@@ -169,8 +188,10 @@ class Scene:
 
     def stop(self, name: str, seconds: float = 10) -> None:
         """Stop the daemon of a node cleanly."""
-        self.daemons[name].send_signal(signal.SIGTERM)
-        self.daemons[name].wait(seconds)
+        for process in self.daemons[name]:
+            process.send_signal(signal.SIGTERM)
+        for process in self.daemons[name]:
+            process.wait(seconds)
 
     def without_descriptors(self, name: str) -> None:
         """Let no process of the daemon open one more file than it has open now."""
@@ -205,6 +226,20 @@ class Scene:
         """Take note that the fault is over: from here on a stale advertisement is one."""
         self._ended = time.monotonic_ns()
 
+    def await_advertisement(self) -> None:
+        """Return as soon as the observer has heard the master."""
+        known = os.fstat(self._file).st_size
+        known -= known % RECORD.size
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            fresh = os.pread(self._file, _ALL_OF_IT, known)
+            fresh = fresh[: len(fresh) - len(fresh) % RECORD.size]
+            if any(one.kind is Kind.ADVERTISED for one in observer.read(fresh)):
+                return
+            known += len(fresh)
+            time.sleep(0.001)
+        raise TimeoutError(f"no advertisement in {PATIENCE:.0f} s")
+
     def answers(self) -> Sequence[Answer]:
         """Return what the client was answered."""
         return self._probe.answers()
@@ -236,6 +271,27 @@ class Scene:
             stale=self._stale(next(iter(steady)) if is_one else None),
             recovered=recovered,
         )
+
+    @property
+    def began(self) -> int:
+        """When the fault began (ns)."""
+        return self._began
+
+    @property
+    def ended(self) -> int:
+        """When the fault was over (ns)."""
+        return self._ended
+
+    def gap(self, since: int) -> float:
+        """Return the longest time without an answer (ms) that was not over at `since` (ns)."""
+        answers = [one for one in self.answers() if one.zone in self.nodes]
+        gaps = [one.duration for one in outages(answers, at_least=0) if one.end > since]
+        return max([*gaps, time.monotonic_ns() - answers[-1].received]) / MILLISECOND
+
+    def two(self, since: int) -> float:
+        """Return how long (ms) both answered ARP after `since` (ns)."""
+        slots = answering(self.seen(), time.monotonic_ns())
+        return time_with_two(slots, self.macs, since) / MILLISECOND
 
     def _dark(self, answers: Sequence[Answer], now: int) -> int:
         gaps = [gap.duration for gap in outages(answers, at_least=0) if gap.end > self._began]

@@ -77,7 +77,7 @@ def pause(scene: Scene, node: str, random: Random) -> None:
 
 def give_up(scene: Scene, node: str, _: Random) -> None:
     """Let the daemon hand over, if it is master."""
-    scene.daemons[node].send_signal(signal.SIGUSR2)
+    scene.daemons[node][0].send_signal(signal.SIGUSR2)
 
 
 def pull_cable(scene: Scene, node: str, random: Random) -> None:
@@ -171,7 +171,7 @@ def _strike(scene: Scene, random: Random) -> Struck:
 
 def _memory(scene: Scene) -> int:
     """Return the resident memory of the veteran, in KiB: of the daemon, without its guard."""
-    status = Path(f"/proc/{scene.daemons[VETERAN].pid}/status").read_text()
+    status = Path(f"/proc/{scene.daemons[VETERAN][0].pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
