@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 8
+BENCH ?= # options: make bench BENCH=--quick
 
 .PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz clean
 
@@ -23,8 +24,8 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(BIN)/carpool  ## outages beside ucarp's, medians of five (needs root and ucarp)
-	@$(BIN)/python -m bench.outage
+bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 35 minutes)
+	@$(BIN)/python -m bench $(BENCH)
 
 faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables; 15 minutes)
 	@$(BIN)/python -m bench.faults --markdown docs/faults.md

@@ -20,12 +20,14 @@ from bench.measure import Settings
 from bench.measures import MEASURES
 from bench.peers import PEERS
 from bench.performance_page import write
+from bench.performance_readme import renewed, summary
 from bench.results import Results
 from bench.run import run_measure
 from carpool.lab.namespaces import why_unsupported
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+README = Path(__file__).parent.parent / "README.md"
 PROGRAMS = ("ip", "nft")
 
 
@@ -68,7 +70,7 @@ def main() -> int:
         print("\n".join(f"{name:<16} {MEASURES[name].title}" for name in names))
         return 0
     if options.report:
-        write(Results.load(options.json), options.page)
+        report(Results.load(options.json), options.page)
         return 0
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     reason = why_unsupported() or (missing and f"not installed: {', '.join(missing)}")
@@ -97,12 +99,19 @@ def measure_all(options: argparse.Namespace, names: list[str]) -> int:
         print(f"{told}  {MEASURES[name].title}", file=sys.stderr, flush=True)
         results.add(name, run_measure(MEASURES[name], peers, options.rounds, settings))
         results.save(options.json)
-    write(results, options.page)
+    report(results, options.page)
     print(options.page.read_text())
     failed = [name for name in names if results.measures[name]["failed"]]
     if failed:
         print(f"bench: rounds failed in: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def report(results: Results, path: Path) -> None:
+    """Write the page; if it is the project's, the README's table too."""
+    write(results, path)
+    if path == PAGE:
+        README.write_text(renewed(README.read_text(), summary(results)))
 
 
 if __name__ == "__main__":

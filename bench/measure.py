@@ -58,8 +58,13 @@ class Round:
         if self.noise.p99 > self.calm:
             raise TooNoisyError(f"1 ms sleeps are {self.noise.p99:.1f} ms late")
         scene.await_advertisement()
-        time.sleep((self.index + self._chance("fault")) / self.rounds * interval)
+        time.sleep(self.phase * interval)
         scene.begin()
+
+    @property
+    def phase(self) -> float:
+        """How much of an interval after an advertisement the fault is to come."""
+        return (self.index + self._chance("fault")) / self.rounds
 
     @property
     def lag(self) -> float:

@@ -207,7 +207,7 @@ def _write_executable(path: Path, body: str) -> None:
 def _write_password(folder: Path) -> None:
     password = folder / "password"
     password.touch(mode=0o600)
-    password.write_text("bench\n")
+    password.write_text("bench password\n")
 
 
 def _said(*command: str, pattern: str) -> str:

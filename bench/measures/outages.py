@@ -102,6 +102,8 @@ def fail_back(scene: Scene) -> Figures:
     """Let the preferred node, which had died, come back and take the address."""
     crash(scene.lab, scene.zone("a"))
     scene.until_answered_by("b")
+    for file in scene.setup.folder.glob("*pid-a"):
+        file.unlink()  # a node that boots has no such files
     scene.lab.connect(scene.zone("a"), INTERFACE, [NODES["a"]])
     scene.echo("a")
     scene.learn()

@@ -1,0 +1,246 @@
+"""What carpool is to reach beside its peers: each row of the table, and whether it is met."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.results import Results
+
+OWN = "carpool"
+HOW: dict[str, Callable[[Sequence[float]], float]] = {
+    "median": statistics.median,
+    "most": max,
+    "in all": sum,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Must:
+    """One figure of one measure, and its bounds.
+
+    `at_most` bounds the figure itself, `ratios` it in parts of a peer's, `least_ratios` from below,
+    and `beside` in parts of our own figure in another measure.
+    """
+
+    measure: str
+    figure: str
+    title: str
+    how: str = "median"
+    at_most: float | None = None
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    least_ratios: Mapping[str, float] = field(default_factory=dict)
+    beside: tuple[str, float] | None = None
+    rounds: int = 1
+    """How many rounds it takes to say that it is met."""
+    minutes: float = 0.0
+    """And how long each, for measures that take the minutes asked for."""
+    unit: str = "ms"
+    why: str = field(default="", kw_only=True)
+    """What limits it, told where it is not met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A must and what was measured: values by daemon, ours in parts of the others', met or not.
+
+    `met` is None where a figure or a peer is lacking, or the rounds are too few.
+    """
+
+    must: Must
+    values: Mapping[str, float]
+    ratios: Mapping[str, float]
+    met: bool | None
+    lacking: str = ""
+
+
+def judge(must: Must, results: Results) -> Verdict:
+    """Return how the results stand to a must."""
+    summary = HOW[must.how]
+    values = {
+        peer: summary(found)
+        for peer in results.peers
+        if (found := results.values(must.measure, peer, must.figure))
+    }
+    if OWN not in values:
+        return Verdict(must, values, {}, None, "not measured")
+    own = values[OWN]
+    ratios = {peer: own / value for peer, value in values.items() if peer != OWN and value > 0}
+    tests: list[bool] = []
+    lacking = ""
+    if must.at_most is not None:
+        tests.append(own <= must.at_most)
+    for bounds, holds in ((must.ratios, float.__le__), (must.least_ratios, float.__ge__)):
+        for peer, bound in bounds.items():
+            if peer not in values:
+                lacking = f"no {peer}"
+                continue
+            tests.append(holds(float(own), float(bound * values[peer])))
+    if must.beside:
+        other, bound = must.beside
+        found = results.values(other, OWN, must.figure)
+        if found:
+            ratios["one"] = own / summary(found)
+            tests.append(own <= bound * summary(found))
+        else:
+            lacking = f"no {other}"
+    count = len(results.values(must.measure, OWN, must.figure))
+    if count < must.rounds:
+        lacking = f"{count} of {must.rounds} rounds"
+    minutes = results.measures[must.measure].get("minutes") or 0.0
+    if minutes < must.minutes:
+        lacking = f"{minutes:g} of {must.minutes:g} minutes"
+    met = False if not all(tests) else None if lacking else True
+    return Verdict(must, values, ratios, met, lacking)
+
+
+def bounds(must: Must) -> str:
+    """Return what is asked for, in words."""
+    parts = []
+    if must.at_most is not None:
+        of = "" if must.how == "median" else f", {must.how}"
+        parts.append(f"<= {must.at_most:g} {must.unit}{of}")
+    parts += [f"<= {_times(bound)}{peer}'s" for peer, bound in must.ratios.items()]
+    parts += [f">= {_times(bound)}{peer}'s" for peer, bound in must.least_ratios.items()]
+    if must.beside:
+        parts.append(f"<= {must.beside[1]:g} x one address's")
+    if must.rounds > 1:
+        parts.append(f"{must.rounds} rounds")
+    if must.minutes:
+        parts.append(f"{must.minutes:g} min")
+    return ", ".join(parts)
+
+
+def _times(bound: float) -> str:
+    if bound == 1:
+        return ""
+    return f"1/{1 / bound:.0f} of " if bound < 0.5 else f"{bound:g} x "
+
+
+KEEPALIVED: Mapping[str, float] = {"keepalived": 1.0}
+BOTH_CPU: Mapping[str, float] = {"keepalived": 1.0, "ucarp": 1 / 6}
+CPU = "% of a core"
+ON_TIME = 3300.0
+"""ms: three intervals, the backup's skew (78 ms), and what a busy machine adds."""
+
+MUSTS = (
+    Must(
+        "death",
+        "outage",
+        "node death, defaults",
+        ratios={"ucarp": 0.8, "keepalived": 0.9},
+    ),
+    Must("stop", "outage", "clean stop, defaults", at_most=5),
+    Must("stop-fast", "outage", "clean stop, fast profile", at_most=5),
+    Must("cable", "outage", "cable pulled from the master, defaults", ratios=KEEPALIVED),
+    Must("cable", "dropped", "the same: VIP dropped by the cut-off node", "most", at_most=100),
+    Must("freeze", "two", "daemon frozen, defaults: two holders", "most", at_most=0),
+    Must(
+        "partition",
+        "two_after",
+        "partition healed: two holders after the heal",
+        "most",
+        at_most=50,
+        rounds=20,
+    ),
+    Must(
+        "partition",
+        "dead",
+        "partition healed: a dead address",
+        "in all",
+        at_most=0,
+        rounds=20,
+        unit="times",
+    ),
+    Must("death-fast", "outage", "node death, fast profile", at_most=20, ratios=KEEPALIVED),
+    *(
+        Must(
+            f"steady-{name}",
+            "changes",
+            f"{title}: failovers without a fault",
+            "in all",
+            at_most=0,
+            minutes=10,
+            unit="times",
+        )
+        for name, title in (
+            ("idle", "fast profile, idle"),
+            ("busy", "fast profile, all cores busy"),
+        )
+    ),
+    Must("addresses-255", "master_cpu", "255 addresses at 1 s: CPU", ratios=BOTH_CPU, unit=CPU),
+    Must(
+        "addresses-255",
+        "backup_cpu",
+        "255 addresses at 1 s: CPU of the backup",
+        ratios=BOTH_CPU,
+        unit=CPU,
+    ),
+    *(
+        Must(
+            "addresses-255",
+            f"{role}_pss",
+            f"255 addresses: memory of the {role}",
+            at_most=45,
+            ratios={"ucarp": 1 / 12},
+            unit="MiB",
+        )
+        for role in ("master", "backup")
+    ),
+    Must(
+        "addresses-255",
+        "moved_last",
+        "255 addresses, node death: all moved",
+        beside=("addresses-1", 1.1),
+    ),
+    *(
+        Must(
+            f"flood-{name}",
+            figure,
+            f"{title} flood, 20,000/s: {what}",
+            "median" if figure.endswith("cpu") else "in all",
+            at_most=1 if figure.endswith("cpu") else 0,
+            unit=CPU if figure.endswith("cpu") else "times",
+        )
+        for name, title in (("foreign-vhid", "foreign-vhid"), ("vrrp", "VRRP"))
+        for figure, what in (
+            ("backup_cpu", "CPU of the backup"),
+            ("master_cpu", "CPU of the master"),
+            ("missed", "advertisements missed"),
+            ("false", "advertisements of the backup"),
+        )
+    ),
+    Must(
+        "flood-bad-hmac",
+        "drained",
+        "bad-HMAC flood: frames drained",
+        least_ratios={"ucarp": 1.0},
+        unit="frames/CPU-s",
+    ),
+    *(
+        Must(
+            "flood-bad-hmac",
+            figure,
+            f"bad-HMAC flood: {title}",
+            how,
+            at_most=bound,
+            unit="times" if bound == 0 else "ms",
+        )
+        for figure, title, how, bound in (
+            ("missed", "advertisements missed", "in all", 0.0),
+            ("false", "advertisements of the backup", "in all", 0.0),
+            ("outage", "failover on time", "most", ON_TIME),
+        )
+    ),
+    *(
+        Must(
+            "addresses-1",
+            f"{role}_cpu",
+            f"one address, idle: CPU of the {role}",
+            ratios={"keepalived": 3.0},
+            unit=CPU,
+        )
+        for role in ("master", "backup")
+    ),
+    Must("addresses-1", "master_pss", "one address: memory", at_most=40, unit="MiB"),
+    Must("start", "listening", "start to first listening", at_most=250),
+)

@@ -1,0 +1,38 @@
+"""The README's few figures, from the same results as docs/performance.md."""
+
+from bench.performance_page import ORDER, number
+from bench.results import Results
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+ROWS = (
+    ("death", "outage", "node death", "ms"),
+    ("stop", "outage", "clean stop", "ms"),
+    ("cable", "outage", "cable pulled", "ms"),
+    ("freeze", "two", "frozen daemon: two holders for", "ms"),
+    ("death-fast", "outage", "node death, fast profile (VRRPv3 at 10 ms)", "ms"),
+    ("addresses-255", "master_cpu", "255 addresses: CPU", "%"),
+    ("addresses-255", "master_pss", "255 addresses: memory", "MiB"),
+)
+
+
+def summary(results: Results) -> str:
+    """Return the table: medians, least and most."""
+    peers = [peer for peer in ORDER if peer in results.peers]
+    lines = [f"| median (least-most) | {' | '.join(peers)} |", f"| --- |{' --- |' * len(peers)}"]
+    for measure, figure, title, unit in ROWS:
+        spreads = [results.spread(measure, peer, figure) for peer in peers]
+        if not any(spreads):
+            continue
+        cells = [
+            f"{number(one.median)} {unit} ({number(one.least)}-{number(one.most)})" if one else "-"
+            for one in spreads
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def renewed(text: str, table: str) -> str:
+    """Return the README's text with the table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
