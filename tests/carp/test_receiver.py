@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.carp.support import VIP, VIP6, Bench, Peer, packed
 from tests.carp.vectors import NETBSD_INPUT_CHECKS
 
@@ -131,6 +133,47 @@ def test_rejected_named_counted_once_and_without_effect(
     assert ear.counted() == {reason: 1}
     ear.bench.collect()
     assert ear.bench.did() == []
+
+
+KERNELS_BUSINESS = {
+    *(Rejection.TRUNCATED, Rejection.PROTOCOL, Rejection.FRAGMENT, Rejection.IP_CHECKSUM),
+}
+"""What a raw socket never delivers."""
+
+
+@pytest.mark.parametrize(("what", "ip", "reason"), REJECTED, ids=[row[0] for row in REJECTED])
+def test_the_short_way_rejects_forgeries_alone(
+    ear: Ear, what: str, ip: bytes, reason: Rejection
+) -> None:
+    forged = reason is Rejection.AUTHENTICATION
+    if reason not in KERNELS_BUSINESS or not ip.startswith(b"\x45"):
+        assert ear.receiver.turns_away(ip) is forged
+        assert ear.counted() == ({reason: 1} if forged else {})
+
+
+def test_the_short_way_leaves_what_is_inactive_and_what_is_valid(ear: Ear) -> None:
+    assert not ear.receiver.turns_away(v4())
+    assert not ear.receiver.turns_away(v4(peer=replace(PEER, source="192.0.2.10", password=b"x")))
+    ear.bench.host.link_lost(ear.bench.now)
+    assert not ear.receiver.turns_away(v4(peer=replace(PEER, password=b"hate")))
+    assert ear.counted() == {}
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 55), st.integers(1, 255)), max_size=3))
+def test_the_short_way_is_no_other_way(good: bool, flips: list[tuple[int, int]]) -> None:
+    bench = Bench.of(100, addresses=(VIP, VIP6)).as_master()
+    receiver = Receiver()
+    receiver.add(bench.host)
+    ip = v4(peer=PEER if good else replace(PEER, password=b"hate"))
+    for at, bits in flips:
+        ip = changed(ip, at, bytes((ip[at] ^ bits,)))
+    ip = with_payload(ip, summed(ip[20:])) if good else ip
+    if receiver.turns_away(ip):
+        parsed = parse_ipv4(ip)
+        if parsed not in KERNELS_BUSINESS:
+            assert receiver.receive(parsed, bench.now) is Rejection.AUTHENTICATION
+    else:
+        assert receiver.receive(parse_ipv4(ip), bench.now) is not Rejection.AUTHENTICATION
 
 
 def test_every_reason_but_one_is_above_and_that_one_is_here(ear: Ear) -> None:

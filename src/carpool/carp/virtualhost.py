@@ -45,6 +45,9 @@ REASSERTIONS = 3
 forger from making us shout. Where there are more, the next advertisement comes after an eighth of
 the interval, and announces: the last of many rivals to leave must not have the last word."""
 
+_INIT, _AUTHENTICATION = State.INIT, Rejection.AUTHENTICATION
+"""Looking up a member of an enumeration is slow before Python 3.12: for what a flood asks often."""
+
 
 class VirtualHost:
     """The CARP state machine of one vhid. It touches nothing but itself."""
@@ -269,6 +272,18 @@ class VirtualHost:
         if datagram.family == 4:
             self._tie.heard_ipv4(now + self.master_down_time)
         return None
+
+    def turns_away(self, source: bytes, counter: bytes, digest: bytes) -> bool:
+        """Tell whether `receive` would reject this for its digest, and count it if so.
+
+        `source`: 4 or 16 bytes; `counter`: 8 bytes.
+        """
+        if self._authenticator.fits(counter, digest):
+            return False
+        if self.state is _INIT or source in self.sources.values():
+            return False  # which has another name
+        self.rejections[_AUTHENTICATION] += 1
+        return True
 
     # Events.
 

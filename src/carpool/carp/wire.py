@@ -70,6 +70,9 @@ class Rejection(StrEnum):
     INACTIVE = "inactive"
     """A valid advertisement while our own link is down or the group is stopped."""
 
+    __hash__ = str.__hash__
+    """Not that of `Enum`, which is a function of Python's: each rejected packet is counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:

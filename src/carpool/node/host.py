@@ -85,8 +85,13 @@ class Link(Protocol):
         """
         ...
 
-    def receive(self) -> Iterator[Datagram | Rejection]:
-        """Yield what has arrived, within a budget."""
+    def receive(
+        self, sieve: Callable[[bytes], bool] | None = None
+    ) -> Iterator[Datagram | Rejection]:
+        """Yield what has arrived, within a budget.
+
+        IPv4 packets of which `sieve` is true are dropped, where the system delivers them whole.
+        """
         ...
 
     def advertise(self, vhid: int, source: bytes, payload: bytes, how: Advertise) -> None:

@@ -28,7 +28,14 @@ class Mismatches:
 
     def __init__(self) -> None:
         self._looked_at: dict[bytes, int] = {}
-        self._last: int | None = None
+        self._last = -_BETWEEN_GUESSES
+
+    def would_explain(self, source: bytes, now: int) -> bool:
+        """Tell whether it is time for a guess about this source."""
+        if now - self._last < _BETWEEN_GUESSES:
+            return False
+        looked_at = self._looked_at.get(source)
+        return looked_at is None or now - looked_at >= _AGAIN_AFTER
 
     def explain(
         self,
@@ -42,9 +49,7 @@ class Mismatches:
 
         `others`: the other groups of this node. `now` is in nanoseconds.
         """
-        if self._last is not None and now - self._last < _BETWEEN_GUESSES:
-            return None
-        if source in self._looked_at and now - self._looked_at[source] < _AGAIN_AFTER:
+        if not self.would_explain(source, now):
             return None
         self._last = now
         self._looked_at.pop(source, None)

@@ -62,6 +62,7 @@ class Segment:
         self._gate = FloodGate(loop, on_change=self._on_gate)
         self._claim_sockets: list[socket.socket] = []
         self._mismatches = Mismatches()
+        self._readable_at = 0
         self.all_settings: Sequence[GroupSettings] = ()
         """Of all groups of this node: what a peer may have confused."""
 
@@ -146,8 +147,8 @@ class Segment:
     def _on_readable(self) -> None:
         if self.link is None:
             return
-        now = self._loop.now()
-        for datagram in self.link.receive():
+        now = self._readable_at = self._loop.now()
+        for datagram in self.link.receive(self._turns_away):
             outcome = self._receiver.receive(datagram, now)
             if isinstance(outcome, VirtualHost):
                 group = self._groups[outcome.settings.vhid]
@@ -156,6 +157,13 @@ class Segment:
             else:
                 self._tell(outcome, datagram, now)
                 self._gate.count(outcome, now)
+
+    def _turns_away(self, packet: bytes) -> bool:
+        """Tell whether nothing is to be said of an IPv4 packet but that it is one more forgery."""
+        source = packet[12:16]
+        if self._mismatches.would_explain(source, self._readable_at):
+            return False
+        return self._receiver.turns_away(packet)
 
     def _tell(self, rejection: Rejection, datagram: Datagram | Rejection, now: int) -> None:
         explanation, source = _EXPLAINED.get(rejection), ""

@@ -7,6 +7,7 @@ from typing import Protocol
 from carpool.carp import frames
 from carpool.carp.packet import GROUP_V6, Datagram, ipv4_packet, ipv6_packet
 from carpool.carp.wire import Rejection
+from carpool.node.links.rawip import Sieve
 from carpool.node.settings import Advertise
 
 RECEIVE_BUDGET = 2048
@@ -26,8 +27,8 @@ class RawSocket(Protocol):
         """Send an advertisement from our address `source`. Raises OSError."""
         ...
 
-    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
-        """Yield at most `limit` of the datagrams that wait."""
+    def receive(self, limit: int, sieve: Sieve | None = None, /) -> Iterator[Datagram | Rejection]:
+        """Yield of at most `limit` datagrams that wait those that `sieve` does not drop."""
         ...
 
     def close(self) -> None:
@@ -58,10 +59,10 @@ class RawLink:
         """
         return False
 
-    def receive(self) -> Iterator[Datagram | Rejection]:
-        """Yield what has arrived, within a budget."""
+    def receive(self, sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
+        """Yield what has arrived, within a budget; a `sieve` may drop IPv4 packets unseen."""
         for raw in self._raw.values():
-            yield from raw.receive(RECEIVE_BUDGET)
+            yield from raw.receive(RECEIVE_BUDGET, sieve)
 
     def advertise(self, vhid: int, source: bytes, payload: bytes, how: Advertise) -> None:
         """Send an advertisement from our address `source`, over that address's family."""

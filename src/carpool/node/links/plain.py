@@ -22,6 +22,7 @@ from carpool.carp.wire import Rejection
 from carpool.node.links.rawip import (
     GROUP_V6_TEXT,
     RECEIVE_BYTES,
+    Sieve,
     join,
     open_raw,
     send_to_interface,
@@ -79,7 +80,7 @@ class PlainIPv4:
         packet = ipv4_packet(source, payload, self._group)
         self.socket.sendto(in_host_order(packet) if _HOST_ORDER else packet, self._destination)
 
-    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
+    def receive(self, limit: int, _sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
         """Yield at most `limit` of the datagrams that wait."""
         for _ in range(limit):
             try:
@@ -123,7 +124,7 @@ class PlainIPv6:
         assert self._sender is not None
         self._sender.sendto(payload, self._destination)
 
-    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
+    def receive(self, limit: int, _sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
         """Yield at most `limit` of the datagrams that wait."""
         for _ in range(limit):
             try:

@@ -6,7 +6,7 @@ sockets see protocol 112 and nothing else. Needs CAP_NET_RAW.
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from carpool.carp.packet import GROUP_V6, TTL, Datagram, ipv4_packet, parse_ipv4
@@ -24,6 +24,9 @@ _SO_RCVBUFFORCE = 33
 GROUP_V6_TEXT = socket.inet_ntop(socket.AF_INET6, GROUP_V6)
 _IPV6_PKTINFO = struct.Struct("@16sI")
 _HOP_LIMIT = struct.Struct("@i")
+
+Sieve = Callable[[bytes], bool]
+"""Tells of an IPv4 packet whether it is to be dropped unseen."""
 
 
 class RawIPv4:
@@ -50,14 +53,16 @@ class RawIPv4:
         """Send an advertisement from our address `source`. Raises OSError."""
         self.socket.sendto(ipv4_packet(source, payload, self._group), self._destination)
 
-    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
-        """Yield at most `limit` of the datagrams that wait."""
+    def receive(self, limit: int, sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
+        """Yield of at most `limit` datagrams that wait those that `sieve` does not drop."""
+        receive = self.socket.recv
         for _ in range(limit):
             try:
-                packet = self.socket.recv(RECEIVE_BYTES)
+                packet = receive(RECEIVE_BYTES)
             except OSError:  # Nothing more, or the interface has gone: its link event tells.
                 return
-            yield parse_ipv4(packet)
+            if sieve is None or not sieve(packet):
+                yield parse_ipv4(packet)
 
     def close(self) -> None:
         """Close the socket."""
@@ -92,7 +97,7 @@ class RawIPv6:
         ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packet_info)]
         self.socket.sendmsg([payload], ancillary, 0, self._destination)
 
-    def receive(self, limit: int) -> Iterator[Datagram | Rejection]:
+    def receive(self, limit: int, _sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
         """Yield at most `limit` of the datagrams that wait."""
         for _ in range(limit):
             try:
