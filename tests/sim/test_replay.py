@@ -11,7 +11,7 @@ from tests.sim.support import MS, VHID, VIP, cluster, states
 from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Replay
 from carpool.carp.election import State
-from carpool.carp.packet import ipv4_packet
+from carpool.carp.packet import ipv4_packet, parse_ipv4
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
@@ -138,7 +138,7 @@ class Attacker:
 
     def strikes(self, victim: str) -> None:
         for packet in self.variants():
-            self._lan._receive(self._lan.nodes[victim], packet)
+            self._lan._receive(self._lan.nodes[victim], parse_ipv4(packet))
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -226,7 +226,8 @@ def test_a_master_that_follows_is_obeyed_and_if_strict_once_it_has_heard_us(
         lan.run(SECOND)
         counter = counter + 1 if counter > 1000 else next(random)
         said = Advertisement(VHID, 1, 0, counter, peer.digest(counter)).encode()
-        lan._receive(lan.nodes["b"], ipv4_packet(ip_address("192.0.2.77").packed, said))
+        packet = ipv4_packet(ip_address("192.0.2.77").packed, said)
+        lan._receive(lan.nodes["b"], parse_ipv4(packet))
     assert masters(lan) == []
     held = sum(span.length for span in lan.record.spans(VHID) if span.holders)
     assert (held > 0) == (mode is Replay.STRICT)

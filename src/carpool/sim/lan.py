@@ -33,7 +33,7 @@ from carpool.carp.effects import (
     Transition,
 )
 from carpool.carp.election import State
-from carpool.carp.packet import ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
+from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
 from carpool.carp.settings import Settings
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
@@ -271,8 +271,9 @@ class Lan:
         record: it is to have no effect.
         """
         for packet in self.attacker.forge(name, forgery, self.now):
+            datagram = _parse(packet)
             for node in self.nodes.values():
-                self._arrive(node, packet)
+                self._arrive(node, datagram)
         if times > 1:
             self._at(self.now + every, partial(self.replay, name, forgery, times - 1, every))
 
@@ -360,6 +361,12 @@ class Lan:
     def _do(self, node: Node, host: Host, effect: Effect) -> None:
         vhid = host.settings.vhid
         match effect:
+            case Advertise(family=family, payload=payload, farewell=farewell):
+                if not farewell and host.state is State.MASTER:
+                    if vhid in node.renewed:
+                        self._hold(node, vhid)
+                    self.record.advertised(node.name, vhid)
+                self._send(node, family, payload)
             case Transition(state=state, event=event):
                 self.record.changed(node.name, vhid, state, event)
             case AddAddresses():
@@ -367,12 +374,6 @@ class Lan:
             case RemoveAddresses():
                 node.renewed.pop(vhid, None)
                 self.record.dropped(node.name, vhid)
-            case Advertise(family=family, payload=payload, farewell=farewell):
-                if not farewell and host.state is State.MASTER:
-                    if vhid in node.renewed:
-                        self._hold(node, vhid)
-                    self.record.advertised(node.name, vhid)
-                self._send(node, family, payload)
             case Announce():
                 self.record.announced(node.name, vhid)
 
@@ -414,18 +415,25 @@ class Lan:
             return
         packet = ipv4_packet(source, payload) if family == 4 else ipv6_packet(source, payload)
         self.attacker.overhear(self.now + self.network.delay[1], sender.name, packet)
+        datagram = _parse(packet)  # Once for all who hear it: it is the same to the byte.
         for node in self.nodes.values():
             if node is not sender:
                 for arrival in self.network.arrivals(sender.name, node.name, self.now):
-                    self._at(arrival, partial(self._arrive, node, packet))
+                    self._at(arrival, partial(self._arrive, node, datagram))
 
-    def _arrive(self, node: Node, packet: bytes) -> None:
-        lost = node.frozen and (node.asleep or len(node.waiting) >= QUEUE)
-        if node.plugged and not lost:
-            self._let(node, partial(self._receive, node, packet))
+    def _arrive(self, node: Node, datagram: Datagram | Rejection) -> None:
+        if not node.plugged or not node.alive:
+            return
+        if not node.frozen:
+            self._receive(node, datagram)
+        elif not node.asleep and len(node.waiting) < QUEUE:
+            node.waiting.append(partial(self._receive, node, datagram))
 
-    def _receive(self, node: Node, packet: bytes) -> None:
-        parse = parse_ipv4 if packet[0] >> 4 == 4 else parse_ipv6
-        host = node.receiver.receive(parse(packet), node.clock.read(self.now))
+    def _receive(self, node: Node, datagram: Datagram | Rejection) -> None:
+        host = node.receiver.receive(datagram, node.clock.read(self.now))
         if not isinstance(host, Rejection):
             self._carry_out(node, host)
+
+
+def _parse(packet: bytes) -> Datagram | Rejection:
+    return (parse_ipv4 if packet[0] >> 4 == 4 else parse_ipv6)(packet)

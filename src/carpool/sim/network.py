@@ -71,7 +71,8 @@ class Network:
             yield self._arrival((sender, receiver), now)
 
     def _arrival(self, path: tuple[str, str], now: int) -> int:
-        arrival = now + self._rng.randint(*self.delay)
+        least, most = self.delay
+        arrival = now + least + int(self._rng.random() * (most - least + 1))  # randint is slow
         if self.ordered:
             arrival = max(arrival, self._last_on_path[path])
         self._last_on_path[path] = max(arrival, self._last_on_path[path])
