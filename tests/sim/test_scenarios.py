@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.sim.faults import DIRECTED, scenario
@@ -11,7 +12,7 @@ from carpool.carp.election import TABLE, Action, Event, State
 from carpool.carp.timing import SECOND
 from carpool.sim.__main__ import main
 from carpool.sim.bounds import Bounds
-from carpool.sim.campaign import campaign, failing
+from carpool.sim.campaign import Progress, failing
 from carpool.sim.generate import generate
 from carpool.sim.scenario import Fault, Member, Scenario, ScenarioError, play, read, write
 from carpool.sim.shrink import breaks, shrink
@@ -135,12 +136,41 @@ def test_what_does_not_fail_cannot_be_made_small() -> None:
 
 
 @pytest.mark.usefixtures("deaf_masters")
-def test_a_campaign_keeps_the_first_failure_of_each_invariant(tmp_path: Path) -> None:
-    failures = list(campaign(range(300), jobs=1))
-    assert "never two" in {failure.rule for failure in failures}
-    assert len({failure.rule for failure in failures}) == len(failures)
-    path = failures[0].save(tmp_path)
-    assert violations(read(path.read_text()), play(read(path.read_text())))
+def test_a_campaign_names_every_failure_and_keeps_the_first_of_each_invariant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = failing(range(300))
+    assert main(["--runs", "300", "--jobs", "1", "--save", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    for seed, rule in broken:
+        assert f"seed {seed} broke {rule!r}" in told
+    assert told.splitlines()[-1].endswith(f"{len(broken)} broke an invariant")
+    kept = {path.name: read(path.read_text()) for path in tmp_path.iterdir()}
+    assert len(kept) == len({rule for _, rule in broken})
+    assert "never two" in {rule for _, rule in broken}
+    assert all(violations(scenario, play(scenario)) for scenario in kept.values())
+
+
+def test_a_scenario_that_cannot_be_played_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_scenario: Scenario) -> None:
+        raise AssertionError("the timer of a stands still")
+
+    monkeypatch.setattr("carpool.sim.campaign.play", fails)
+    with pytest.raises(AssertionError) as raised:
+        failing(range(7, 8))
+    assert raised.value.__notes__ == ["in the scenario of seed 7"]
+
+
+def test_progress_is_told_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter((0.0, 30.0, 100.0, 130.0))
+    monkeypatch.setattr("carpool.sim.campaign.time", SimpleNamespace(monotonic=clock.__next__))
+    progress = Progress(100_000)
+    for played in (10_000, 40_000, 50_000):
+        progress(played, 2)
+    text = "40,000 of 100,000 scenarios, 400 a second, 2 minutes left, 2 violations\n"
+    assert capsys.readouterr().err == text
 
 
 @pytest.mark.usefixtures("deaf_masters")
@@ -166,7 +196,7 @@ def test_a_good_end_is_told_by_the_exit_code(
     assert main([str(path)]) == 2
     assert f"{path}: line 1: Expecting value" in capsys.readouterr().err
     assert main(["--runs", "20", "--jobs", "1", "--save", str(tmp_path)]) == 0
-    assert "20 scenarios, seeds 0 to 19, " in capsys.readouterr().out
+    assert "20 scenarios, seeds 0 to 19, in 0.0 minutes, " in capsys.readouterr().out
 
 
 # Each invariant can fail. (Which mutation of the election breaks which: see test_mutations.)

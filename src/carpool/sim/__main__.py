@@ -3,9 +3,10 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
-from carpool.sim.campaign import campaign, show_progress
+from carpool.sim.campaign import Progress, campaign, smallest
 from carpool.sim.explorer import Explorer
 from carpool.sim.scenario import ScenarioError, play, read
 from carpool.sim.story import story
@@ -43,19 +44,24 @@ def main(arguments: list[str] | None = None) -> int:
     if options.file is not None:
         return _replay(options.file)
     seeds = range(options.seed, options.seed + options.runs)
-    failures, begun = 0, time.monotonic()
-    for failure in campaign(seeds, jobs=options.jobs, progress=show_progress):
-        failures += 1
+    known: Counter[str] = Counter()
+    begun = time.monotonic()
+    for seed, rule in campaign(seeds, jobs=options.jobs, progress=Progress(len(seeds))):
+        known[rule] += 1
+        if known[rule] > 1:
+            print(f"\nseed {seed} broke {rule!r} as well", flush=True)
+            continue
+        failure = smallest(seed, rule)
         path = failure.save(options.save)
-        print(f"\nseed {failure.seed} broke {failure.rule!r}; made small, in {path}:")
-        print(failure.story())
+        print(f"\nseed {seed} broke {rule!r}; made small, in {path}:")
+        print(failure.story(), flush=True)
     took = time.monotonic() - begun
-    rate = f"{options.runs / took:,.0f} a second"
-    outcome = f"{failures} invariants broken" if failures else "every invariant held"
+    outcome = f"{known.total()} broke an invariant" if known else "every invariant held"
     print(
-        f"\n{options.runs:,} scenarios, seeds {seeds.start} to {seeds.stop - 1}, {rate}: {outcome}"
+        f"\n{options.runs:,} scenarios, seeds {seeds.start} to {seeds.stop - 1}, in "
+        f"{took / 60:.1f} minutes, {options.runs / took:,.0f} a second: {outcome}"
     )
-    return 1 if failures else 0
+    return 1 if known else 0
 
 
 def _explore(depth: int, faults: int) -> int:

@@ -1,8 +1,8 @@
-"""A campaign: many scenarios on many cores; each that breaks an invariant is shrunk and kept."""
+"""A campaign: many scenarios on many cores; those that break an invariant are shrunk and kept."""
 
 import os
 import sys
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from carpool.sim.verdict import violations
 
 BATCH = 250
 """Scenarios that one process plays before it reports."""
+
+QUIET_SECONDS = 60
+"""Between two lines about the progress where they do not replace each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,12 @@ def failing(seeds: range) -> list[tuple[int, str]]:
     found = []
     for seed in seeds:
         scenario = generate(seed)
-        if broken := violations(scenario, play(scenario)):
+        try:
+            broken = violations(scenario, play(scenario))
+        except Exception as error:
+            error.add_note(f"in the scenario of seed {seed}")
+            raise
+        if broken:
             found.append((seed, broken[0].rule))
     return found
 
@@ -55,26 +63,43 @@ def smallest(seed: int, rule: str) -> Failure:
 
 def campaign(
     seeds: range, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Iterator[Failure]:
+) -> Iterator[tuple[int, str]]:
     """Play the scenarios of these seeds on `jobs` processes, by default one for each core.
 
-    Yields the first failure of each invariant. `progress` is told how many have been played, and
-    how many of them failed.
+    Yields (seed, invariant) for each that broke one. `progress` is told how many have been played,
+    and how many of them failed.
     """
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
-    known: Counter[str] = Counter()
+    failed = 0
     with ProcessPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
         for number, found in enumerate(pool.map(failing, batches), start=1):
-            for seed, rule in found:
-                known[rule] += 1
-                if known[rule] == 1:
-                    yield smallest(seed, rule)
+            yield from found
+            failed += len(found)
             if progress is not None:
-                progress(min(number * BATCH, len(seeds)), known.total())
+                progress(min(number * BATCH, len(seeds)), failed)
 
 
-def show_progress(played: int, failed: int) -> None:
-    """Say on a terminal how far a campaign is."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{played:,} scenarios, {failed} failed ")
+class Progress:
+    """Says how far a campaign is: on a terminal all the time, else a line now and then."""
+
+    def __init__(self, total: int) -> None:
+        """Begin to measure the rate of `total` scenarios."""
+        self._total = total
+        self._begun = time.monotonic()
+        self._told_at = self._begun
+
+    def __call__(self, played: int, failed: int) -> None:
+        """Tell how many have been played, and how many of them broke an invariant."""
+        now = time.monotonic()
+        rate = played / (now - self._begun)
+        left = (self._total - played) / rate / 60
+        text = (
+            f"{played:,} of {self._total:,} scenarios, {rate:,.0f} a second, "
+            f"{left:.0f} minutes left, {failed} violations"
+        )
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{text} ")
+        elif now - self._told_at >= QUIET_SECONDS:
+            self._told_at = now
+            sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
