@@ -22,6 +22,7 @@ from carpool.netlink import (
     Route,
     RouteEvent,
     RouteMonitor,
+    renewal_request,
 )
 from carpool.netlink.messages import (
     IFA_F_NODAD,
@@ -254,15 +255,18 @@ def test_a_renewal_needs_no_answer_and_is_not_told_to_who_does_not_want_it(
     with (
         Route() as route,
         RouteMonitor() as all_of_it,
-        RouteMonitor(only_losses_of={interface.packed}) as losses,
         Renewer() as renewer,
+        RouteMonitor(only_losses_of={interface.packed}, renewed_by=renewer.port) as losses,
     ):
         one, _ = cable(route)
         route.add_address(one.index, interface, valid_seconds=1000)
         (found,) = (have for have in route.addresses(one.index) if have.interface == interface)
         all_of_it.read()
-        renewer.renew(one.index, [interface, interface], 1000)
+        next_events(losses)
+        renewer.renew([renewal_request(one.index, [interface, interface], 1000)])
         wait_for(all_of_it, found)
+        woken = bool(select.select([losses], [], [], 0)[0])
+        assert woken is (interface.version == 6)
         route.add_address(one.index, other)
         route.delete_address(one.index, interface)
         seen: list[RouteEvent] = []
@@ -275,7 +279,7 @@ def test_a_renewal_needs_no_answer_and_is_not_told_to_who_does_not_want_it(
 
 def test_a_renewal_that_is_refused_harms_nobody() -> None:
     with Route() as route, Renewer() as renewer:
-        renewer.renew(9999, [VIP, VIP6], 2)
+        renewer.renew([renewal_request(9999, [VIP, VIP6], 2)])
         assert select.select([renewer], [], [], 5)[0]
         renewer.discard_refusals()
         assert not select.select([renewer], [], [], 0)[0]
@@ -286,6 +290,16 @@ def test_the_kernel_takes_off_what_is_no_longer_renewed() -> None:
     with Route() as route, RouteMonitor() as monitor, Renewer() as renewer:
         one, _ = cable(route)
         route.add_address(one.index, VIP)
-        renewer.renew(one.index, [VIP], 1)
+        renewer.renew([renewal_request(one.index, [VIP], 1)])
         (found,) = (have for have in route.addresses(one.index) if have.interface == VIP)
         wait_for(monitor, AddressGone(found))
+
+
+def test_addresses_of_many_groups_are_renewed_together() -> None:
+    with Route() as route, Renewer() as renewer:
+        one, _ = cable(route)
+        vips = [
+            IPv4Interface(f"198.51.{number // 256}.{number % 256}/32") for number in range(2000)
+        ]
+        renewer.renew([renewal_request(one.index, [vip], 1000) for vip in vips])
+        assert {have.interface for have in route.addresses(one.index)} >= set(vips)

@@ -97,6 +97,9 @@ class FakeHost:
         self.removals += 1
         done(None)
 
+    def renewal(self, *_: object) -> Callable[[], None]:
+        return lambda: None
+
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return lambda *_args, **_more: None
 

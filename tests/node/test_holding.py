@@ -47,10 +47,10 @@ class FakeHost:
             self.added.append((self.loop.time, lifetime))
         done(self.problem)
 
-    def renew_addresses(
+    def renewal(
         self, _interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
-    ) -> None:
-        self.renewed.append((self.loop.time, len(addresses), lifetime))
+    ) -> Callable[[], None]:
+        return lambda: self.renewed.append((self.loop.time, len(addresses), lifetime))
 
     def remove_addresses(
         self, _interface: Interface, addresses: Iterable[AnyInterface], done: Done
@@ -82,7 +82,7 @@ class Bench:
             log=log,
             restored=self.restored.append,
         )
-        self.holding.interface = NET0
+        self.holding.use_interface(NET0)
         self.loop.run(100 * SECOND)
         self.holding.put_on(SECOND, lambda _: None)
 

@@ -289,6 +289,24 @@ def test_stop_leaves_what_is_behind_it_to_the_next_run(loop: Loop) -> None:
     assert ran == ["behind"]
 
 
+def test_what_waits_for_the_end_of_the_round_comes_after_its_timers_and_before_a_wait(
+    loop: Loop,
+) -> None:
+    seen: list[str] = []
+
+    def first() -> None:
+        loop.at_end_of_round(lambda: seen.append("end"))
+        seen.append("first")
+
+    now = loop.now()
+    loop.call_at(now, first)
+    loop.call_at(now, lambda: seen.append("second"))
+    run_until(loop, seen)
+    assert seen == ["first", "second", "end"]
+    run_for(loop, MS)
+    assert seen == ["first", "second", "end"]
+
+
 def test_a_callback_that_raises_is_loud(loop: Loop) -> None:
     def bug() -> None:
         raise ZeroDivisionError

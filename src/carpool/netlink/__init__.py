@@ -6,7 +6,7 @@
 
 from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
 from carpool.netlink.monitor import Overrun, RouteEvent, RouteMonitor
-from carpool.netlink.renewal import Renewer
+from carpool.netlink.renewal import Renewer, renewal_request
 from carpool.netlink.route import AddressChange, NetlinkError, Route
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "Route",
     "RouteEvent",
     "RouteMonitor",
+    "renewal_request",
 ]

@@ -1,8 +1,11 @@
 """Being told of changes to links and addresses as they happen."""
 
+import array
 import socket
+import struct
 import sys
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOBUFS, EPROTO
 from typing import Final, Self
@@ -23,6 +26,7 @@ _NETLINK_ADD_MEMBERSHIP: Final = 1
 _RTNLGRP_LINK: Final = 1
 _RTNLGRP_IPV4_IFADDR: Final = 5
 _RTNLGRP_IPV6_IFADDR: Final = 9
+_SO_ATTACH_FILTER: Final = 26
 _SO_RCVBUFFORCE: Final = 33
 
 _BUFFER_BYTES: Final = 1 << 20  # 255 addresses changed twice, and room to spare
@@ -30,6 +34,7 @@ _DATAGRAMS_PER_READ: Final = 64
 
 _NEW_ADDRESS: Final = RTM_NEWADDR.to_bytes(2, sys.byteorder)
 _KIND: Final = slice(4, 6)
+_PORT: Final = 12
 _FIRST_V4: Final = slice(28, 32)
 _FIRST_V6: Final = slice(28, 44)
 """Where a datagram has its message type and the address: behind the header (16 bytes), ifaddrmsg
@@ -50,17 +55,23 @@ class RouteMonitor:
     Put `fileno()` in a selector and call `read()` when it is readable. Needs no privilege.
     """
 
-    def __init__(self, *, only_losses_of: Container[bytes] = ()) -> None:
+    def __init__(
+        self, *, only_losses_of: Container[bytes] = (), renewed_by: int | None = None
+    ) -> None:
         """Listen from now on. Raises OSError.
 
         Of the addresses `only_losses_of`, packed, only that they go is told: who renews them all
-        the time need not read of it all the time.
+        the time need not read of it all the time. Where it is netlink port `renewed_by` that renews
+        them, the kernel does not even wake us for it (of IPv6 it does: it does not say there who
+        asked).
         """
         self._only_losses_of = only_losses_of
         self._socket = open_socket()
         try:
             self._socket.setblocking(False)
             _enlarge_buffer(self._socket)
+            if renewed_by is not None:
+                _pass_over_additions(self._socket, renewed_by)
             for group in (_RTNLGRP_LINK, _RTNLGRP_IPV4_IFADDR, _RTNLGRP_IPV6_IFADDR):
                 self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         except OSError:
@@ -110,6 +121,28 @@ class RouteMonitor:
     def _is_own(self, datagram: bytes) -> bool:
         own = self._only_losses_of
         return datagram[_FIRST_V4] in own or datagram[_FIRST_V6] in own
+
+
+def _pass_over_additions(route: socket.socket, port: int) -> None:
+    """Let the kernel drop what tells of addresses that were added by netlink `port`."""
+    # Classic BPF (linux/filter.h) loads in network order what netlink has in the host's.
+    (kind,) = struct.unpack(">H", _NEW_ADDRESS)
+    (ours,) = struct.unpack(">I", struct.pack("=I", port))
+    load_half, load_word, equal, accept = 0x28, 0x20, 0x15, 0x06
+    program = (
+        (load_half, 0, 0, _KIND.start),
+        (equal, 0, 3, kind),
+        (load_word, 0, 0, _PORT),
+        (equal, 0, 1, ours),
+        (accept, 0, 0, 0),
+        (accept, 0, 0, RECEIVE_BYTES),
+    )
+    code = array.array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
+    where, _ = code.buffer_info()
+    with suppress(OSError):  # a kernel without filters: costs time, and nothing else
+        route.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), where)
+        )
 
 
 def _enlarge_buffer(route: socket.socket) -> None:

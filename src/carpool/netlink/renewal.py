@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EPROTO
-from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface
 from types import TracebackType
 from typing import Final, Self
@@ -11,7 +10,7 @@ from typing import Final, Self
 from carpool.netlink import messages
 from carpool.netlink.route import RECEIVE_BYTES, NetlinkError, open_socket
 
-_KNOWN: Final = 1024  # addresses whose request is not written anew each time
+_MOST_BYTES: Final = 65536  # of requests in one call: a third of a socket's default send buffer
 
 
 class Renewer:
@@ -47,19 +46,37 @@ class Renewer:
         """Return the descriptor that is readable when something was refused."""
         return self._socket.fileno()
 
-    def renew(
-        self, index: int, addresses: Sequence[IPv4Interface | IPv6Interface], valid_seconds: int
-    ) -> None:
-        """Let `addresses` stay on interface number `index` that long from now.
+    @property
+    def port(self) -> int:
+        """The netlink port whose changes these are: what RouteMonitor may be told to pass over."""
+        port: int = self._socket.getsockname()[0]
+        return port
 
-        One that is not there is put on, as Linux has no request that does not. Raises NetlinkError
-        only if the request cannot be sent.
+    def renew(self, requests: Sequence[bytes]) -> None:
+        """Carry out what `renewal_request` returned, in order, with few system calls.
+
+        Raises NetlinkError only if a request cannot be sent; the others are sent anyway.
         """
-        request = b"".join(_request(index, address, valid_seconds) for address in addresses)
+        refusal: OSError | None = None
+        batch: list[bytes] = []
+        size = 0
+        for request in requests:
+            if batch and size + len(request) > _MOST_BYTES:
+                refusal = self._send(batch) or refusal
+                batch, size = [], 0
+            batch.append(request)
+            size += len(request)
+        if batch:
+            refusal = self._send(batch) or refusal
+        if refusal is not None:
+            raise NetlinkError("renew addresses", refusal.errno or EPROTO) from refusal
+
+    def _send(self, batch: Sequence[bytes]) -> OSError | None:
         try:
-            self._socket.send(request)
+            self._socket.send(b"".join(batch))
         except OSError as error:
-            raise NetlinkError("renew addresses", error.errno or EPROTO) from error
+            return error
+        return None
 
     def discard_refusals(self) -> None:
         """Read what the kernel refused, to no end but to be rid of it."""
@@ -68,8 +85,15 @@ class Renewer:
                 pass
 
 
-@lru_cache(_KNOWN)
-def _request(index: int, address: IPv4Interface | IPv6Interface, valid_seconds: int) -> bytes:
+def renewal_request(
+    index: int, addresses: Sequence[IPv4Interface | IPv6Interface], valid_seconds: int
+) -> bytes:
+    """Return the request that lets `addresses` stay on interface number `index` for that long.
+
+    It counts from when it is carried out, and may be used any number of times. An address that is
+    not there is put on, as Linux has no request that does not.
+    """
     flags = messages.NLM_F_CREATE | messages.NLM_F_REPLACE
-    body = messages.address_body(index, address, valid_seconds)
-    return messages.encode_message(messages.RTM_NEWADDR, flags, 0, body)
+    bodies = [messages.address_body(index, address, valid_seconds) for address in addresses]
+    requests = [messages.encode_message(messages.RTM_NEWADDR, flags, 0, body) for body in bodies]
+    return b"".join(requests)

@@ -238,7 +238,7 @@ class Group:
         """Speak through `link` on `interface` from now on; None while there is no interface."""
         self._link = link
         if self._holding is not None:
-            self._holding.interface = interface
+            self._holding.use_interface(interface)
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""

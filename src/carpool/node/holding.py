@@ -5,6 +5,7 @@ themselves when the daemon no longer advertises: see `carpool.node.lease`.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
@@ -26,7 +27,7 @@ _QUARREL_PAUSE = 10 * SECOND
 
 
 class Holding:
-    """Addresses that the daemon itself manages. Made without an interface: set `interface`."""
+    """Addresses that the daemon itself manages. Made without an interface: `use_interface`."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Holding:
 
         `restored` is called whenever addresses that had gone are on again, or cannot be put on.
         """
-        self.interface: Interface | None = None
+        self._interface: Interface | None = None
         self._settings = settings
         self._label = f"{settings.name}: " if settings.name else ""
         self._host = host
@@ -57,18 +58,25 @@ class Holding:
         self._guarded_time = 0
         self._advertised_at = 0
         self._renewed_at = 0
+        self._renewal: Callable[[], None] | None = None
+        """Renews what is here; None until it is known what that is."""
         self._ran_out_at = -SECOND
         self._restores: deque[int] = deque([-_QUARREL_TIME], _QUARREL)
         self._timer = loop.call_at(loop.now(), self._restore)
         self._timer.cancel()
 
+    def use_interface(self, interface: Interface | None) -> None:
+        """Hold the addresses there from now on; None while there is no interface."""
+        self._interface = interface
+        self._renewal = None
+
     def put_on(self, interval: int, done: Done) -> None:
         """Put the addresses on for a term; the next advertisement is an `interval` (ns) away."""
         self._held = True
-        if self.interface is None:
+        if self._interface is None:
             done(None)
         else:
-            self._add(self.interface, interval, done)
+            self._add(self._interface, interval, done)
 
     def take_off(self, done: Done) -> None:
         """Take the addresses off; also those that are not on."""
@@ -80,15 +88,15 @@ class Holding:
                 self._lease.end()
             done(problem)
 
-        if self.interface is None:
+        if self._interface is None:
             ended(None)
         else:
-            self._host.remove_addresses(self.interface, self._settings.addresses, ended)
+            self._host.remove_addresses(self._interface, self._settings.addresses, ended)
 
     def ready(self, interval: int) -> bool:
         """Tell whether an advertisement may be sent: put the addresses on again if they ran out."""
         now = self._loop.now()
-        if not self._held or self.interface is None or not self._has_run_out(now):
+        if not self._held or self._interface is None or not self._has_run_out(now):
             return self._held
         self._log.warning(
             f"{self._label}the daemon was held up for {(now - self._advertised_at) / SECOND:.1f} s "
@@ -103,20 +111,22 @@ class Holding:
             problems.extend(filter(None, [problem]))
             self._restored(problem)
 
-        self._add(self.interface, interval, ended)
+        self._add(self._interface, interval, ended)
         return not problems
 
     def advertised(self, interval: int) -> None:
         """Give the addresses a new term; the next advertisement is an `interval` (ns) away."""
         now = self._loop.now()
-        if not self._held or self.interface is None:
+        if not self._held or self._interface is None:
             return
         told = self._lifetime
         self._begin_term(now, interval)
         # A node that is demoted advertises more slowly: what the kernel was told may be too short.
         if now - self._renewed_at >= RENEW_EVERY or self._lifetime > told:
-            here = [one for one in self._settings.addresses if one.ip not in self._gone]
-            self._host.renew_addresses(self.interface, here, self._lifetime)
+            if self._renewal is None:
+                here = [one for one in self._settings.addresses if one.ip not in self._gone]
+                self._renewal = self._host.renewal(self._interface, here, self._lifetime)
+            self._renewal()
             self._renewed_at = now
 
     def lost(self, address: Address) -> None:
@@ -128,6 +138,7 @@ class Holding:
         if not self._held:
             return
         self._gone.add(address)
+        self._renewal = None
         pause = _QUARREL_PAUSE if self._quarrels(self._loop.now()) else _PAUSE
         self._timer.reschedule(max(self._loop.now(), self._restores[-1] + pause))
 
@@ -142,6 +153,7 @@ class Holding:
             self._interval = interval
             patience = self._settings.shortest_patience
             self._lifetime = kernel_lifetime(patience, interval)
+            self._renewal = None
             self._guarded_time = guarded_time(patience, interval)
         self._advertised_at = now
         self._lease.renew(now + self._guarded_time)
@@ -152,7 +164,9 @@ class Holding:
         return now - self._renewed_at >= kept or now - self._advertised_at >= guarded
 
     def _forget_losses(self) -> None:
-        self._gone.clear()
+        if self._gone:
+            self._gone.clear()
+            self._renewal = None
         self._timer.cancel()
 
     def _quarrels(self, now: int) -> bool:
@@ -162,7 +176,7 @@ class Holding:
     def _restore(self) -> None:
         settings, now = self._settings, self._loop.now()
         self._forget_losses()
-        if not self._held or self.interface is None:
+        if not self._held or self._interface is None:
             return
         try:
             present = {one.interface.ip for one in self._host.addresses()}
@@ -190,4 +204,4 @@ class Holding:
                 "putting it back",
                 key=key,
             )
-        self._host.add_addresses(self.interface, missing, self._restored, lifetime=self._lifetime)
+        self._host.add_addresses(self._interface, missing, self._restored, lifetime=self._lifetime)

@@ -169,13 +169,14 @@ class Host(Protocol):
         """
         ...
 
-    def renew_addresses(
+    def renewal(
         self, interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
-    ) -> None:
-        """Let the kernel keep `addresses`, which are on, for `lifetime` seconds from now.
+    ) -> Callable[[], None]:
+        """Return what lets the kernel keep `addresses`, which are on, for `lifetime` seconds.
 
-        Does nothing where kernels have no lifetimes. An address that cannot be renewed goes, which
-        is told as an event.
+        These begin at the end of the loop's round in which it is called; it may be called again and
+        again. Does nothing where kernels have no lifetimes. An address that cannot be renewed goes,
+        which is told as an event.
         """
         ...
 

@@ -135,6 +135,7 @@ class Loop:
         self._asleep = clock.asleep()
         self._slept: Callable[[int], None] | None = None
         self._running = False
+        self._at_end: list[Callback] = []
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
@@ -188,6 +189,13 @@ class Loop:
         self._children[pid] = callback
         self.call_at(self.now(), self._reap)
 
+    def at_end_of_round(self, callback: Callback) -> None:
+        """Call `callback` once, when all that is due in this round has run: before the next wait.
+
+        For what is cheaper done once for many. Outside of `run`: at the end of its first round.
+        """
+        self._at_end.append(callback)
+
     def on_wake(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with the nanoseconds that the machine has slept, when it has."""
         self._slept = callback
@@ -206,6 +214,12 @@ class Loop:
                     key.data()
             while self._running and (timer := self._timers.pop_due(polled_at)):
                 timer.callback()
+            self.end_round()
+
+    def end_round(self) -> None:
+        """Do what waits for the end of this round: now, if the process is about to be replaced."""
+        while self._at_end:
+            self._at_end.pop(0)()
 
     def stop(self) -> None:
         """Make `run` return, once the callback that calls this has returned."""

@@ -169,6 +169,7 @@ class Restart:
         # Said once more, so that the new program has all the time that backups wait.
         for group in stay:
             group.advertise_now()
+        self._loop.end_round()
         handover = Handover(
             node=claimed.node,
             run_directory=str(claimed.directory),

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from errno import EADDRNOTAVAIL, ENODEV
+from functools import partial
 from pathlib import Path
 
 from carpool.carp.auth import Address
 from carpool.netlink.messages import AddressGone, AddressInfo, LinkGone, LinkInfo
 from carpool.netlink.monitor import Overrun, RouteMonitor
-from carpool.netlink.renewal import Renewer
+from carpool.netlink.renewal import Renewer, renewal_request
 from carpool.netlink.route import AddressChange, NetlinkError, Route
 from carpool.node.host import (
     AddressChanged,
@@ -42,6 +43,7 @@ class LinuxHost:
             self._renewer = Renewer()
         except NetlinkError as error:
             raise HostError(str(error)) from error
+        self._renewals: list[bytes] = []
         loop.watch(self._renewer, self._renewer.discard_refusals)
 
     def close(self) -> None:
@@ -86,7 +88,9 @@ class LinuxHost:
         Raises HostError.
         """
         try:
-            monitor = RouteMonitor(only_losses_of={address.packed for address in own})
+            monitor = RouteMonitor(
+                only_losses_of={address.packed for address in own}, renewed_by=self._renewer.port
+            )
         except OSError as error:
             raise HostError(str(error)) from error
         self._loop.watch(monitor, lambda: callback(self._events(monitor)))
@@ -107,12 +111,23 @@ class LinuxHost:
         changes = [AddressChange(interface.index, address, lifetime) for address in addresses]
         done(self._change("add", changes, accepted=(0,)))
 
-    def renew_addresses(
+    def renewal(
         self, interface: Interface, addresses: Sequence[AnyInterface], lifetime: int
-    ) -> None:
-        """Let the kernel keep `addresses` for `lifetime` seconds from now."""
+    ) -> Callable[[], None]:
+        """Return what lets the kernel keep `addresses` for `lifetime` seconds from each call."""
+        return partial(self._renew_soon, renewal_request(interface.index, addresses, lifetime))
+
+    def _renew_soon(self, request: bytes) -> None:
+        """Renew at the end of the loop's round, together with others."""
+        if not self._renewals:
+            self._loop.at_end_of_round(self._renew)
+        self._renewals.append(request)
+
+    def _renew(self) -> None:
+        """Renew what waits for it. It must come before any removal, else it would undo that."""
+        requests, self._renewals = self._renewals, []
         with suppress(NetlinkError):
-            self._renewer.renew(interface.index, addresses, lifetime)
+            self._renewer.renew(requests)
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
@@ -142,6 +157,7 @@ class LinuxHost:
         self, verb: str, changes: Sequence[AddressChange], accepted: tuple[int, ...]
     ) -> str | None:
         """Make all changes; return what went wrong with the first that did, or None."""
+        self._renew()
         try:
             errnos = self._route.change_addresses(changes)
         except NetlinkError as error:

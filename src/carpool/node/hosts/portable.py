@@ -202,10 +202,11 @@ class PortableHost(ABC):
         """
         self._want(_Change(interface.name, addresses, done, present=True))
 
-    def renew_addresses(  # noqa: B027 - no host here has anything to do
+    def renewal(
         self, _interface: Interface, _addresses: Sequence[AnyInterface], _lifetime: int
-    ) -> None:
-        """Do nothing: these kernels keep an address for ever; the guard alone takes it off."""
+    ) -> Callable[[], None]:
+        """Return what does nothing: these kernels keep an address until the guard takes it off."""
+        return lambda: None
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
