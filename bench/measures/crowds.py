@@ -13,7 +13,7 @@ from bench.measure import Figures, Measure, Round
 from bench.measures.outages import PREFERRED
 from bench.observer import first_announced
 from bench.peers import vips, wait_for
-from bench.processes import Use, pss_mib
+from bench.processes import Use, alone_mib, pss_mib
 from bench.scene import MILLISECOND, Scene
 from carpool.lab.faults import crash
 
@@ -26,6 +26,8 @@ UNITS = {
     "backup_cpu": "% of a core",
     "master_pss": "MiB",
     "backup_pss": "MiB",
+    "master_alone": "MiB",
+    "backup_alone": "MiB",
     "up_first": "ms",
     "up_median": "ms",
     "up_last": "ms",
@@ -55,6 +57,7 @@ def _crowd(count: int) -> Callable[[Round], Figures]:
             for role, name in (("master", "a"), ("backup", "b")):
                 figures[f"{role}_cpu"] = uses[name].percent()
                 figures[f"{role}_pss"] = pss_mib(uses[name].processes)
+                figures[f"{role}_alone"] = alone_mib(uses[name].processes)
             this.before_fault(scene)
             crash(scene.lab, scene.zone("a"))
             wait_for(lambda: scene.holds("b"), f"{count} addresses on the other node")

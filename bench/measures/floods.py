@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
+from bench import flood
 from bench.measure import Figures, Measure, Round
 from bench.measures.outages import PREFERRED
 from bench.observer import Kind
@@ -49,7 +50,7 @@ def _flood(kind: str) -> Callable[[Round], Figures]:
         with Scene(this.peer, this.folder, skews=skews, ask_every=ASK_EVERY, lag=this.lag) as scene:
             stranger = scene.lab.add_zone("flooder", INTERFACE, [FLOODER])
             report = this.folder / "rate"
-            program = [this.python, "-P", "-m", "bench.flood", kind, str(RATE), str(report)]
+            program = [this.python, "-P", flood.__file__, kind, str(RATE), str(report)]
             stranger.start([*program, str(VHID)], log=this.folder / "flood.log")
             wait_for(report.exists, "the flood")
             seconds = this.settings.seconds(12, 6)

@@ -9,13 +9,13 @@ from pathlib import Path
 from bench.measure import Figures, Measure, Round
 from bench.measures.outages import PREFERRED
 from bench.peers import INTERFACE, NODES, Setup, wait_for
-from bench.processes import pss_mib, rss_mib
+from bench.processes import alone_mib, pss_mib, rss_mib
 from carpool.lab.network import Lab
 from carpool.lab.zone import Zone
 
 PROTOCOL = "112:"
 REPEATS = 5  # starts in a round: they cost no second each
-UNITS = {"listening": "ms", "rss": "MiB", "pss": "MiB"}
+UNITS = {"listening": "ms", "rss": "MiB", "pss": "MiB", "alone": "MiB"}
 POLL = 0.0005  # seconds
 PATIENCE = 10.0
 
@@ -48,6 +48,7 @@ def start(this: Round) -> Figures:
             "listening": sorted(took)[len(took) // 2],
             "rss": rss_mib(processes),
             "pss": pss_mib(processes),
+            "alone": alone_mib(processes),
         }
 
 

@@ -18,6 +18,7 @@ from bench.observer import Kind, Seen, first_announced
 from bench.peers import PEERS, VIP, Setup, vips
 from bench.performance_page import number, page, pictures
 from bench.performance_readme import renewed, summary
+from bench.processes import file_pages
 from bench.results import Results, Spread
 
 from bench import noise, svg
@@ -73,6 +74,27 @@ def test_results_are_what_was_written(tmp_path: Path) -> None:
 )
 def test_three_digits_count(value: float, told: str) -> None:
     assert number(value) == told
+
+
+def test_a_file_counts_once_and_without_the_pages_that_were_changed() -> None:
+    smaps = """\
+55fc-55fd r-xp 00003000 fe:00 260850                     /usr/bin/python3.11
+Size:                 80 kB
+Rss:                  80 kB
+Pss:                  40 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+55fe-55ff rw-p 00003000 fe:00 260850                     /usr/bin/python3.11
+Rss:                  20 kB
+Anonymous:            16 kB
+7f00-7f01 rw-p 00000000 00:00 0                          [heap]
+Rss:                 500 kB
+Anonymous:           500 kB
+7f02-7f03 rw-p 00000000 00:00 0
+Rss:                   8 kB
+Anonymous:             8 kB
+"""
+    assert file_pages(smaps) == {"/usr/bin/python3.11": 84}
 
 
 # Rounds.
