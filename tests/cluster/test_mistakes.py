@@ -162,6 +162,21 @@ MISTAKES = [
         )
     ),
     ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nadvskew = 9\n"),
+    # The fast profile.
+    ("CP111", 18, "groups.db.profile", "advbase = 1", "profile = 'fats'"),
+    ("CP103", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = 20"),
+    ("CP120", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '20'"),
+    ("CP120", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = 'nan ms'"),
+    ("CP104", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '3ms'"),
+    ("CP104", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '1.1s'"),
+    ("CP224", 19, "groups.db.interval", "advbase = 1\n", "advbase = 1\ninterval = '20ms'\n"),
+    ("CP224", 19, "groups.db.on_late", "advbase = 1\n", "advbase = 1\non_late = 'refuse'\n"),
+    ("CP225", 18, "groups.db.advbase", "advbase = 1\n", "advbase = 1\nprofile = 'fast'\n"),
+    ("CP225", 20, "groups.db.advskew", "advbase = 1\n",
+     "profile = 'fast'\ninterval = '20ms'\nadvskew = 5\n"),
+    ("CP209", 14, "groups.db.advbase", "advbase = 1\n", "profile = 'fast'\nadvskew.web1 = 0\n"),
+    ("CP210", 18, "groups.db.preempt", "advbase = 1\n", "preempt = true\nprofile = 'fast'\n"),
+    ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nprofile = 'fast'\n"),
 ]  # fmt: skip
 
 GOOD_ZONES = """\

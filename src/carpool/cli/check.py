@@ -50,8 +50,16 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="do not read password files, which may not be where the check runs",
     )
+    parser.add_argument(
+        "--loss",
+        metavar="PERCENT",
+        type=_percent,
+        default=0.0,
+        help="tell which groups fail over without a fault more than once a day where the network "
+        "loses that many of all frames, and the dead_ratio that bears it",
+    )
     options = parser.parse_args(arguments)
-    found = check_files(options.files, secrets=not options.no_passwords)
+    found = check_files(options.files, secrets=not options.no_passwords, loss=options.loss)
     findings = [finding for finding in found if finding.code not in options.ignore]
     show(FORMATS[options.format](findings))
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
@@ -133,6 +141,16 @@ def _codes(text: str) -> list[str]:
         if code not in known:
             raise argparse.ArgumentTypeError(f"there is no code {code!r}; see carpool explain")
     return codes
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = -1
+    if not 0 <= percent <= 90:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage from 0 to 90")
+    return percent / 100
 
 
 def _summary(files: int, errors: int, warnings: int) -> str:

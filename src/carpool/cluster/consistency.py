@@ -201,17 +201,22 @@ def _check_patience(group: Values, seats: tuple[Seat, ...], key: Key, source: So
     (least, backup), (most, master) = ranked[0], ranked[-1]
     patience = master_down_time(advbase, least, dead_ratio)
     pause = interval(advbase, most)
+    fast = group.get("profile") == "fast"
+    if fast:
+        patience = dead_ratio * pause
     if patience > pause:
         return
     message = (
         f"{backup} takes over after {_milliseconds(patience)} without an advertisement, and "
         f"{master} sends one every {_milliseconds(pause)}"
     )
-    if advbase == 0:
+    if fast:
+        mend = "use a dead_ratio of at least 2; 3 is what other implementations have"
+    elif advbase == 0:
         mend = "use advbase 1, a higher dead_ratio, or advskews that are closer together"
     else:
         mend = "use a dead_ratio of at least 2; 3 is what other implementations have"
-    name = "advbase" if advbase == 0 else "dead_ratio"
+    name = "advbase" if advbase == 0 and not fast else "dead_ratio"
     source.report(Rule.IMPATIENT, (*key, name), message, mend)
 
 

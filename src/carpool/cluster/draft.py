@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from carpool.cluster.check_schema import CHECK
+from carpool.cluster.fast_rules import resolve_timing
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import is_name, report_name
 from carpool.cluster.schema import CLUSTER, GROUP, NODE, ZONE
@@ -57,14 +58,18 @@ class Draft:
         return ("zone", name)
 
 
-def _seats(group: Values, nodes: dict[str, Values]) -> tuple[Seat, ...]:
-    """Return the nodes of the group, best rank first, leaving out those that do not exist."""
+def _seats(group: Values, nodes: dict[str, Values], advskew: int | None = None) -> tuple[Seat, ...]:
+    """Return the nodes of the group, best rank first, leaving out those that do not exist.
+
+    ``advskew`` is that of nodes of which the file says nothing; None: by their weights.
+    """
     if "nodes" not in group:
         return ()
     listed = nodes if group["nodes"] is None else dict.fromkeys(group["nodes"])
     names = [name for name in listed if name in nodes]
     names.sort(key=lambda name: -nodes[name].get("weight", 0))
-    ranked = zip(names, _skews(len(names)), strict=True)
+    skews = _skews(len(names)) if advskew is None else [advskew] * len(names)
+    ranked = zip(names, skews, strict=True)
     return tuple(
         Seat(
             name,
@@ -98,7 +103,11 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
     checks = _read_tables(CHECK, document, "checks", source) if "checks" in document else {}
-    seats = {name: _seats(group, nodes) for name, group in groups.items()}
+    fast = {
+        name: resolve_timing(group, document["groups"][name], ("groups", name), source)
+        for name, group in groups.items()
+    }
+    seats = {name: _seats(group, nodes, fast[name]) for name, group in groups.items()}
     own = {
         name: table["zone"]
         for name, table in (document["nodes"].items() if nodes else ())

@@ -58,6 +58,7 @@ EXPLANATIONS = {
     "package manager reads as an option or as nothing would stop it there.",
     Rule.BAD_FMRI: "Services are enabled by their name in SMF. Inside the zone `svcs -a` lists "
     "them.",
+    Rule.BAD_INTERVAL: 'A time with its unit is a number and `ms` or `s`, in quotes: `"20ms"`.',
     Rule.REPEATED: "One of the two does nothing, and it is likely that something else was meant "
     "there.",
     Rule.SHARED_VIP: "A group moves from node to node by itself. An address in two groups would be "
@@ -101,7 +102,8 @@ EXPLANATIONS = {
     Rule.UNEQUAL_ADVBASE: "A backup waits for three times its own advbase. If the master's is "
     "longer, the backup takes over between two of its advertisements.",
     Rule.IMPATIENT: "A backup waits dead_ratio times advbase, plus its advskew/256 s, for the "
-    "master's next advertisement; with advbase 0, dead_ratio times its advskew/256 s. If the "
+    "master's next advertisement; with advbase 0, dead_ratio times its advskew/256 s, and in the "
+    "fast profile dead_ratio times the longer of its own interval and the master's. If the "
     "master's own interval is as long, the backup takes over from a master that is alive: without "
     "preempt, and again and again.",
     Rule.NOT_TOGETHER: "Groups with the same `together` have their master on one node: what "
@@ -110,6 +112,15 @@ EXPLANATIONS = {
     "nothing.",
     Rule.IDLE_DELAY: "preempt_delay says how long a node waits before it preempts. Without preempt "
     "it never does.",
+    Rule.NOT_FAST: "interval and on_late say how the fast profile is to be. In the standard one "
+    "the interval is advbase and advskew together, and nothing watches over the machine.",
+    Rule.TWO_INTERVALS: "In the fast profile advbase is 0 and the advskew of a node is its whole "
+    "interval, in 1/256 s. Either `interval` sets it for all nodes, or advskew for each.",
+    Rule.LOSSY: "Asked with `carpool check --loss PERCENT`: a backup takes over from a master that "
+    "is alive when all its advertisements of one master-down time are lost, with probability p to "
+    "the power of their number, and every advertisement may be the first of such a row. A short "
+    "interval with a high dead_ratio notices a dead master as soon as a long one with a low ratio, "
+    "and bears far more loss. Loss in bursts is worse than the sum says.",
     Rule.PASSWORD_UNREADABLE: "The file that the group's password_file names could not be read. It "
     "is looked up beside the cluster file. Where the check runs without the passwords, use "
     "`carpool check --no-passwords`.",

@@ -59,6 +59,7 @@ class Rule(Enum):
     BAD_KERNEL_VERSION = ("CP117", _ERROR, "not a Linux version")
     BAD_PACKAGE = ("CP118", _ERROR, "not the name of a package")
     BAD_FMRI = ("CP119", _ERROR, "not the name of an SMF service")
+    BAD_INTERVAL = ("CP120", _ERROR, "not a time with a unit")
 
     REPEATED = ("CP201", _ERROR, "the same thing listed twice")
     SHARED_VIP = ("CP202", _ERROR, "a virtual address in two groups")
@@ -83,6 +84,9 @@ class Rule(Enum):
     IMPATIENT = ("CP221", _WARNING, "a backup that cannot wait for a master's advertisement")
     NOT_TOGETHER = ("CP222", _WARNING, "groups that are to move together, and cannot")
     IDLE_DELAY = ("CP223", _WARNING, "preempt_delay without preempt")
+    NOT_FAST = ("CP224", _ERROR, "a key of the fast profile in a group of another")
+    TWO_INTERVALS = ("CP225", _ERROR, "two keys that set the interval")
+    LOSSY = ("CP226", _WARNING, "a dead_ratio too low for the loss of the network")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")

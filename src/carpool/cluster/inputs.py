@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from carpool.cluster.ifupdown import looks_like_interfaces, read_interfaces
 from carpool.cluster.load import read_cluster
+from carpool.cluster.loss_rules import check_loss
 from carpool.cluster.payload import read_payload
 from carpool.cluster.reading import read_text
 from carpool.cluster.relations import check_alone, check_together
@@ -53,13 +54,16 @@ class Input:
     payload: Payload | None = None
 
 
-def check_files(paths: Sequence[Path], *, secrets: bool = True) -> list[Finding]:
-    """Return all that is wrong in the files and between them, file by file."""
-    inputs = read_files(paths, secrets=secrets)
+def check_files(paths: Sequence[Path], *, secrets: bool = True, loss: float = 0.0) -> list[Finding]:
+    """Return all that is wrong in the files and between them, file by file.
+
+    ``loss`` is the share of all frames that the network loses.
+    """
+    inputs = read_files(paths, secrets=secrets, loss=loss)
     return [finding for read in inputs for finding in read.source.findings()]
 
 
-def read_files(paths: Sequence[Path], *, secrets: bool = True) -> list[Input]:
+def read_files(paths: Sequence[Path], *, secrets: bool = True, loss: float = 0.0) -> list[Input]:
     """Read the files and check them, each by itself and all together.
 
     With ``secrets``, the password files that cluster files name are read as well. Raises nothing
@@ -75,7 +79,7 @@ def read_files(paths: Sequence[Path], *, secrets: bool = True) -> list[Input]:
         if text is None:
             inputs.append(Input(source, Form.NONE))
             continue
-        read = _read(text, source, path, secrets=secrets)
+        read = _read(text, source, path, secrets=secrets, loss=loss)
         inputs.append(read)
         if read.form is not Form.CLUSTER or text not in texts:  # every node has the same one
             hosts += read.hosts
@@ -96,13 +100,15 @@ def form_of(text: str) -> Form:
     return Form.INTERFACES if looks_like_interfaces(text) else Form.CLUSTER
 
 
-def _read(text: str, source: Source, path: Path, *, secrets: bool) -> Input:
+def _read(text: str, source: Source, path: Path, *, secrets: bool, loss: float) -> Input:
     form = form_of(text)
     hosts: tuple[Host, ...] = ()
     setups: tuple[Setup, ...] = ()
     payload = None
     if form is Form.CLUSTER:
         found = read_cluster(text, source, path, secrets=secrets)
+        if found and loss:
+            check_loss(found.draft, source, loss)
         return Input(source, form, found.hosts, found.claims) if found else Input(source, form)
     if form is Form.PAYLOAD:
         payload = read_payload(text, source, path.stem)

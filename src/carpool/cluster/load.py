@@ -182,6 +182,9 @@ def _build(draft: Draft, path: Path) -> Cluster:
                 directory / file for file in values["accept_password_files"] or ()
             ),
             replay=values["replay"],
+            profile=values["profile"],
+            interval=values["interval"],
+            on_late=values["on_late"],
         )
         for name, values in draft.groups.items()
     )
@@ -205,6 +208,7 @@ def _build_node(draft: Draft, name: str) -> Node:
         addresses=values["address"],
         interface=values["interface"],
         weight=values["weight"],
+        realtime=values["realtime"],
         hostname=values["hostname"] or name,
         alias=values["alias"],
         hypervisor=values["hypervisor"],

@@ -46,7 +46,8 @@ class Node:
 
     ``weight``, 0 to 255, ranks the nodes where a group says nothing: the heaviest is preferred.
     ``zone`` is None for a machine that is no SmartOS zone, and so is ``uuid``, the zone's own.
-    ``hypervisor`` is ``[user@]host[:port]`` of the global zone that it runs in.
+    ``hypervisor`` is ``[user@]host[:port]`` of the global zone that it runs in. ``realtime`` says
+    whether the daemon may have a real-time priority there.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Node:
     hypervisor: str | None = None
     uuid: str | None = None
     zone: Zone | None = None
+    realtime: bool = True
 
 
 class Url(NamedTuple):
@@ -154,6 +156,10 @@ class Group:
     """The names of the health checks that it depends on."""
     accept_password_files: tuple[Path, ...] = ()
     replay: Literal["window", "strict", "off"] = "window"
+    profile: Literal["standard", "fast"] = "standard"
+    interval: int | None = None
+    """Of the fast profile, in ns as the file has it; the members' advskew is what it comes to."""
+    on_late: Literal["raise", "refuse"] = "raise"
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
@@ -185,6 +191,7 @@ class Group:
             announce_every=self.announce_every,
             replay=Replay(self.replay),
             accepted_passwords=accepted,
+            fast=self.profile == "fast",
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from carpool.cluster import readers, zone_readers
 from carpool.cluster.check_schema import CHECK
+from carpool.cluster.fast_rules import Interval
 from carpool.cluster.table import Field, Table
 
 CLUSTER = Table(
@@ -37,6 +38,13 @@ NODE = Table(
             readers.Integer(0, 255, "100"),
             "How much the node is preferred, 0 to 255: the heaviest is to be master.",
             100,
+        ),
+        Field(
+            "realtime",
+            readers.Boolean(),
+            "Whether the daemon may have a real-time priority and keep its memory from being "
+            "paged out, if a group is of the fast profile and the system permits it.",
+            default=True,
         ),
         Field(
             "hostname",
@@ -182,6 +190,27 @@ GROUP = Table(
             "window",
         ),
         Field(
+            "profile",
+            readers.Choice("standard", "fast"),
+            "How fast the group is: intervals from 1 s on as CARP has them, or of milliseconds, "
+            "for which the daemon looks at what the machine can do.",
+            "standard",
+        ),
+        Field(
+            "interval",
+            Interval(),
+            "Time between two advertisements in the fast profile, 4ms to 996ms: rounded to "
+            "n/256 s, which is what an advertisement can say.",
+            absent="4ms, the shortest; in the standard profile by advbase and advskew",
+        ),
+        Field(
+            "on_late",
+            readers.Choice("raise", "refuse"),
+            "What the daemon does in the fast profile about an interval that the machine cannot "
+            "hold: use a longer one, or not start.",
+            "raise",
+        ),
+        Field(
             "advbase",
             readers.Integer(0, 255, "1"),
             "Seconds between two advertisements of the master, 0 to 255; advskew is added.",
@@ -192,7 +221,8 @@ GROUP = Table(
             readers.PerNode(readers.Integer(0, 255, "100")),
             "Delay added to advbase in 1/256 s, 0 to 255: the lowest is to be master. "
             "One for all nodes, or a table of one per node.",
-            absent="from the weights: 0 for the heaviest, 20 more for each next",
+            absent="from the weights: 0 for the heaviest, 20 more for each next; in the fast "
+            "profile the interval, for all nodes",
         ),
         Field(
             "preempt",

@@ -154,6 +154,8 @@ def _with_prefix(addresses: Sequence[Interface]) -> tuple[Interface, ...]:
 
 
 def _faster(group: Group) -> Group:
+    if group.profile == "fast":
+        return group
     ranks = sorted({member.advskew for member in group.members})
     members = tuple(
         replace(
@@ -184,6 +186,7 @@ def _node_lines(node: Node) -> Iterator[str]:
     yield f"\n[nodes.{_toml(node.name)}]"
     yield _line("address", [str(address) for address in node.addresses])
     yield _line("interface", node.interface)
+    yield _line("realtime", node.realtime)
 
 
 def _group_lines(group: Group) -> Iterator[str]:
@@ -191,6 +194,9 @@ def _group_lines(group: Group) -> Iterator[str]:
     yield _line("vhid", group.vhid)
     yield _line("addresses", [str(address) for address in group.addresses])
     yield _line("password_file", str(group.password_file))
+    if group.profile == "fast":
+        yield _line("profile", group.profile)
+        yield _line("on_late", group.on_late)
     yield _line("advbase", group.advbase)
     yield _line("dead_ratio", group.dead_ratio)
     yield _line("nodes", [member.node for member in group.members])

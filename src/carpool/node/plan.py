@@ -36,6 +36,7 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
         on_conflict=OnConflict(group.on_conflict),
         together=group.together,
         patience=_patience(group, member),
+        refuse_if_late=group.on_late == "refuse",
     )
 
 

@@ -64,6 +64,8 @@ class GroupSettings:
     on_conflict: OnConflict = OnConflict.IGNORE
     together: str | None = None
     """Groups of this node with the same name share fate."""
+    refuse_if_late: bool = False
+    """In the fast profile: do not start on a machine that cannot hold the interval."""
     patience: int | None = None
     """The shortest of the other nodes' (ns); None: that of a node with our timing and no skew."""
 

@@ -31,6 +31,8 @@ def config(cluster: Cluster, node: Node) -> str:
             lines.append(_line("address", [str(address) for address in peer.addresses]))
             lines.append(_line("interface", peer.interface))
             lines.append(_line("weight", peer.weight))
+            if not peer.realtime:
+                lines.append(_line("realtime", peer.realtime))
     for group in groups:
         lines += ["", f"[groups.{_string(group.name)}]"]
         lines += [_line(key, value) for key, value in _group(group).items() if value is not None]
@@ -48,6 +50,8 @@ def _group(group: Group) -> dict[str, Any]:
         "password_file": signing,
         "accept_password_files": accepted or None,
         "replay": group.replay,
+        "profile": group.profile if group.profile == "fast" else None,
+        "on_late": group.on_late if group.profile == "fast" else None,
         "advbase": group.advbase,
         "advskew": {member.node: member.advskew for member in group.members},
         "preempt": group.preempt,
