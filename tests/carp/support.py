@@ -109,6 +109,7 @@ class Bench:
         while (due := self.host.timer()) is not None and due <= end:
             self.now = max(self.now, due)
             self.host.handle_timer(self.now)
+            assert self.host.timer() != due, "the timer stands still"
             self.collect()
         self.now = end
         return self

@@ -23,8 +23,8 @@ from carpool.carp.wire import Rejection
 class Recorder(dict[tuple[State, Event], Row]):
     """The table, remembering which rows were looked up and found."""
 
-    def __init__(self) -> None:
-        super().__init__(TABLE)
+    def __init__(self, table: dict[tuple[State, Event], Row] = TABLE) -> None:
+        super().__init__(table)
         self.fired: list[Row] = []
 
     def get(self, key: tuple[State, Event], default: object = None) -> Row | None:  # type: ignore[override]

@@ -2,19 +2,23 @@
 
 Each row is left out, leads to another state, or lacks one of its actions, one at a time; then the
 short scenarios of `tests.sim.faults` are played. What they cannot see is listed, with the reason,
-and left to `tests.carp.test_election_rows`, which brings every row about and compares its effects.
+and is held against what `tests.carp.test_election_rows` and `test_election_timers` expect of its
+row, which is brought about alone: effects, state and timer.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tests.carp.mutants import mutants
+from tests.carp.test_election_timers import row_holds
 from tests.sim.faults import DIRECTED
 
 from carpool.carp import virtualhost
 from carpool.carp.election import ROWS, TABLE, Event, Row, State
 from carpool.sim.scenario import play
 from carpool.sim.verdict import INVARIANTS, violations
+
+PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 INIT, BACKUP, MASTER = State
 
@@ -44,23 +48,18 @@ UNSEEN: dict[tuple[State, Event, str], str] = {
 }
 
 
-def mutants(row: Row) -> Iterator[tuple[str, Row | None]]:
-    yield "left out", None
-    for state in State:
-        if state is not row.next:
-            yield f"to {state}", replace(row, next=state)
-    for place, action in enumerate(row.actions):
-        kept = row.actions[:place] + row.actions[place + 1 :]
-        yield f"without {action.name}", replace(row, actions=kept)
+def broken(row: Row, mutant: Row | None) -> dict[tuple[State, Event], Row]:
+    """Return the table with a mutant in place of a row, or without it."""
+    table = {key: value for key, value in TABLE.items() if value is not row}
+    if mutant is not None:
+        table[row.state, row.event] = mutant
+    return table
 
 
 def noticed(row: Row, mutant: Row | None, monkeypatch: pytest.MonkeyPatch) -> str | None:
     """Return what notices the mutant: an invariant, or a timer that stands still."""
-    table = {key: value for key, value in TABLE.items() if value is not row}
-    if mutant is not None:
-        table[row.state, row.event] = mutant
     with monkeypatch.context() as patch:
-        patch.setattr(virtualhost, "TABLE", table)
+        patch.setattr(virtualhost, "TABLE", broken(row, mutant))
         for scenario in DIRECTED.values():
             try:
                 found = violations(scenario, play(scenario))
@@ -75,6 +74,25 @@ def noticed(row: Row, mutant: Row | None, monkeypatch: pytest.MonkeyPatch) -> st
 def test_a_broken_rule_is_noticed(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     unseen = {what for what, mutant in mutants(row) if noticed(row, mutant, monkeypatch) is None}
     assert unseen == {what for state, event, what in UNSEEN if (state, event) == row_key(row)}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.state} {row.event.name}")
+def test_what_no_scenario_notices_is_noticed_by_the_test_of_its_row(row: Row) -> None:
+    overlooked = {what for what, mutant in mutants(row) if row_holds(row, broken(row, mutant))}
+    assert not overlooked & {
+        what for state, event, what in UNSEEN if (state, event) == row_key(row)
+    }
+
+
+def test_the_page_has_these_numbers() -> None:
+    count = sum(1 for row in ROWS for _ in mutants(row))
+    told = f"Of {count} mutants {count - len(UNSEEN)} are noticed by {len(DIRECTED)} short"
+    assert told in PAGE.read_text(), f"docs/simulator.md: {told}"
+
+
+def test_everything_listed_is_a_mutant_of_a_row() -> None:
+    """Else a row that has changed would leave its reasons behind."""
+    assert set(UNSEEN) <= {(*row_key(row), what) for row in ROWS for what, _ in mutants(row)}
 
 
 def row_key(row: Row) -> tuple[State, Event]:
