@@ -6,7 +6,7 @@ from carpool.carp.timing import SECOND
 from carpool.carp.wire import Rejection
 from carpool.node.loop import Loop
 
-MISFITS = frozenset({Rejection.VRRP, Rejection.VERSION, Rejection.TTL})
+MISFITS = frozenset({Rejection.VRRP, Rejection.VERSION, Rejection.TTL, Rejection.TRUNCATED})
 """Rejections that a socket filter can foresee: the form is not CARP's."""
 FLOOD = 500
 """Misfits within a second that are a flood: 255 VRRP groups of our numbers are none."""

@@ -107,5 +107,16 @@ def test_a_sample_of_what_was_routed_passes() -> None:
     assert 0 < share(4, changed(good, 8, 254)) < 8 / SAMPLE
 
 
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("options", [b"", bytes(8)])
+def test_a_sample_of_what_is_too_short_passes(family: int, options: bytes) -> None:
+    packet = changed(advertisement(7), 3, 7)
+    if family == 4:
+        packet = ipv4_packet(SOURCE, options + packet)
+        packet = changed(packet, 0, 0x45 + len(options) // 4)
+    assert share(family, packet) == 1
+    assert 0 < share(family, packet[:-1]) < 8 / SAMPLE
+
+
 def test_no_sample_is_taken_of_others() -> None:
     assert share(4, ipv4_packet(SOURCE, changed(advertisement(8), 3, 7))) == 0

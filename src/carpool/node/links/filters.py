@@ -8,12 +8,16 @@ import socket
 import struct
 from collections.abc import Collection, Sequence
 
+from carpool.carp.wire import AUTHLEN, SIZE, VERSION_AND_TYPE
+
 LD, LDH, LDB, JEQ, RET = 0x20, 0x28, 0x30, 0x15, 0x06
 """Load absolute word, half-word and byte; jump if equal; return."""
 _LDB_X, _LDX_HEADER, _LD_VALUE, _LD_MEMORY, _STORE = 0x50, 0xB1, 0x00, 0x60, 0x02
 """Load the byte at X + value; X = length of the IPv4 header at value; load value; memory."""
 _SHIFT, _SHIFT_BY_X, _AND, _TO_X, _JUMP, _JUMP_IF_ANY = 0x74, 0x7C, 0x54, 0x07, 0x05, 0x45
 """Shift right; mask; X = accumulator; jump always; jump if any of the bits is set."""
+_LD_LENGTH, _SUBTRACT_X, _JGE = 0x80, 0x1C, 0x35
+"""Load the packet's length; subtract X; jump if greater or equal."""
 
 Step = tuple[int, int, int, int]
 """Code, steps to skip if so and if not, and an offset or a value."""
@@ -25,7 +29,7 @@ _RANDOM = 0xFFFFF000 + 56
 _TTL_OF_IPV4 = 8
 _VERSION_AND_TYPE, _VHID, _AUTHLEN = 0, 1, 3
 """Where an advertisement has them."""
-SAMPLE = 256
+SAMPLE = 1024
 """Of so many misfits a filter that samples lets one through."""
 
 
@@ -67,14 +71,16 @@ def _load(family: int, at: int) -> list[Step]:
 
 def _misfits(family: int) -> list[Step]:
     """Go on to the step after these with what is well formed, and with some of what is not."""
-    tests = [[*_load(family, _VERSION_AND_TYPE), (JEQ, 0, 0, 0x21)]]
-    tests.append([*_load(family, _AUTHLEN), (JEQ, 0, 0, 7)])
+    tests = [[*_load(family, _VERSION_AND_TYPE), (JEQ, 0, 0, VERSION_AND_TYPE)]]
+    tests.append([*_load(family, _AUTHLEN), (JEQ, 0, 0, AUTHLEN)])
+    header = [(_LDX_HEADER, 0, 0, 0), (_LD_LENGTH, 0, 0, 0), (_SUBTRACT_X, 0, 0, 0)]
+    tests.append([*(header if family == 4 else [(_LD_LENGTH, 0, 0, 0)]), (_JGE, 0, 0, SIZE)])
     if family == 4:
         tests.append([(LDB, 0, 0, _TTL_OF_IPV4), (JEQ, 0, 0, 255)])
     steps = [step for test in tests for step in test]
     # Each comparison that fails jumps to the lottery, behind the jump over it.
     for number, (code, _, _, value) in enumerate(steps):
-        if code == JEQ:
-            steps[number] = (JEQ, 0, len(steps) - number, value)
+        if code in (JEQ, _JGE):
+            steps[number] = (code, 0, len(steps) - number, value)
     lottery = [(LD, 0, 0, _RANDOM), (_AND, 0, 0, SAMPLE - 1), (JEQ, 1, 0, 0), (RET, 0, 0, 0)]
     return [*steps, (_JUMP, 0, 0, len(lottery)), *lottery]
