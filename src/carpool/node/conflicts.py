@@ -35,8 +35,6 @@ YIELD_FOR = 60 * SECOND
 """How long (ns) a group leaves its addresses to a stranger that was heard."""
 REMEMBERED_FOR = 3 * PROBE_EVERY
 
-_LOOK_EVERY = SECOND // 2
-
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
@@ -96,6 +94,7 @@ class Conflicts:
     def add(self, group: Group) -> None:
         """Watch the addresses of a group, unless its settings say not to."""
         if group.settings.on_conflict is not OnConflict.IGNORE:
+            group.on_transition = self._look_soon
             for one in group.settings.addresses:
                 self._watched[one.ip.packed] = _Watched(one.ip, group)
 
@@ -118,8 +117,8 @@ class Conflicts:
         self._link = link
         if link is None:
             self._look.cancel()
-        elif self._watched:
-            self._look.reschedule(self._loop.now() + _LOOK_EVERY)
+        else:
+            self._look_soon()
 
     def explain(self, group: Group) -> None:
         """Take note of another node's valid advertisement for `group`: it may claim."""
@@ -185,12 +184,16 @@ class Conflicts:
         if answer is OnConflict.YIELD:
             self._yielding[group] = now + YIELD_FOR
             group.demote(_REASON, NEVER_MASTER)
+            self._look_soon()
 
     # What is done now and then.
 
+    def _look_soon(self) -> None:
+        if self._link is not None and self._watched:
+            self._look.reschedule(self._loop.now())
+
     def _look_around(self) -> None:
         now = self._loop.now()
-        self._look.reschedule(now + _LOOK_EVERY)
         for watched in self._watched.values():
             if watched.group.virtual_host.state is not State.MASTER:
                 watched.probe_at = None
@@ -202,6 +205,10 @@ class Conflicts:
         for group in [one for one, until in self._yielding.items() if now >= until]:
             del self._yielding[group]
             group.demote(_REASON, 0)
+        due = [one.probe_at for one in self._watched.values() if one.probe_at is not None]
+        due += self._yielding.values()
+        if due:
+            self._look.reschedule(min(due))
 
     def _probe(self, watched: _Watched) -> None:
         self._send(watched.group, lambda link: link.probe(watched.address.packed))

@@ -67,6 +67,8 @@ class Group:
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
         """The groups of this node that move together with this one."""
+        self.on_transition: Callable[[], None] = lambda: None
+        """Called when the state has changed."""
         self.virtual_host = VirtualHost(settings.carp, sources={}, counters=counters)
         self.since = loop.now()
         """When the state became what it is (ns)."""
@@ -332,6 +334,7 @@ class Group:
                 self._tell(effect)
 
     def _tell(self, change: Transition) -> None:
+        self.on_transition()
         if change.event in (Event.RESUMED_AS_MASTER, Event.RESUMED_AS_BACKUP):
             self._log.notice(f"{self.label}still {change.state} - {change.event.value}")
             return
