@@ -77,7 +77,11 @@ def main() -> int:
     if reason:
         print(f"bench: {reason}", file=sys.stderr)
         return 2
-    return measure_all(options, names)
+    try:
+        return measure_all(options, names)
+    except KeyboardInterrupt:
+        print("bench: broken off; --resume goes on from here", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def measure_all(options: argparse.Namespace, names: list[str]) -> int:
