@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from bench import host_faults as host
 from bench.peers import INTERFACE, VIP, Hook
 from bench.scene import Scene
 from carpool.carp.frames import gratuitous_arp
@@ -19,6 +20,7 @@ PAUSE = 6  # seconds: twice the backup's patience
 HANG = {"b": Hook("exec sleep 30")}
 FAIL = {"b": Hook("exit 1", works=False)}
 MISSING = {"b": Hook(None)}
+CHILDREN = {"b": Hook("sleep 30 & sleep 30 & exit 0")}
 FLOOD = {"b": Hook("exec timeout 5 yes flood")}
 NOWHERE = Path("/dev/null")
 FULL = Path("/dev/full")
@@ -36,6 +38,10 @@ class Fault:
     """Seconds after `act`."""
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     log: Path | None = None
+    hold_down: int = 0
+    """Seconds, for those daemons that have such a thing."""
+    clocks: bool = False
+    """Whether each daemon has a wall clock of its own."""
     alone: bool = False
     """Whether other labs must not run beside it."""
 
@@ -300,6 +306,14 @@ FAULTS: dict[str, Fault] = {
         "address back and announces it.",
         delete_address,
     ),
+    "vip-deleted-again-and-again": Fault(
+        "a program deletes the address whenever it is there, for 10 s",
+        "ucarp never looks. keepalived puts it back as often as it goes. carpool does so four "
+        "times, once a second; then it lets another node take over, says so in an error, and is "
+        "not the first to try again for a minute.",
+        host.insist,
+        watch=12,
+    ),
     "interface": Fault(
         "the master's interface is deleted, and made again after 2 s",
         "The backup takes over after three missed advertisements.",
@@ -346,6 +360,12 @@ FAULTS: dict[str, Fault] = {
         log=NOWHERE,
         watch=8,
     ),
+    "hook-children": Fault(
+        "the same, and the script leaves two programs running, which hold its output",
+        "Who waits for a script must not wait for what it has left behind.",
+        stop_and_come_back,
+        hooks=CHILDREN,
+    ),
     "disk-full": Fault(
         "the disk with the logs is full; the master's node loses its power",
         "Nobody needs the disk for a takeover.",
@@ -358,6 +378,39 @@ FAULTS: dict[str, Fault] = {
         "prlimit(2), which the script inherits.)",
         out_of_descriptors,
     ),
+    "memory": Fault(
+        "the backup gets no more memory than it has; the master's node loses its power",
+        "A takeover needs none that is not there. (The limit is RLIMIT_AS, set with prlimit(2).)",
+        host.out_of_memory,
+    ),
+    "clock-forward": Fault(
+        "the wall clock of the backup is set forward by an hour",
+        "ucarp's timers run on the wall clock: it believes that it has heard nothing for an hour. "
+        "The others' run on the kernel's monotonic clocks, which nobody can set.",
+        host.set_backup_forward,
+        clocks=True,
+    ),
+    "clock-back": Fault(
+        "the wall clock of the master is set back by an hour",
+        "A ucarp waits for its next advertisement for an hour, and goes on answering.",
+        host.set_master_back,
+        clocks=True,
+        watch=8,
+    ),
+    "slow-port": Fault(
+        "the master's cable is pulled for 5 s, and then its port forwards nothing for 30 s",
+        "As with the spanning tree. Behind such a port a node believes itself alone, and is a "
+        "second master until the port forwards, unless it waits for longer: carpool's `hold_down` "
+        "is 40 s here; ucarp and keepalived have nothing like it for a link that comes back.",
+        host.slow_port,
+        hold_down=host.HOLD_DOWN,
+    ),
+    "boot": Fault(
+        "the master's node loses its power, and boots behind a port that forwards nothing for 30 s",
+        "The same at a boot; here keepalived has `vrrp_startup_delay`, 40 s as well.",
+        host.boot,
+        hold_down=host.HOLD_DOWN,
+    ),
     "two-daemons": Fault(
         "a second daemon is started on the master with the same files, stopped after 5 s",
         "ucarp's second copy takes the address off when it is stopped, and the first never looks. "
@@ -367,14 +420,9 @@ FAULTS: dict[str, Fault] = {
 }
 
 NOT_MEASURED = {
-    "Clock steps": (
-        "setting a machine's clock is nothing for a bench, and time namespaces cover the "
-        "monotonic clock only. carpool's timers run on the kernel's clock since boot, which no "
-        "step moves; no code of the election and the daemon reads the wall clock but to date log "
-        "lines. ucarp's timers run on the wall clock and jump with it."
-    ),
-    "Memory pressure": (
-        "nothing here could make it for one daemon without endangering the machine. What the "
-        "kernel's out-of-memory killer does to a daemon is the row of SIGKILL."
+    "Suspend": (
+        "a machine that sleeps takes the bench with it. carpool's clock is the one that counts "
+        "sleep, so that a master that wakes up knows how late it is; it says how long the machine "
+        "slept, and waits for a master afresh. Tests show that with clocks of their own."
     ),
 }

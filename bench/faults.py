@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.fault_list import FAULTS
 from bench.faults_page import page
-from bench.peers import PEERS
+from bench.peers import PEERS, faketime
 from bench.pool import at_a_time, in_namespaces
 from bench.scene import MILLISECOND, NOISE, SKEWS, Cost, Scene
 from carpool.lab.namespaces import LabError, why_unsupported
@@ -50,7 +50,8 @@ def measure_again(name: str, peer: str, phase: float) -> Cost | str:
 
 def _round(name: str, peer: str, phase: float, folder: Path) -> dict[str, Any]:
     fault = FAULTS[name]
-    with Scene(PEERS[peer], folder, dict(fault.hooks), fault.log) as scene:
+    own: dict[str, Any] = {"hold_down": fault.hold_down, "clocks": fault.clocks}
+    with Scene(PEERS[peer], folder, dict(fault.hooks), fault.log, **own) as scene:
         time.sleep(phase)
         scene.begin()
         fault.act(scene)
@@ -133,6 +134,8 @@ def measure_all(names: list[str], peers: list[str], rounds: int, jobs: int) -> d
     """Measure, and return all that the page tells. LabError if this machine cannot."""
     programs = ["ip", "nft", *(PEERS[name].program for name in peers)]
     missing = [program for program in programs if shutil.which(program) is None]
+    if faketime() is None and any(FAULTS[name].clocks for name in names):
+        missing.append("libfaketime (or LIBFAKETIME=FILE)")
     reason = why_unsupported() or (missing and f"not installed: {', '.join(missing)}")
     if reason:
         raise LabError(reason)

@@ -6,6 +6,7 @@ takeover, and then the node's skew in 1/256 s, which VRRP makes from the priorit
 (256 - priority)/256 s.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -55,7 +56,7 @@ global_defs {{
     router_id {node}
     script_user root
     vrrp_version {version}
-}}
+{delay}}}
 """
 INSTANCE = """\
 vrrp_instance vip{vhid} {{
@@ -94,6 +95,8 @@ class Setup:
 
     `vips` by vhid. `interval`: seconds between two advertisements; below one second, for carpool in
     1/256 s and the skews are left out, for keepalived in 1/100 s and VRRPv3; ucarp has none such.
+    `hold_down`: seconds that node `a` listens after its start, with carpool also after its link
+    came back; ucarp has no such thing. `clocks`: whether each has a wall clock that can be set.
     """
 
     folder: Path
@@ -102,6 +105,12 @@ class Setup:
     vips: Mapping[int, IPv4Address] = field(default_factory=lambda: {VHID: VIP})
     interval: Fraction = Fraction(1)
     preempt: bool = False
+    hold_down: int = 0
+    clocks: bool = False
+
+    def clock(self, node: str) -> Path:
+        """Return the file with the seconds by which a node's wall clock is wrong."""
+        return self.folder / f"clock-{node}"
 
     def hook_path(self, node: str) -> Path:
         """Return where the script of a node is, or is not."""
@@ -121,7 +130,9 @@ class Peer:
     def start(self, zone: Zone, setup: Setup, log: Path | None = None) -> list[Popen[bytes]]:
         """Start the daemon in the zone of that node's name; `log` None: a file in the folder."""
         log = log or setup.folder / f"{zone.name}.log"
-        return [zone.start(command, log=log) for command in self.prepare(setup, zone.name)]
+        clock = _own_clock(setup, zone.name)
+        commands = self.prepare(setup, zone.name)
+        return [zone.start([*clock, *command], log=log) for command in commands]
 
 
 def _carpool(setup: Setup, node: str) -> list[list[str]]:
@@ -130,10 +141,10 @@ def _carpool(setup: Setup, node: str) -> list[list[str]]:
     advbase, steps = divmod(setup.interval * 256, 256)
     skews = dict.fromkeys(setup.skews, steps) if advbase == 0 else setup.skews
     lines = [NODE.format(name=name, address=NODES[name]) for name in skews]
-    hook = ""
+    more = f"hold_down = {setup.hold_down}\n" if setup.hold_down and node == "a" else ""
     if node in setup.hooks:
         _write_script(setup, node, "")
-        hook = f'up = ["{setup.hook_path(node)}"]\n'
+        more += f'up = ["{setup.hook_path(node)}"]\n'
     lines += [
         GROUP.format(
             vhid=vhid,
@@ -142,7 +153,7 @@ def _carpool(setup: Setup, node: str) -> list[list[str]]:
             skews=", ".join(f"{name} = {skew}" for name, skew in skews.items()),
             preempt=str(setup.preempt).lower(),
         )
-        + hook
+        + more
         for vhid, vip in setup.vips.items()
     ]
     cluster.write_text("".join(lines))
@@ -183,10 +194,31 @@ def _keepalived(setup: Setup, node: str) -> list[list[str]]:
         )
         for vhid, vip in setup.vips.items()
     ]
-    config.write_text(KEEPALIVED.format(node=node, version=version) + "".join(instances))
+    delay = f"    vrrp_startup_delay {setup.hold_down}\n" if setup.hold_down and node == "a" else ""
+    whole = KEEPALIVED.format(node=node, version=version, delay=delay)
+    config.write_text(whole + "".join(instances))
     config.chmod(0o644)
     pids = [f"--{kind}={setup.folder}/{kind}-{node}" for kind in ("pid", "vrrp_pid")]
     return [["keepalived", "-f", str(config), "-n", "-l", "-P", "-G", *pids]]
+
+
+def faketime() -> str | None:
+    """Return libfaketime, which gives a program a wall clock of its own; None if not installed."""
+    given = os.environ.get("LIBFAKETIME")
+    found = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return given or next(map(str, found), None)
+
+
+def _own_clock(setup: Setup, node: str) -> list[str]:
+    """Return what goes before a command line, for a wall clock that the bench can set."""
+    library = faketime() if setup.clocks else None
+    if library is None:
+        return []
+    setup.clock(node).write_text("+0\n")
+    told = f"FAKETIME_TIMESTAMP_FILE={setup.clock(node)}"
+    # The kernel's monotonic clocks are not to be set by anybody.
+    other = ["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
+    return ["env", f"LD_PRELOAD={library}", told, *other]
 
 
 def _address(verb: str) -> str:
@@ -240,10 +272,11 @@ def vips(count: int) -> dict[int, IPv4Address]:
     return {vhid: IPv4Address("10.0.1.0") + vhid for vhid in range(1, count + 1)}
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Return once `condition` holds. TimeoutError after a while."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], bool], what: str, more: float = 0) -> None:
+    """Return once `condition` holds. TimeoutError after a while, and `more` seconds."""
+    patience = PATIENCE + more
+    deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+            raise TimeoutError(f"waited {patience:.0f} s for {what}")
         time.sleep(0.005)

@@ -105,7 +105,8 @@ class Scene:
             self._observe()
             first, *others = self.nodes
             self.run(first)
-            wait_for(lambda: self.holds(first), "the first node to become master")
+            told = "the first node to become master"
+            wait_for(lambda: self.holds(first), told, more=self.setup.hold_down)
             ready = time.monotonic() + self._quiet
             time.sleep(self._lag)
             for name in others:

@@ -41,7 +41,8 @@ class Holding:
     ) -> None:
         """Make a holding of nothing.
 
-        `restored` is called whenever addresses that had gone are on again, or cannot be put on.
+        `restored` is called whenever addresses that had gone are on again, or cannot be put on, or
+        are taken off so often that another node had better hold them.
         """
         self._interface: Interface | None = None
         self._settings = settings
@@ -192,12 +193,11 @@ class Holding:
         if now - self._ran_out_at < SECOND:
             self._log.warning(f"{self._label}{names}: ran out, putting it back", key=key)
         elif self._quarrels(now):
-            self._log.error(
-                f"{self._label}{names}: taken off {settings.interface} by somebody else again and "
-                f"again, putting it back every {_QUARREL_PAUSE // SECOND} s only; "
-                "tell whatever manages the network to leave it alone",
-                key=f"quarrel {settings.name}",
+            self._restored(
+                f"{names}: taken off {settings.interface} by somebody else again and again; tell "
+                "whatever manages the network to leave it alone"
             )
+            return
         else:
             self._log.warning(
                 f"{self._label}{names}: taken off {settings.interface} by somebody else, "
