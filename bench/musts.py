@@ -165,6 +165,7 @@ MUSTS = (
         for name, title in (
             ("idle", "fast profile, idle"),
             ("busy", "fast profile, all cores busy"),
+            ("loss-check", "10 % loss, as `carpool check` recommends"),
         )
     ),
     Must("addresses-255", "master_cpu", "255 addresses at 1 s: CPU", ratios=BOTH_CPU, unit=CPU),

@@ -46,10 +46,8 @@ GROUP = """\
 vhid = {vhid}
 addresses = ["{vip}/32"]
 password_file = "password"
-advbase = {advbase}
-advskew = {{ {skews} }}
 preempt = {preempt}
-"""
+{timing}{more}"""
 
 KEEPALIVED = """\
 global_defs {{
@@ -93,8 +91,9 @@ class Hook:
 class Setup:
     """How the daemons of a round are set up; `skews` in 1/256 s, `hooks` by node.
 
-    `vips` by vhid. `interval`: seconds between two advertisements; below one second, for carpool in
-    1/256 s and the skews are left out, for keepalived in 1/100 s and VRRPv3; ucarp has none such.
+    `vips` by vhid. `interval`: seconds between two advertisements; below one second it is carpool's
+    fast profile, in 1/256 s and without skews, and VRRPv3 for keepalived, in 1/100 s; ucarp has
+    none such. `dead_ratio` is carpool's: so many advertisements missed.
     `hold_down`: seconds that node `a` listens after its start, with carpool also after its link
     came back; ucarp has no such thing. `clocks`: whether each has a wall clock that can be set.
     """
@@ -105,6 +104,7 @@ class Setup:
     vips: Mapping[int, IPv4Address] = field(default_factory=lambda: {VHID: VIP})
     interval: Fraction = Fraction(1)
     preempt: bool = False
+    dead_ratio: int = 3
     hold_down: int = 0
     clocks: bool = False
 
@@ -138,22 +138,20 @@ class Peer:
 def _carpool(setup: Setup, node: str) -> list[list[str]]:
     _write_password(setup.folder)
     cluster = setup.folder / f"cluster-{node}.toml"
-    advbase, steps = divmod(setup.interval * 256, 256)
-    skews = dict.fromkeys(setup.skews, steps) if advbase == 0 else setup.skews
-    lines = [NODE.format(name=name, address=NODES[name]) for name in skews]
-    more = f"hold_down = {setup.hold_down}\n" if setup.hold_down and node == "a" else ""
+    lines = [NODE.format(name=name, address=NODES[name]) for name in setup.skews]
+    if setup.interval < 1:
+        timing = f'profile = "fast"\ninterval = "{float(setup.interval * 1000):g}ms"\n'
+    else:
+        skews = ", ".join(f"{name} = {skew}" for name, skew in setup.skews.items())
+        timing = f"advbase = {setup.interval}\nadvskew = {{ {skews} }}\n"
+    more = f"dead_ratio = {setup.dead_ratio}\n"
+    more += f"hold_down = {setup.hold_down}\n" if setup.hold_down and node == "a" else ""
     if node in setup.hooks:
         _write_script(setup, node, "")
         more += f'up = ["{setup.hook_path(node)}"]\n'
+    preempt = str(setup.preempt).lower()
     lines += [
-        GROUP.format(
-            vhid=vhid,
-            vip=vip,
-            advbase=advbase,
-            skews=", ".join(f"{name} = {skew}" for name, skew in skews.items()),
-            preempt=str(setup.preempt).lower(),
-        )
-        + more
+        GROUP.format(vhid=vhid, vip=vip, preempt=preempt, timing=timing, more=more)
         for vhid, vip in setup.vips.items()
     ]
     cluster.write_text("".join(lines))

@@ -7,6 +7,8 @@ answer, in silences of 50 ms and more.
 """
 
 import os
+import re
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -14,6 +16,7 @@ from fractions import Fraction
 from bench.measure import Figures, Measure, Round
 from bench.measures.outages import FAST, PREFERRED
 from bench.observer import Kind, Seen
+from bench.peers import Setup
 from bench.processes import Use
 from bench.scene import MILLISECOND, NOISE, Scene
 from carpool.lab.faults import lose
@@ -30,19 +33,26 @@ UNITS = {
     "two": "ms",
     "master_cpu": "% of a core",
     "backup_cpu": "% of a core",
+    "dead_ratio": "intervals",
 }
 
 
-def _steady(load: bool, loss: float) -> Callable[[Round], Figures]:
-    """Return the `run` for a busy machine or an idle one, and percent of loss."""
+def _steady(load: bool, loss: float, *, recommended: bool = False) -> Callable[[Round], Figures]:
+    """Return the `run` for a busy machine or an idle one, and percent of loss.
+
+    `recommended`: with the dead ratio that `carpool check` recommends for the loss.
+    """
 
     def run(this: Round) -> Figures:
         interval = FAST[this.peer.name]
+        skews = PREFERRED[this.peer.name]
+        dead_ratio = recommended_dead_ratio(this, loss) if recommended else 3
         with Scene(
             this.peer,
             this.folder,
-            skews=PREFERRED[this.peer.name],
+            skews=skews,
             interval=interval,
+            dead_ratio=dead_ratio,
             ask_every=ASK_EVERY,
         ) as scene:
             if load:
@@ -67,9 +77,21 @@ def _steady(load: bool, loss: float) -> Callable[[Round], Figures]:
                 "two": scene.two(scene.began),
                 "master_cpu": uses["a"].percent(),
                 "backup_cpu": uses["b"].percent(),
+                "dead_ratio": dead_ratio,
             }
 
     return run
+
+
+def recommended_dead_ratio(this: Round, loss: float) -> int:
+    """Return what `carpool check` recommends for percent of loss, or 3 if it is content."""
+    setup = Setup(this.folder, PREFERRED[this.peer.name], {}, interval=FAST[this.peer.name])
+    (command,) = this.peer.prepare(setup, "a")
+    file = command[command.index("run") + 1]
+    check = [this.python, "-P", "-m", "carpool", "check", "--loss", f"{loss:g}", file]
+    said = subprocess.run(check, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"dead_ratio = (\d+)", said)
+    return int(found[1]) if found else setup.dead_ratio
 
 
 def episodes(seen: Sequence[Seen], since: int, interval: Fraction) -> int:
@@ -85,21 +107,27 @@ def episodes(seen: Sequence[Seen], since: int, interval: Fraction) -> int:
     return count
 
 
-MEASURES = tuple(
-    Measure(
-        f"steady-{name}",
-        title,
-        _steady(load, loss),
-        UNITS,
-        rounds=(1, 1),
-        peers=("carpool", "keepalived"),
-        jobs=jobs,
-        long=True,
+def _measure(
+    name: str,
+    title: str,
+    run: Callable[[Round], Figures],
+    jobs: int = 2,
+    peers: tuple[str, ...] = ("carpool", "keepalived"),
+) -> Measure:
+    return Measure(
+        f"steady-{name}", title, run, UNITS, rounds=(1, 1), peers=peers, jobs=jobs, long=True
     )
-    for name, title, load, loss, jobs in (
-        ("idle", "fast profile, idle machine", False, 0, 2),
-        ("busy", "fast profile, all cores busy", True, 0, 1),
-        ("loss-10", "fast profile, 10 % of the frames lost", False, 10, 2),
-        ("loss-30", "fast profile, 30 % of the frames lost", False, 30, 2),
-    )
+
+
+MEASURES = (
+    _measure("idle", "fast profile, idle machine", _steady(load=False, loss=0)),
+    _measure("busy", "fast profile, all cores busy", _steady(load=True, loss=0), jobs=1),
+    _measure("loss-10", "fast profile, 10 % of the frames lost", _steady(load=False, loss=10)),
+    _measure("loss-30", "fast profile, 30 % of the frames lost", _steady(load=False, loss=30)),
+    _measure(
+        "loss-check",
+        "fast profile, 10 % of the frames lost, dead_ratio as `carpool check` recommends",
+        _steady(load=False, loss=10, recommended=True),
+        peers=("carpool",),
+    ),
 )
