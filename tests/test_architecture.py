@@ -15,7 +15,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 TIERS = (
     {""},
     {"carp", "netlink"},
-    {"cluster"},
+    {"cluster", "recorder"},
     {"smartos"},
     {"node"},
     {"sim"},

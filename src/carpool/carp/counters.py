@@ -108,6 +108,8 @@ class Counters:
         self._heard = 0
         """Random counters ever accepted."""
         self._serial = 0
+        self.recalled = False
+        """Whether the last counter that was judged was among the random ones remembered."""
         self._stuck_at = 0
         self._refused_at = 0
         self._refusals = 0
@@ -117,6 +119,15 @@ class Counters:
     def highest(self) -> int | None:
         """The highest sequenced counter that was accepted or sent."""
         return self._highest
+
+    @property
+    def suspicion(self) -> tuple[int, int, int]:
+        """What refusals leave behind: of which counter the last ones were, when, how many."""
+        return self._stuck_at, self._refused_at, self._refusals
+
+    @suspicion.setter
+    def suspicion(self, suspicion: tuple[int, int, int]) -> None:
+        self._stuck_at, self._refused_at, self._refusals = suspicion
 
     def follow(self, counter: int, now: int) -> None:
         """Go on from `counter`, the `highest` of an earlier run of this virtual host."""
@@ -159,7 +170,8 @@ class Counters:
 
     def _take(self, counter: int, now: int) -> Rejection | None:
         sequenced = _TAG <= counter < _END
-        if self._remembers(counter):
+        self.recalled = self._remembers(counter)
+        if self.recalled:
             return Rejection.REPLAY
         if sequenced and self._highest is not None and counter <= self._highest + LEAP:
             return self._continue(counter, now)

@@ -159,6 +159,10 @@ class VirtualHost:
         self._started = True
         self._fire(Event.START, now)
 
+    def use_sources(self, sources: Mapping[int, bytes], _now: int) -> None:
+        """Speak from these addresses from now on: our own for each IP family, packed."""
+        self.sources = dict(sources)
+
     def memory(self) -> Memory:
         """Return what `resume` needs."""
         master = self.state is State.MASTER

@@ -244,7 +244,8 @@ class Group:
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""
-        before, self.virtual_host.sources = self.virtual_host.sources, sources
+        before = self.virtual_host.sources
+        self.virtual_host.use_sources(sources, self._loop.now())
         for family in sorted({address.version for address in self.settings.addresses}):
             if family not in sources and (family in before or not before):
                 self._log.warning(
