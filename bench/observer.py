@@ -53,6 +53,11 @@ class Seen:
         return self.data[:6] if self.kind is Kind.ANSWERED else self.data[:4]
 
     @property
+    def group(self) -> int:
+        """The vhid or virtual router of an advertisement."""
+        return self.data[5]
+
+    @property
     def is_farewell(self) -> bool:
         """Whether an advertisement says that its sender leaves: CARP 255/255, VRRP priority 0."""
         packet = self.data[4:]
@@ -99,6 +104,11 @@ def first_announced(seen: Iterable[Seen], since: int) -> dict[bytes, int]:
         if one.kind is Kind.ANNOUNCED and one.when > since:
             found.setdefault(one.data[6:10], one.when)
     return found
+
+
+def last_advertised(seen: Iterable[Seen], until: int) -> dict[int, int]:
+    """Return when each group was last advertised before `until` (ns), by its vhid."""
+    return {one.group: one.when for one in seen if one.kind is Kind.ADVERTISED and one.when < until}
 
 
 def main(address: str, mac: str, index: int, output: int) -> None:

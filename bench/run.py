@@ -3,6 +3,8 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from bench.measures import MEASURES
 from bench.pool import at_a_time, in_namespaces
 
 ATTEMPTS = 3
+Task = tuple[str, str, int, int, Settings]
+"""The arguments of `run_round`."""
 
 
 def run_round(
@@ -55,7 +59,7 @@ def run_measure(
         for index in range(count)
         for turn in range(len(taking_part))
     ]
-    for (_, peer, index, *_), record in at_a_time(measure.jobs, run_round, tasks):
+    for (_, peer, index, *_), record in _until_broken(measure.jobs, tasks, failed):
         told = f"{measure.name:<14} {index + 1:2}/{count}  {peer:<10}"
         if isinstance(record, str):
             failed.setdefault(peer, []).append(record)
@@ -74,3 +78,14 @@ def run_measure(
             peer: [by_index[i] for i in sorted(by_index)] for peer, by_index in found.items()
         },
     }
+
+
+def _until_broken(
+    jobs: int, tasks: list[Task], failed: dict[str, list[str]]
+) -> Iterator[tuple[Task, dict[str, Any] | str]]:
+    """Run the rounds; if one of them took the process with it, the rest of the measure fails."""
+    try:
+        yield from at_a_time(jobs, run_round, tasks)
+    except BrokenExecutor as error:
+        failed.setdefault("bench", []).append(str(error))
+        print(f"bench: {error}", file=sys.stderr)

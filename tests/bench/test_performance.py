@@ -14,7 +14,7 @@ from bench.measures.intervals import STEPS
 from bench.measures.outages import FAST
 from bench.measures.steady import episodes
 from bench.musts import MUSTS, Must, bounds, judge
-from bench.observer import Kind, Seen, first_announced
+from bench.observer import Kind, Seen, first_announced, last_advertised
 from bench.peers import PEERS, VIP, Setup, vips
 from bench.performance_page import number, page, pictures
 from bench.performance_readme import renewed, summary
@@ -157,6 +157,14 @@ def test_an_address_has_moved_when_it_was_first_announced() -> None:
 
     seen = [announced(1, 7), announced(5, 8), announced(6, 7), announced(9, 8)]
     assert first_announced(seen, 2) == {bytes((10, 0, 1, 8)): 5, bytes((10, 0, 1, 7)): 6}
+
+
+def test_each_group_has_its_own_last_advertisement() -> None:
+    def of_group(when: int, vhid: int) -> Seen:
+        return Seen(when, Kind.ADVERTISED, bytes((10, 0, 0, 1, 0x21, vhid)) + bytes(8))
+
+    seen = [of_group(1, 7), of_group(2, 8), of_group(5, 7), of_group(9, 8)]
+    assert last_advertised(seen, 9) == {7: 5, 8: 2}
 
 
 # Verdicts.
