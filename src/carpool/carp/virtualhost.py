@@ -32,6 +32,7 @@ from carpool.carp.election import NEVER_MASTER, TABLE, Action, Event, State
 from carpool.carp.memory import Memory
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
+from carpool.carp.phase import Phase
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
@@ -53,12 +54,18 @@ class VirtualHost:
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
     def __init__(
-        self, settings: Settings, *, sources: Mapping[int, bytes], counters: Counters
+        self,
+        settings: Settings,
+        *,
+        sources: Mapping[int, bytes],
+        counters: Counters,
+        phase: Phase | None = None,
     ) -> None:
         """Make a virtual host in state INIT.
 
         `sources`: our own real address for each IP family we speak (4, 6), packed: it breaks
-        ties. `counters`: those that this vhid has heard and sent, which may outlive us.
+        ties. `counters`: those that this vhid has heard and sent, which may outlive us. `phase`:
+        when to advertise as master; the interval that leads into it is shorter, never longer.
         """
         self.settings = settings
         self.sources = dict(sources)
@@ -77,6 +84,7 @@ class VirtualHost:
         )
         self._families = sorted({address.version for address in settings.addresses})
         self._counters = counters
+        self._phase = phase
         counters.patience = self.master_down_time + self.interval
         self._effects: deque[Effect] = deque()
         self._heard: tuple[Advertisement, Datagram] | None = None
@@ -393,7 +401,11 @@ class VirtualHost:
         on_time = due is not None and due <= now < due + self.interval
         self._timer_event = Event.ADVERTISEMENT_DUE
         self._invitation = None
-        self._advertise_at = (due if on_time and due is not None else now) + self.interval
+        interval = self.interval
+        next_due = (due if on_time and due is not None else now) + interval
+        if self._phase is not None:
+            next_due = self._phase.last(next_due, interval)
+        self._advertise_at = next_due
         self._reassertions_left = REASSERTIONS
         self._speak(now)
         if self._announcements.due(now):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
+from carpool.carp.phase import Phase, phases
 from carpool.carp.timing import SECOND
 from carpool.node.counters import CounterFile, make_counters
 from carpool.node.group import Group
@@ -74,8 +75,10 @@ class Daemon:
         try:
             self._interfaces = {one.name: one for one in self._host.interfaces()}
             kept = make_counters(self._settings, self._counter_file, self._loop.now())
-            for settings, counters in zip(self._settings, kept, strict=True):
-                self._add_group(settings, counters)
+            now, many = self._loop.now(), len(self._settings) > 1
+            together = phases(len(self._settings), now) if many else [None]
+            for settings, counters, phase in zip(self._settings, kept, together, strict=True):
+                self._add_group(settings, counters, phase)
             for segment in self._segments.values():
                 segment.open(self._interfaces[segment.interface])
             self._refresh_sources()
@@ -209,7 +212,7 @@ class Daemon:
 
     # Opening.
 
-    def _add_group(self, settings: GroupSettings, counters: Counters) -> None:
+    def _add_group(self, settings: GroupSettings, counters: Counters, phase: Phase | None) -> None:
         if settings.interface not in self._interfaces:
             there = ", ".join(sorted(self._interfaces))
             raise CannotRunError(
@@ -222,6 +225,7 @@ class Daemon:
             log=self._log,
             counters=counters,
             lease=self._lease(settings),
+            phase=phase,
             settled=self._leave_if_settled,
         )
         key = (settings.interface, settings.multicast.packed)

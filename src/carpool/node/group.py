@@ -14,6 +14,7 @@ from carpool.carp.effects import (
     Transition,
 )
 from carpool.carp.election import Event, State
+from carpool.carp.phase import Phase
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.node.demotions import Demotions
@@ -58,18 +59,20 @@ class Group:
         log: Log,
         counters: Counters,
         lease: Lease | None,
+        phase: Phase | None = None,
         settled: Callable[[], None],
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended.
 
         `lease`: its term for the guard; None if scripts, and not the daemon, put its addresses on.
+        `phase`: when it advertises, where there are many groups.
         """
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
         """The groups of this node that move together with this one."""
         self.on_transition: Callable[[], None] = lambda: None
         """Called when the state has changed."""
-        self.virtual_host = VirtualHost(settings.carp, sources={}, counters=counters)
+        self.virtual_host = VirtualHost(settings.carp, sources={}, counters=counters, phase=phase)
         self.since = loop.now()
         """When the state became what it is (ns)."""
         self.why = "not started yet"

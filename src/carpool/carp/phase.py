@@ -1,0 +1,33 @@
+"""When in its interval a virtual host advertises, where one process has many of them.
+
+Each by itself, they would wake the process as often as there are virtual hosts. So they are spread
+over slots of the interval, and those of one slot advertise together.
+"""
+
+from dataclasses import dataclass
+
+BUNCH = 32
+"""Advertisements that leave together at most: more would save no more, and burden a switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Slot number `slot` of `slots`, counted in each interval from `origin` (ns) on."""
+
+    origin: int
+    slot: int
+    slots: int
+
+    def last(self, instant: int, interval: int) -> int:
+        """Return the last of its instants that is not after `instant`, one each `interval` (ns)."""
+        first = self.origin + interval * self.slot // self.slots
+        return instant - (instant - first) % interval
+
+
+def phases(count: int, origin: int) -> list[Phase]:
+    """Return the phases of `count` virtual hosts, in at most as many slots as it takes.
+
+    Neighbours share a slot: they are likely to be heard by one socket.
+    """
+    slots = -(-count // BUNCH)
+    return [Phase(origin, number * slots // count, slots) for number in range(count)]
