@@ -18,7 +18,7 @@ TIERS = (
     {"cluster", "recorder"},
     {"smartos"},
     {"node"},
-    {"sim"},
+    {"sim", "watch"},
     {"deploy", "lab"},  # The lab falls back on the virtual LAN where there are no namespaces.
     {"cli"},
     {"__main__"},

@@ -22,6 +22,8 @@ COMMANDS = {
     "plan": "tell what has to be done to make the zones, over SSH",
     "apply": "make the zones of a cluster file what it says, over SSH",
     "status": "tell who is master, and why: on this host, or with a file of its zones, over SSH",
+    "watch": "watch live who is master: on this host, or of all groups on a network",
+    "scan": "listen which groups a network has, and which vhids are free",
     "destroy": "delete the zones, over SSH",
     "yield": "hand groups that are master on this host to another node",
     "demote": "make this host less wanted as master, until promote",

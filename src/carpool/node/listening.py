@@ -26,18 +26,26 @@ def hear_vhids(where: str, seconds: float) -> set[int]:
     raw sockets. Raises CannotListenError.
     """
     with ExitStack() as stack:
-        try:
-            sockets = [stack.enter_context(closing(opened)) for opened in _open(where)]
-        except PermissionError:
-            raise CannotListenError(
-                "listening needs the right to open raw sockets; run this as root, or do without"
-            ) from None
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise CannotListenError(
-                f"cannot listen on {where!r}: {reason}; name an interface of this host that is up"
-            ) from None
+        sockets = [stack.enter_context(closing(opened)) for opened in open_sockets(where)]
         return _hear(sockets, time.monotonic() + seconds)
+
+
+def open_sockets(where: str) -> list[socket.socket]:
+    """Return raw sockets that hear the groups of CARP and VRRP, of each IP family there is.
+
+    See `hear_vhids` for ``where``, and what it raises.
+    """
+    try:
+        return _open(where)
+    except PermissionError:
+        raise CannotListenError(
+            "listening needs the right to open raw sockets; run this as root, or do without"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CannotListenError(
+            f"cannot listen on {where!r}: {reason}; name an interface of this host that is up"
+        ) from None
 
 
 def _open(where: str) -> list[socket.socket]:
