@@ -110,6 +110,20 @@ def test_the_guard_of_a_killed_daemon_ends_when_the_address_is_off(tmp_path: Pat
         assert f"the daemon has ended without a farewell: {VIP}/16 taken off" in left.text()
 
 
+def test_told_to_end_the_guard_of_a_killed_daemon_takes_the_address_off_at_once(
+    tmp_path: Path,
+) -> None:
+    # As systemd does with what a daemon leaves behind: KillMode=control-group.
+    with Pair(tmp_path) as lan:
+        left = lan.run(lan.left, lan.file())
+        lan.until_holders("left")
+        guard = lan.until_guarded(left)
+        left.stop(signal.SIGKILL)
+        os.kill(guard, signal.SIGTERM)
+        lan.until_holders(seconds=1.5)  # sooner than the kernel, which gives it 2 s
+        lan.until(lambda: ended(guard), MARGIN, what="the guard has ended")
+
+
 def test_scripts_have_no_guard(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         options = ["-i", "net0", "-s", "10.0.0.9", "-v", "42", "-p", "secret", "-a", str(VIP)]

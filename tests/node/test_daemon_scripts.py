@@ -81,6 +81,24 @@ def test_scripts_run_one_after_the_other(tmp_path: Path) -> None:
         assert told.read_text() == "down\nup\nis up\ndown\n"
 
 
+def test_a_down_script_that_systemd_cuts_short_is_run_once_more(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        told = tmp_path / "told"
+        told.touch()
+        down = script(
+            tmp_path / "down", f"echo $$ >> {told}", "sleep 0.5 || exit", f"echo over >> {told}"
+        )
+        left = lan.run(lan.left, lan.file(down=down))
+        for runs in (1, 2):
+            lan.until(lambda: len(told.read_text().splitlines()) == runs)  # noqa: B023 - called here
+            os.killpg(int(told.read_text().split()[-1]), signal.SIGTERM)
+            lan.until(lambda: left.text().count("down script: ended by") == 1)
+        lan.until_holders("left")
+        assert len(told.read_text().split()) == 2, "twice is enough"
+        assert left.stop() == 0
+        assert told.read_text().split()[3:] == ["over"]
+
+
 def test_what_a_script_is_told(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         told = tmp_path / "told"

@@ -116,6 +116,16 @@ def test_a_reload_replaces_the_program_without_a_failover(etree: Any) -> None:
     assert re.search(rf"^ExecReload=\S+ {words}$", lx_unit(made, first), re.MULTILINE)
 
 
+@pytest.mark.parametrize("make", [unit, lx_unit])
+def test_the_guard_of_a_killed_daemon_is_told_and_not_killed(make: Any) -> None:
+    # systemd.kill(5): "mixed" kills at once what the first process leaves behind, "process" nothing
+    # ever, also not a script that hangs.
+    made = cluster()
+    text = make(made, made.nodes[0])
+    assert re.findall(r"^KillMode=(.*)$", text, re.MULTILINE) == ["control-group"]
+    assert not re.search(r"^(SendSIGKILL|KillSignal|FinalKillSignal)=", text, re.MULTILINE)
+
+
 def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")

@@ -1,5 +1,6 @@
 """One VIP group at work: carries out what its virtual host asks, in order."""
 
+import signal
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -436,10 +437,19 @@ class Group:
             done()
             return
 
-        def ended(result: HookResult) -> None:
+        def ended_again(result: HookResult) -> None:
             if result.outcome is not Outcome.SUPERSEDED:
                 done()
             self._settled()
+
+        def ended(result: HookResult) -> None:
+            # systemd tells all processes of a service to end; this one has an address to take off.
+            cut_short = result.outcome is Outcome.EXITED and result.exit_code == -signal.SIGTERM
+            if kind == "down" and cut_short and self._hooks.idle:
+                self._log.warning(f"{hook.label}: ended by SIGTERM, running it once more")
+                self._hooks.submit(hook, ended_again)
+            else:
+                ended_again(result)
 
         settings = self.settings
         vips = [str(address.ip) for address in settings.addresses]

@@ -24,6 +24,15 @@ StateDirectory=a
 WantedBy=multi-user.target
 """
 
+GUARDED = """\
+[Service]
+ExecStart=/bin/sh -c '(trap "echo told >>/run/told; exit" TERM; while :; do sleep 0.05; done) & \
+echo $$$$ >/run/pid; exec sleep 1000'
+Restart=on-failure
+RestartSec=0.1
+KillMode=control-group
+"""
+
 
 def make_zone(host: Hypervisor, script: str) -> None:
     host.run(f"imgadm import -q {LX_IMAGE.uuid}")
@@ -81,6 +90,12 @@ def test_services_of_an_lx_zone() -> None:
         in_lx(host, "systemctl stop a")
         assert active(host) == "inactive"
         assert "sleep 1000" not in in_lx(host, "ps ax || true")
+        in_lx(host, f"cat >{FOLDER}/b.service", GUARDED)
+        in_lx(host, "systemctl daemon-reload && systemctl start b")
+        until(lambda: login(host, UUID, "pgrep -f 'sleep 0[.]05'")[0] == 0, "its guard")
+        in_lx(host, "kill -KILL $(cat /run/pid)")
+        until(lambda: login(host, UUID, "test -s /run/told")[0] == 0, "its guard could say a word")
+        in_lx(host, "systemctl stop b")
         in_lx(host, f"sed -i 's/sleep 1000 .*/exit 2\\x27/' {FOLDER}/a.service")
         in_lx(host, "systemctl daemon-reload; systemctl start a")
         until(lambda: active(host) == "failed", "2 is not tried again")

@@ -187,14 +187,21 @@ class Systemd:
     def _news(self, job: Job, contract: Contract) -> None:
         contract.read()
         if not contract.empty:
-            # Nothing outlives a service's first process.
-            contract.kill()
+            self._clear(job, contract)
             return
         self._unwatch(contract.fd)
         contract.close()
         job.contract, job.deadline = None, None
         stopping, job.stopping = job.stopping, False
         self._ended(job, contract.status or 0, asked=stopping)
+
+    def _clear(self, job: Job, contract: Contract) -> None:
+        """Let nothing outlive a service's first process: KillMode= of systemd.kill(5)."""
+        if not job.unit.kill_all:
+            contract.kill()
+        elif not job.stopping:
+            contract.kill(signal.SIGTERM)
+            job.deadline = time.monotonic_ns() + int(job.unit.stop_seconds * _SECOND)
 
     def _ended(self, job: Job, status: int, *, asked: bool) -> None:
         clean = status in _CLEAN
