@@ -8,8 +8,10 @@ import pytest
 from tests.sim.faults import DIRECTED, scenario
 
 from carpool.carp import virtualhost
+from carpool.carp.counters import Counters
 from carpool.carp.election import TABLE, Action, Event, State
 from carpool.carp.timing import SECOND
+from carpool.carp.wire import Rejection
 from carpool.sim.__main__ import main
 from carpool.sim.bounds import Bounds
 from carpool.sim.campaign import Progress, failing
@@ -164,13 +166,14 @@ def test_a_scenario_that_cannot_be_played_is_named(monkeypatch: pytest.MonkeyPat
 def test_progress_is_told_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = iter((0.0, 30.0, 100.0, 130.0))
+    clock = iter((0.0, 30.0, 100.0, 130.0, 160.0))
     monkeypatch.setattr("carpool.sim.campaign.time", SimpleNamespace(monotonic=clock.__next__))
     progress = Progress(100_000)
-    for played in (10_000, 40_000, 50_000):
-        progress(played, 2)
-    text = "40,000 of 100,000 scenarios, 400 a second, 2 minutes left, 2 violations\n"
-    assert capsys.readouterr().err == text
+    for played, failed in ((10_000, 0), (30_000, 2), (10_000, 0)):
+        progress.note(played, failed, played / 500)
+    rates = "40,000 scenarios, 400 a second, 500 per core and second"
+    assert capsys.readouterr().err == f"{rates}, 2 minutes left, 2 violations\n"
+    assert progress.summary().endswith(", in 2.7 minutes: 2 broke an invariant")
 
 
 @pytest.mark.usefixtures("deaf_masters")
@@ -196,7 +199,7 @@ def test_a_good_end_is_told_by_the_exit_code(
     assert main([str(path)]) == 2
     assert f"{path}: line 1: Expecting value" in capsys.readouterr().err
     assert main(["--runs", "20", "--jobs", "1", "--save", str(tmp_path)]) == 0
-    assert "20 scenarios, seeds 0 to 19, in 0.0 minutes, " in capsys.readouterr().out
+    assert "seeds 0 to 19: 20 scenarios, " in capsys.readouterr().out
 
 
 # Each invariant can fail. (Which mutation of the election breaks which: see test_mutations.)
@@ -282,6 +285,14 @@ def test_patient_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_needless_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     lead(monkeypatch, Event.OVERRULED, State.BACKUP, Event.PREEMPTIBLE)
     assert "needless" in rules(DIRECTED["partition of three"])
+
+
+def test_believed_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_self: Counters, _counter: int, _now: int) -> Rejection:
+        return Rejection.REPLAY
+
+    monkeypatch.setattr(Counters, "take", refuses)
+    assert "believed" in rules(DIRECTED["stop of the backup"])
 
 
 def test_undisturbed_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -45,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _replay(options.file)
     seeds = range(options.seed, options.seed + options.runs)
     known: Counter[str] = Counter()
-    begun = time.monotonic()
-    for seed, rule in campaign(seeds, jobs=options.jobs, progress=Progress(len(seeds))):
+    progress = Progress(len(seeds))
+    for seed, rule in campaign(seeds, progress, jobs=options.jobs):
         known[rule] += 1
         if known[rule] > 1:
             print(f"\nseed {seed} broke {rule!r} as well", flush=True)
@@ -55,12 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         path = failure.save(options.save)
         print(f"\nseed {seed} broke {rule!r}; made small, in {path}:")
         print(failure.story(), flush=True)
-    took = time.monotonic() - begun
-    outcome = f"{known.total()} broke an invariant" if known else "every invariant held"
-    print(
-        f"\n{options.runs:,} scenarios, seeds {seeds.start} to {seeds.stop - 1}, in "
-        f"{took / 60:.1f} minutes, {options.runs / took:,.0f} a second: {outcome}"
-    )
+    print(f"\nseeds {seeds.start} to {seeds.stop - 1}: {progress.summary()}")
     return 1 if known else 0
 
 

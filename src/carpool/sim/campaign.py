@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,21 +62,23 @@ def smallest(seed: int, rule: str) -> Failure:
 
 
 def campaign(
-    seeds: range, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
+    seeds: range, progress: "Progress", *, jobs: int | None = None
 ) -> Iterator[tuple[int, str]]:
     """Play the scenarios of these seeds on `jobs` processes, by default one for each core.
 
-    Yields (seed, invariant) for each that broke one. `progress` is told how many have been played,
-    and how many of them failed.
+    Yields (seed, invariant) for each that broke one, and lets `progress` know.
     """
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
-    failed = 0
     with ProcessPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
-        for number, found in enumerate(pool.map(failing, batches), start=1):
+        for batch, (found, took) in zip(batches, pool.map(_timed, batches), strict=True):
             yield from found
-            failed += len(found)
-            if progress is not None:
-                progress(min(number * BATCH, len(seeds)), failed)
+            progress.note(len(batch), len(found), took)
+
+
+def _timed(seeds: range) -> tuple[list[tuple[int, str]], float]:
+    """Return what failed, and the seconds of processor time it took."""
+    begun = time.process_time()
+    return failing(seeds), time.process_time() - begun
 
 
 class Progress:
@@ -85,21 +87,33 @@ class Progress:
     def __init__(self, total: int) -> None:
         """Begin to measure the rate of `total` scenarios."""
         self._total = total
+        self._played = self._failed = 0
+        self._processor_time = 0.0
         self._begun = time.monotonic()
         self._told_at = self._begun
 
-    def __call__(self, played: int, failed: int) -> None:
-        """Tell how many have been played, and how many of them broke an invariant."""
+    def note(self, played: int, failed: int, took: float) -> None:
+        """Count `played` more, `failed` of them broken, for `took` seconds of processor time."""
+        self._played += played
+        self._failed += failed
+        self._processor_time += took
         now = time.monotonic()
-        rate = played / (now - self._begun)
-        left = (self._total - played) / rate / 60
-        text = (
-            f"{played:,} of {self._total:,} scenarios, {rate:,.0f} a second, "
-            f"{left:.0f} minutes left, {failed} violations"
-        )
+        left = (self._total - self._played) * (now - self._begun) / self._played / 60
+        text = f"{self._rate(now)}, {left:.0f} minutes left, {self._failed} violations"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{text} ")
         elif now - self._told_at >= QUIET_SECONDS:
             self._told_at = now
             sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+    def summary(self) -> str:
+        """Say how many there were, how fast, and whether any failed."""
+        now = time.monotonic()
+        outcome = f"{self._failed} broke an invariant" if self._failed else "every invariant held"
+        return f"{self._rate(now)}, in {(now - self._begun) / 60:.1f} minutes: {outcome}"
+
+    def _rate(self, now: float) -> str:
+        rate = self._played / (now - self._begun)
+        alone = self._played / (self._processor_time or 1)
+        return f"{self._played:,} scenarios, {rate:,.0f} a second, {alone:,.0f} per core and second"

@@ -3,11 +3,12 @@
 As in `carpool.sim.invariants`, each yields a `Violation` for every time at which it did not hold.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
 from carpool.carp.election import NEVER_MASTER, Event, State
-from carpool.sim.bounds import HANDOVER
+from carpool.sim.bounds import HANDOVER, SLACK
 from carpool.sim.case import Case, Violation, names, seconds
 from carpool.sim.record import Change
 from carpool.sim.windows import Window
@@ -167,6 +168,29 @@ def needless(case: Case) -> Iterator[Violation]:
                     ):
                         text = f"became MASTER ({change.event}) while {master}, its better, was"
                         yield Violation("needless", change.instant, (change.node,), text)
+
+
+def believed(case: Case) -> Iterator[Violation]:
+    """Nobody takes over from silence beside a better master that advertises, of whatever kind.
+
+    To refuse replays must not cost a false failover: one advertisement, but not two, may look
+    like a replay, because peers that count on from each other sometimes repeat a counter.
+    """
+    for window in case.history.windows:
+        for change in case.history.changes:
+            silent = change.event is Event.MASTER_DOWN and case.members[change.node].is_carpool
+            part = next((part for part in window.parts if change.node in part), frozenset())
+            if not silent or not part or not window.start <= change.instant < window.end:
+                continue
+            own = case.rank(change.node, window)
+            waited = int(case.patience(change.node) / case.bounds.slow)
+            since = max(window.start, change.instant - waited) + SLACK
+            for rival in names(part - {change.node}):
+                adverts = case.history.record.adverts.get((rival, case.history.vhid), [])
+                heard = bisect_left(adverts, change.instant - SLACK) - bisect_left(adverts, since)
+                if heard > 1 and case.rank(rival, window) < own:
+                    text = f"became MASTER from silence, although {rival} was heard {heard} times"
+                    yield Violation("believed", change.instant, (change.node,), text)
 
 
 def undisturbed(case: Case) -> Iterator[Violation]:

@@ -23,6 +23,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     manners.promptly,
     manners.patient,
     manners.needless,
+    manners.believed,
     manners.undisturbed,
 )
 
