@@ -123,14 +123,18 @@ class World:
         together: str | None = None,
         advbase: int = 1,
         advskew: int = 0,
+        fast: bool = False,
+        refuse_if_late: bool = False,
     ) -> Group:
         """Return a group that is master on its interface."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
         host, link = FakeHost(), FakeLink()
         self.hosts[name], self.links[name] = host, link
-        carp = Settings(vhid, (vip.ip,), b"secret", advbase=advbase, advskew=advskew)
+        carp = Settings(vhid, (vip.ip,), b"secret", advbase=advbase, advskew=advskew, fast=fast)
         group = Group(
-            GroupSettings(name, carp, interface, (vip,), together=together),
+            GroupSettings(
+                name, carp, interface, (vip,), together=together, refuse_if_late=refuse_if_late
+            ),
             host=cast("Host", host),
             loop=cast("Loop", self.loop),
             log=Log(cast("Any", self)),

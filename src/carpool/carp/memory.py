@@ -12,3 +12,5 @@ class Memory:
     """Nanoseconds, of a clock that goes on."""
     counter: int | None
     """The highest that it has heard or sent, None if there was none."""
+    slowed_to: int = 0
+    """The advskew (1/256 s) with which it last advertised, where that is not the configured one."""

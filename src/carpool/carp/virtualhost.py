@@ -174,7 +174,7 @@ class VirtualHost:
     def memory(self) -> Memory:
         """Return what `resume` needs."""
         master = self.state is State.MASTER
-        return Memory(master, self._advertised_at, self._counters.highest)
+        return Memory(master, self._advertised_at, self._counters.highest, self._slowed_to)
 
     def resume(self, memory: Memory, now: int) -> None:
         """Go on where a former self was: as master, unless it is too late for that.
@@ -186,7 +186,11 @@ class VirtualHost:
             self._counters.follow(memory.counter, now)
         if not memory.master:
             self._fire(Event.RESUMED_AS_BACKUP, now)
-        elif self._demotion == NEVER_MASTER or now - memory.advertised_at >= self._patience:
+            return
+        slowed_to, self._slowed_to = self._slowed_to, memory.slowed_to
+        late = now - memory.advertised_at >= self._patience
+        self._slowed_to = slowed_to
+        if late or self._demotion == NEVER_MASTER:
             self._fire(Event.START, now)
         else:
             self._fire(Event.RESUMED_AS_MASTER, now)

@@ -80,6 +80,8 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{script['name']} has been running for {duration(script['seconds'])}"
     # A daemon that is older says nothing of checks.
     yield from map(_check, filter(_is_noteworthy, status.get("checks", ())))
+    if punctuality := status.get("punctuality"):
+        yield from _punctuality(punctuality)
     for interface in status["interfaces"]:
         if not interface["open"]:
             yield f"{interface['interface']}: the interface is not there"
@@ -87,6 +89,18 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{interface['interface']}: rejected {_counted(interface['rejected'])}"
         for stranger in interface["strangers"]:
             yield f"{interface['interface']}: {_noticed(stranger)}"
+
+
+def _punctuality(told: Mapping[str, Any]) -> Iterator[str]:
+    recent, worst = told["worst_recent_seconds"] * 1000, told["worst_seconds"] * 1000
+    how = "" if told["realtime"] else f", without a real-time priority: {told['realtime_problem']}"
+    span = told["recent_seconds"]
+    yield f"wakes up to {recent:.1f} ms late in {span} s, {worst:.1f} ms since the start{how}"
+    for group in told["groups"]:
+        if group["raised"]:
+            shown = f"{group['interval'] * 1000:.1f} ms"
+            wanted = f"{group['configured_interval'] * 1000:.1f} ms"
+            yield f"{group['group']}: interval raised to {shown}: too late for {wanted}"
 
 
 def _noticed(stranger: Mapping[str, Any]) -> str:

@@ -152,12 +152,14 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     claimed = _claim(options.run_dir, node.name, log, handover)
     try:
         counters = open_counter_file(state, node.name, log)
-        daemon = Daemon(groups, host, loop, log, counters, checks)
+        daemon = Daemon(groups, host, loop, log, counters, checks, realtime=node.realtime)
         daemon.handle_signals(
             stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         daemon.open()
+        if handover is None:
+            daemon.probe()
         if options.smf and handover is None:
             detach(keep_output=True)
         maintenance = Maintenance(node.name, state, log)

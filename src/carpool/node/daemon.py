@@ -22,6 +22,8 @@ from carpool.node.together import join
 if TYPE_CHECKING:
     from carpool.node.health.checks import Check, Checks
     from carpool.node.health.settings import CheckSettings
+    from carpool.node.lateness import Window
+    from carpool.node.punctuality import Punctuality
 
 DEMOTED_REASON = "told so by carpool demote"
 """Of the demotion that `carpool demote` asks for."""
@@ -47,7 +49,10 @@ class Daemon:
         log: Log,
         counters: CounterFile | None = None,
         checks: "Sequence[CheckSettings]" = (),
+        *,
+        realtime: bool = True,
     ) -> None:
+        """Make a daemon. `realtime`: whether the fast profile may take a real-time priority."""
         self._settings = settings
         self._counter_file = counters
         self._check_settings = checks
@@ -61,9 +66,12 @@ class Daemon:
         self._interfaces: dict[str, Interface] = {}
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
         self._guarded = [group for group in settings if group.manage_addresses]
+        self._punctuality = _punctuality(settings, loop, log, realtime=realtime)
+        self._probed: Window | None = None
         self._guard = Guard(
             [(f"{group.name}: " * bool(group.name), group.addresses) for group in self._guarded],
             *(host, loop, log),
+            prepare=None if self._punctuality is None else self._punctuality.take_priority,
         )
         self._stopping = False
 
@@ -88,6 +96,21 @@ class Daemon:
             raise CannotRunError(str(error)) from error
         join(self._groups)
 
+    def probe(self) -> None:
+        """Measure for 0.3 s what the machine can do, if a group is of the fast profile.
+
+        Raises CannotRunError if a group refuses to run on such a machine.
+        """
+        if self._punctuality is None:
+            return
+        # Only here: most daemons need not load it.
+        from carpool.node.punctuality import TooLateError  # noqa: PLC0415
+
+        try:
+            self._probed = self._punctuality.probe(_fast(self._settings))
+        except TooLateError as error:
+            raise CannotRunError(str(error)) from error
+
     def run(self, handover: Handover | None = None) -> None:
         """Serve until told to stop, then give up the addresses, bow out and wait for scripts.
 
@@ -96,6 +119,9 @@ class Daemon:
         self._sweep(handover)
         if self._guarded:
             self._guard.start()
+        if self._punctuality is not None:
+            fast = [group for group in self._groups if group.settings.carp.fast]
+            self._punctuality.start(fast, self._probed)
         for group in self._groups:
             self.start_group(group, handover)
         if handover is not None:
@@ -148,9 +174,13 @@ class Daemon:
         if self._checks is not None:
             self._checks.stop()
         self._guard.dismiss(keep_addresses=True)
+        if self._punctuality is not None:
+            self._punctuality.pause()
 
     def go_on_after_all(self) -> None:
         """Undo `leave_to_successor`."""
+        if self._punctuality is not None:
+            self._punctuality.go_on()
         if self._guarded:
             self._guard.start()
         if self._checks is not None:
@@ -167,6 +197,11 @@ class Daemon:
     def segments(self) -> Iterable[Segment]:
         """Where they are heard: each interface and multicast group once."""
         return self._segments.values()
+
+    @property
+    def punctuality(self) -> "Punctuality | None":
+        """What watches over the groups of the fast profile, if there are such."""
+        return self._punctuality
 
     @property
     def checks(self) -> "Sequence[Check]":
@@ -390,6 +425,20 @@ class Daemon:
     def _flush_log(self) -> None:
         self._log.flush()
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
+
+
+def _fast(settings: Sequence[GroupSettings]) -> list[GroupSettings]:
+    return [group for group in settings if group.carp.fast]
+
+
+def _punctuality(
+    settings: Sequence[GroupSettings], loop: Loop, log: Log, *, realtime: bool
+) -> "Punctuality | None":
+    if not _fast(settings):
+        return None
+    from carpool.node.punctuality import Punctuality  # noqa: PLC0415
+
+    return Punctuality(loop=loop, log=log, allowed=realtime)
 
 
 def default_interface(host: Host) -> str:

@@ -15,7 +15,7 @@ to mend, on Linux, where each address has a lifetime as well.
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from mmap import mmap
@@ -73,8 +73,13 @@ class Guard:
         host: Host,
         loop: Loop,
         log: Log,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
-        """Guard `holdings`: of each group what begins its log lines, and its addresses."""
+        """Guard `holdings`: of each group what begins its log lines, and its addresses.
+
+        `prepare` is called in the child before anything else.
+        """
+        self._prepare = prepare
         self._holdings = holdings
         self._host = host
         self._loop = loop
@@ -167,6 +172,8 @@ class Guard:
             os.setsid()
             os.dup2(reader, _READER)
             os.closerange(_READER + 1, _MOST_DESCRIPTORS)
+            if self._prepare is not None:
+                self._prepare()
             with suppress(OSError):  # as `ps -e` shows it, where there is such a file: Linux
                 Path("/proc/self/comm").write_bytes(_NAME)
             loop = Loop()

@@ -11,7 +11,13 @@ from carpool.carp.auth import Address
 from carpool.carp.timing import SECOND
 from carpool.node.guard import Lease
 from carpool.node.host import Done, Host, HostError, Interface
-from carpool.node.lease import RENEW_EVERY, guarded_time, kernel_lifetime
+from carpool.node.lease import (
+    FAST_LIFETIME,
+    FAST_RENEW_EVERY,
+    RENEW_EVERY,
+    guarded_time,
+    kernel_lifetime,
+)
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
@@ -58,6 +64,7 @@ class Holding:
         self._lifetime = 0
         self._guarded_time = 0
         self._advertised_at = 0
+        self._renew_every = FAST_RENEW_EVERY if settings.carp.fast else RENEW_EVERY
         self._renewed_at = 0
         self._renewal: Callable[[], None] | None = None
         """Renews what is here; None until it is known what that is."""
@@ -100,7 +107,7 @@ class Holding:
         if not self._held or self._interface is None or not self._has_run_out(now):
             return self._held
         self._log.warning(
-            f"{self._label}the daemon was held up for {(now - self._advertised_at) / SECOND:.1f} s "
+            f"{self._label}the daemon was held up for {(now - self._advertised_at) / SECOND:.3g} s "
             "and its addresses ran out; putting them on again",
             key=f"late {self._settings.name}",
         )
@@ -123,7 +130,7 @@ class Holding:
         told = self._lifetime
         self._begin_term(now, interval)
         # A node that is demoted advertises more slowly: what the kernel was told may be too short.
-        if now - self._renewed_at >= RENEW_EVERY or self._lifetime > told:
+        if now - self._renewed_at >= self._renew_every or self._lifetime > told:
             if self._renewal is None:
                 here = [one for one in self._settings.addresses if one.ip not in self._gone]
                 self._renewal = self._host.renewal(self._interface, here, self._lifetime)
@@ -154,6 +161,8 @@ class Holding:
             self._interval = interval
             patience = self._settings.shortest_patience
             self._lifetime = kernel_lifetime(patience, interval)
+            if self._settings.carp.fast:
+                self._lifetime = max(self._lifetime, FAST_LIFETIME)
             self._renewal = None
             self._guarded_time = guarded_time(patience, interval)
         self._advertised_at = now

@@ -16,6 +16,12 @@ _KERNEL_SLACK = SECOND // 2
 """What a kernel lifetime must exceed the interval by, for an advertisement that is late."""
 RENEW_EVERY = SECOND // 4
 """The kernel is not told more often than that."""
+FAST_LIFETIME = 3
+"""Seconds, in the fast profile. The shortest would be far too long for its backups: there the guard
+does the work, and the lifetime is for what stops it as well."""
+FAST_RENEW_EVERY = SECOND
+"""There, because the kernel may be held up by others for some milliseconds, and we with it: changes
+of addresses in all network namespaces wait for one lock."""
 _GUARD_LATENESS = SECOND // 4
 """The most that the guard begins before a backup's patience ends: ifconfig takes some of it."""
 

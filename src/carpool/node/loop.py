@@ -14,6 +14,8 @@ Four rules, which the election relies on:
   meanwhile is not even queued.
 - A callback that raises ends `run`: a bug must be loud.
 
+It can tell how late it wakes up, to whoever wants to know what the machine can do.
+
 Instants are integer nanoseconds of the clock of `carpool.node.clock`. epoll rounds a wait up to the
 next millisecond, so a timer never runs early, and about 1 ms late at most on an idle machine. Short
 waits are select(2)'s, which counts microseconds: backups that are to take over one after the other
@@ -34,6 +36,8 @@ Callback = Callable[[], None]
 
 _LONGEST_WAIT = 3600.0  # seconds; epoll itself takes 2**31 ms at most
 _SHORT_WAIT = 0.02  # seconds
+_MEASURED_WAIT = 1.0  # the same where lateness is measured: a millisecond is much then
+_BUSY = 1_000_000  # ns of lateness by our own work that are worth telling
 _SLEEP = 100_000_000  # ns that the machine has slept at least; less is two clocks read in turn
 _IDLE_GARBAGE = 64  # stale heap entries that are not worth a sweep
 
@@ -134,6 +138,9 @@ class Loop:
         self._children: dict[int, Callable[[int], None]] = {}
         self._asleep = clock.asleep()
         self._slept: Callable[[int], None] | None = None
+        self._late: Callable[[int], None] | None = None
+        self._short_wait = _SHORT_WAIT
+        self._told_of = 0
         self._running = False
         self._at_end: list[Callback] = []
         self._wake_reader, self._wake_writer = os.pipe()
@@ -200,6 +207,14 @@ class Loop:
         """Call `callback` with the nanoseconds that the machine has slept, when it has."""
         self._slept = callback
 
+    def on_late(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` after each wait for a timer with how late it ended, in nanoseconds.
+
+        Also when the loop itself was busy for longer than 1 ms when a timer fell due.
+        """
+        self._late = callback
+        self._short_wait = _MEASURED_WAIT
+
     def run(self) -> None:
         """Run callbacks until one of them calls `stop`; descriptors and timers behind it wait."""
         self._running = True
@@ -209,6 +224,8 @@ class Loop:
             polled_at = self.now()
             ready = self._poll(self._seconds_to_next(polled_at))
             self._notice_sleep()
+            if self._late is not None:
+                self._tell_lateness(self._late, polled_at)
             for key, _events in ready:
                 if self._running and self._still_watched(key):
                     key.data()
@@ -234,8 +251,23 @@ class Loop:
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
+    def _tell_lateness(self, tell: Callable[[int], None], polled_at: int) -> None:
+        due = self._timers.next()
+        if due is None or due == self._told_of:
+            return
+        if due > polled_at:
+            late = self.now() - due
+            if late < 0:
+                return  # Something else ended the wait.
+        else:
+            late = polled_at - due
+            if late < _BUSY:
+                return  # Set for now, or nearly so.
+        self._told_of = due
+        tell(late)
+
     def _poll(self, seconds: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        if seconds is None or not 0 < seconds < _SHORT_WAIT or self._waitable is None:
+        if seconds is None or not 0 < seconds < self._short_wait or self._waitable is None:
             return self._selector.select(seconds)
         select.select([self._waitable], [], [], seconds)
         return self._selector.select(0)

@@ -31,6 +31,8 @@ _TRIAL_LIMIT = 60 * SECOND
 _SCRIPTS_LIMIT = 30 * SECOND
 """For scripts that run already; those that groups run as they leave have limits of their own."""
 _POLL = SECOND // 20
+_SLOWEST = 255
+"""advskew of a master of the fast profile while its program is replaced, 1/256 s."""
 _MOST_SAID = 4000  # characters of what a new program that is unfit says
 
 HELD_BACK = {
@@ -104,7 +106,8 @@ class Restart:
             if group.virtual_host.state is not State.MASTER or not self._stays(group):
                 continue
             carp = group.settings.carp
-            patience = lapse_time(carp.advbase, group.virtual_host.advskew, carp.dead_ratio)
+            advskew = _SLOWEST if carp.fast else group.virtual_host.advskew
+            patience = lapse_time(carp.advbase, advskew, carp.dead_ratio)
             if took > patience // 2:
                 return (
                     f"group {group.settings.name}: the new program needs about "
@@ -168,7 +171,11 @@ class Restart:
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
         for group in stay:
+            # In the fast profile backups have the patience that the master's interval asks for.
+            group.virtual_host.slow_down(_SLOWEST)
             group.advertise_now()
+            if group.settings.carp.fast:
+                group.advertise_now()  # One may be lost, and then nobody waits.
         self._loop.end_round()
         handover = Handover(
             node=claimed.node,
@@ -195,6 +202,8 @@ class Restart:
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
     def _go_on(self, problem: str) -> None:
+        for group in self._daemon.groups:
+            group.virtual_host.slow_down(0)
         self._log.error(f"restart: {problem}; going on as before")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         for group in self._leaving:

@@ -26,6 +26,7 @@ def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
         "groups": [_group(group, now) for group in daemon.groups],
         "checks": [_check(check, now) for check in daemon.checks],
         "interfaces": [_segment(segment, now) for segment in daemon.segments],
+        "punctuality": daemon.punctuality and daemon.punctuality.status(),
     }
 
 

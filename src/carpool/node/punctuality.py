@@ -1,0 +1,251 @@
+"""What a daemon with groups of the fast profile does so that it is on time, and knows if it is not.
+
+It takes a real-time priority and locks its memory where it may, collects garbage when it chooses,
+and measures how late it wakes up: for a moment before it joins the election, and as long as it
+runs. An interval that the machine cannot hold is raised, or refused, and said so.
+"""
+
+import gc
+import select
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from carpool.carp.timing import SECOND, TICK, interval
+from carpool.node import clock, realtime
+from carpool.node.lateness import EDGES, WINDOW, Lateness, Window, merged
+from carpool.node.log import Log
+from carpool.node.loop import Loop
+from carpool.node.pace import Pace
+from carpool.node.settings import GroupSettings
+
+if TYPE_CHECKING:
+    from carpool.node.group import Group
+
+PROBE = SECOND * 3 // 10
+"""How long the machine is measured before the start."""
+_BEAT = SECOND // 10
+"""So often at least there is a wake-up to measure: a backup has hardly another timer."""
+_MOST_GARBAGE = 700
+_HOG = 6 * WINDOW // 10
+"""Processor time in a window from which on the priority would starve others, and be throttled."""
+_HOG_PAUSE = 60 * SECOND
+_RECENT = 10
+
+
+class TooLateError(Exception):
+    """The machine cannot hold an interval, and the group says not to raise it; the text says so."""
+
+
+@dataclass(slots=True)
+class _Member:
+    group: "Group"
+    pace: Pace
+
+
+class Punctuality:
+    """Watches over the groups of the fast profile of one daemon."""
+
+    def __init__(self, *, loop: Loop, log: Log, allowed: bool) -> None:
+        """Make one that does nothing yet. `allowed`: whether a real-time priority may be taken."""
+        self.lateness = Lateness()
+        self._loop = loop
+        self._log = log
+        self._allowed = allowed
+        self._no_priority: str | None = "not taken yet"
+        self._no_lock: str | None = "not taken yet"
+        self._members: list[_Member] = []
+        self._window_ends = 0
+        self._processor_time = 0
+        self._priority_from = 0
+        self._timer = loop.call_at(loop.now(), self._beat)
+        self._timer.cancel()
+
+    def take_priority(self) -> None:
+        """Take what the system permits; again after a fork, for a child does not have it."""
+        if not self._allowed:
+            self._no_priority = self._no_lock = "realtime = false"
+            return
+        self._no_priority = realtime.take_priority()
+        self._no_lock = realtime.lock_memory()
+
+    def probe(self, groups: Sequence[GroupSettings]) -> Window:
+        """Measure the machine for 0.3 s, before there is anything else to do.
+
+        Raises TooLateError if a group refuses an interval that it cannot hold.
+        """
+        self.take_priority()
+        shortest = min(interval(0, group.carp.advskew) for group in groups)
+        window = measured(PROBE, max(TICK, min(shortest, 5 * TICK)))
+        for settings in groups:
+            pace = Pace(settings.carp.advskew, settings.carp.dead_ratio)
+            if pace.begin(window) and settings.refuse_if_late:
+                raise TooLateError(
+                    f"group {settings.name}: {_cannot_hold(window, pace)}; it needs "
+                    f'interval = "{_ms(interval(0, pace.advskew))}ms" here, a higher dead_ratio, '
+                    f'or on_late = "raise"{self._advice}'
+                )
+        return window
+
+    def start(self, groups: Sequence["Group"], probed: Window | None) -> None:
+        """Begin to watch over groups. `probed`: what `probe` has measured, if it has."""
+        self.take_priority()
+        if self._allowed and self._no_priority is not None:
+            self._log.warning(f"fast profile without a real-time priority: {self._no_priority}")
+        if self._allowed and self._no_lock is not None:
+            self._log.info(f"fast profile without locked memory: {self._no_lock}")
+        for group in groups:
+            carp = group.settings.carp
+            pace = Pace(carp.advskew, carp.dead_ratio)
+            self._members.append(_Member(group, pace))
+            if probed is not None and pace.begin(probed):
+                self._apply(self._members[-1], probed)
+            virtual_host = group.virtual_host
+            self._log.notice(
+                f"{group.label}fast: an advertisement every {_ms(virtual_host.interval)} ms "
+                f"({virtual_host.advskew}/256 s), a dead master is noticed after "
+                f"{_ms(virtual_host.master_down_time)} ms"
+            )
+        gc.collect()
+        gc.freeze()  # What is here stays: it need not be looked through again.
+        gc.disable()
+        self._loop.on_late(self.lateness.note)
+        now = self._loop.now()
+        self._window_ends = now + WINDOW
+        self._processor_time = time.process_time_ns()
+        self._timer.reschedule(now + _BEAT)
+
+    def pause(self) -> None:
+        """Leave no priority to a program that is to replace this one."""
+        self._timer.cancel()
+        realtime.drop_priority()
+
+    def go_on(self) -> None:
+        """Undo `pause`."""
+        self.take_priority()
+        self._timer.reschedule(self._loop.now())
+
+    # While it runs.
+
+    def _beat(self) -> None:
+        now = self._loop.now()
+        if now >= self._window_ends:
+            self._window_ends = now + WINDOW
+            window = self.lateness.roll()
+            for member in self._members:
+                self._judge(member, window)
+            self._watch_processor_time(now)
+            # Right after a timer has run is the best time: the next is as far off as can be.
+            if gc.get_count()[0] > _MOST_GARBAGE:
+                gc.collect()
+        self._timer.reschedule(now + _BEAT)
+
+    def _judge(self, member: _Member, window: Window) -> None:
+        settings = member.group.settings
+        before = member.pace.advskew
+        if not member.pace.after(window):
+            return
+        recent = merged(list(self.lateness.last)[-_RECENT:])
+        if settings.refuse_if_late:
+            if member.pace.advskew > before:
+                self._log.error(
+                    f"{member.group.label}{_cannot_hold(recent, member.pace)}; going on with it, "
+                    'as on_late = "refuse" forbids to raise it',
+                    key=f"late machine {settings.name}",
+                )
+            return
+        self._apply(member, recent)
+
+    def _apply(self, member: _Member, window: Window) -> None:
+        group, pace = member.group, member.pace
+        raised = pace.advskew > pace.configured
+        group.virtual_host.slow_down(pace.advskew if raised else 0)
+        now = f"advertising every {_ms(interval(0, pace.advskew))} ms"
+        if raised:
+            self._log.warning(f"{group.label}{_cannot_hold(window, pace)}; {now}{self._advice}")
+        else:
+            self._log.notice(f"{group.label}this machine is on time again; {now}")
+
+    @property
+    def _advice(self) -> str:
+        if self._no_priority is None or not self._allowed:
+            return ""
+        return f" (without a real-time priority: {self._no_priority})"
+
+    def _watch_processor_time(self, now: int) -> None:
+        """Give the priority up for a while if others need the processor that we take."""
+        used = time.process_time_ns() - self._processor_time
+        self._processor_time += used
+        if self._no_priority is None and used > _HOG:
+            realtime.drop_priority()
+            self._no_priority = "given up for a minute: this process has too much to do"
+            self._priority_from = now + _HOG_PAUSE
+            self._log.warning(
+                f"used {used * 100 // WINDOW} % of a processor; going on without a real-time "
+                "priority for a minute, because others need it as well",
+                key="hog",
+            )
+        elif self._priority_from and now >= self._priority_from:
+            self._priority_from = 0
+            self._no_priority = realtime.take_priority()
+
+    # What there is to see.
+
+    def status(self) -> Mapping[str, Any]:
+        """Return how late wake-ups were, and what was done about it. Durations in seconds."""
+        recent = merged([*list(self.lateness.last)[-_RECENT:], self.lateness.current])
+        whole = merged([self.lateness.all, self.lateness.current])
+        return {
+            "realtime": self._no_priority is None,
+            "realtime_problem": self._no_priority,
+            "memory_locked": self._no_lock is None,
+            "memory_problem": self._no_lock,
+            "worst_seconds": _seconds(whole.worst),
+            "worst_recent_seconds": _seconds(recent.worst),
+            "recent_seconds": _RECENT,
+            "wakeups": whole.total,
+            "lateness": [
+                {"below_seconds": _seconds(edge) if edge else None, "wakeups": count}
+                for edge, count in zip((*EDGES, None), whole.counts, strict=True)
+            ],
+            "groups": [
+                {
+                    "group": one.group.settings.name,
+                    "configured_interval": _seconds(interval(0, one.pace.configured)),
+                    "interval": _seconds(one.group.virtual_host.interval),
+                    "raised": one.group.virtual_host.advskew > one.pace.configured,
+                }
+                for one in self._members
+            ],
+        }
+
+
+def measured(duration: int, step: int) -> Window:
+    """Wait in steps of `step` ns, for `duration` in all; return how late each wait ended."""
+    window = Window()
+    due = clock.now()
+    end = due + duration
+    while due < end:
+        due += step
+        select.select([], [], [], max(0, due - clock.now()) / 1e9)
+        now = clock.now()
+        window.note(max(0, now - due))
+        due = max(due, now - step)
+    return window
+
+
+def _cannot_hold(window: Window, pace: Pace) -> str:
+    many = window.beyond(interval(0, pace.configured) // 2)
+    return (
+        f"this machine wakes up to {_ms(window.worst)} ms late ({many} of {window.total} times "
+        f"clearly), which is too late for an interval of {_ms(interval(0, pace.configured))} ms"
+    )
+
+
+def _ms(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:.1f}"
+
+
+def _seconds(nanoseconds: int) -> float:
+    return round(nanoseconds / SECOND, 6)
