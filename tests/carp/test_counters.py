@@ -146,6 +146,15 @@ def test_who_goes_on_from_a_lower_one_is_accepted_for_as_long_as_it_does() -> No
     assert memory.take(start + 901, 16 * SECOND) is None
 
 
+def test_who_goes_on_from_the_first_of_all_is_accepted() -> None:
+    """A kernel that heard no more than that counts on, below all that was said since."""
+    start = sequenced(1_800_000_000)
+    memory = heard(start, start + LATE, start + 2 * LATE)
+    for second in range(1, 100):
+        assert memory.take(start + second, 3 * second * SECOND) is None
+        assert memory.take(start + second, 3 * second * SECOND) is Rejection.REPLAY
+
+
 def test_while_we_speak_a_peer_may_continue_from_what_we_said_before() -> None:
     """A ucarp master hears us up to a second late, and may always have missed our last."""
     memory = Counters(wall=NOW_1)

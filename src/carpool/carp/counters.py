@@ -185,6 +185,8 @@ class Counters:
                 return None
         if self.mode is Replay.STRICT:
             return Rejection.UNSEQUENCED
+        if sequenced:
+            self._note(counter, now)
         self._remember(counter)
         self._save()
         return None

@@ -174,7 +174,8 @@ def believed(case: Case) -> Iterator[Violation]:
     """Nobody takes over from silence beside a better master that advertises, of whatever kind.
 
     To refuse replays must not cost a false failover: one advertisement, but not two, may look
-    like a replay, because peers that count on from each other sometimes repeat a counter.
+    like a replay, because peers that count on from each other sometimes repeat a counter. What
+    one of them said that was missed, and is lower than what was heard, cannot be told from one.
     """
     for window in case.history.windows:
         for change in case.history.changes:
@@ -188,7 +189,8 @@ def believed(case: Case) -> Iterator[Violation]:
             for rival in names(part - {change.node}):
                 adverts = case.history.record.adverts.get((rival, case.history.vhid), [])
                 heard = bisect_left(adverts, change.instant - SLACK) - bisect_left(adverts, since)
-                if heard > 1 and case.rank(rival, window) < own:
+                missed = not case.members[rival].is_carpool and case.befell(*KEEPS_FROM_HEARING)
+                if heard > 1 and case.rank(rival, window) < own and not missed:
                     text = f"became MASTER from silence, although {rival} was heard {heard} times"
                     yield Violation("believed", change.instant, (change.node,), text)
 
