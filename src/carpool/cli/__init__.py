@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": "tell what has to be done to make the zones, over SSH",
     "apply": "make the zones of a cluster file what it says, over SSH",
     "status": "tell who is master, and why: on this host, or with a file of its zones, over SSH",
+    "metrics": "tell what this host's daemons are doing, for Prometheus",
     "watch": "watch live who is master: on this host, or of all groups on a network",
     "scan": "listen which groups a network has, and which vhids are free",
     "destroy": "delete the zones, over SSH",

@@ -51,24 +51,37 @@ def ask_each(
     command: str, options: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[str], int]:
     """Ask every daemon that is meant. Return the answers, the problems, and an exit code or 0."""
-    answers, problems, code = [], [], 0
+    answers, _, problems, code = ask_all(command, options)
+    return answers, problems, code
+
+
+def ask_all(
+    command: str, options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], list[str], list[str], int]:
+    """Ask every daemon that is meant.
+
+    Return the answers, the nodes without one, the problems, and an exit code or 0.
+    """
+    answers, silent, problems, code = [], [], [], 0
     try:
         there = find(directories(options), options.node)
     except NotRunningError as error:
-        return [], [str(error)], NOT_RUNNING
+        return [], [], [str(error)], NOT_RUNNING
     except AskError as error:
-        return [], [str(error)], CANNOT_ASK
+        return [], [], [str(error)], CANNOT_ASK
     for node, path in there.items():
         try:
             with Connection(path, _SECONDS) as connection:
                 answers.append(connection.ask(command))
         except NotRunningError:
+            silent.append(node)
             problems.append(f"node {node}: not running; its daemon was killed")
             code = code or NOT_RUNNING
         except AskError as error:
+            silent.append(node)
             problems.append(f"node {node}: {error}")
             code = CANNOT_ASK
-    return answers, problems, code
+    return answers, silent, problems, code
 
 
 def tell(

@@ -78,6 +78,8 @@ class Group:
         """When the state became what it is (ns)."""
         self.why = "not started yet"
         """What brought that about, in words."""
+        self.transitions = 0
+        """How often it has changed since this program was started."""
         self._link: Link | None = None
         self._loop = loop
         self._log = log
@@ -349,6 +351,7 @@ class Group:
         if change.heard is not None:
             why += f" from {ip_address(change.heard.source)}{self._compared(change)}"
         self.since, self.why = self._loop.now(), why
+        self.transitions += 1
         self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
 
     def _compared(self, change: Transition) -> str:

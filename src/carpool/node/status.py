@@ -41,6 +41,7 @@ def _group(group: Group, now: int) -> dict[str, Any]:
         "state": host.state.value,
         "state_seconds": _seconds(now - group.since),
         "why": group.why,
+        "transitions": group.transitions,
         "advbase": settings.carp.advbase,
         "advskew": host.advskew,
         "interval": _seconds(host.interval),
