@@ -8,26 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from carpool.carp.election import ROWS, Action, Event, State
+from carpool.carp.election import ROWS, Event, State
+from carpool.carp.words import ACTIONS
 
 HERE = Path(__file__).parent
 MARK = "<!-- Drawn from src/carpool/carp/election.py by docs/generate.py: change it there. -->"
-
-ACTIONS = {
-    Action.ADD_ADDRESSES: "addresses on",
-    Action.REMOVE_ADDRESSES: "addresses off",
-    Action.ADVERTISE: "advertise, now and every interval",
-    Action.ANNOUNCE: "gratuitous ARP / NA, now and two advertisements later",
-    Action.REASSERT: "advertise and announce at once, a bounded number of times",
-    Action.CONCEDE: "one last advertisement, slower than the winner's",
-    Action.SAY_BOW_OUT: "bow out (255/255)",
-    Action.AWAIT_MASTER: "start the master-down time afresh",
-    Action.ADJUST_WAIT: "make the running master-down time as long as it now is",
-    Action.ALLOW_LATENESS: "wait for as much longer as this node was late (fast profile)",
-    Action.HOLD_DOWN: "wait for longer by hold_down, unless anybody is heard",
-    Action.DELAY_PREEMPTION: "do not preempt for preempt_delay",
-    Action.STAND_BACK: "do not preempt for 3 s",
-}
 
 LEGEND = """\
 A *less demoted* master is one whose advertisement has the smaller demotion byte. Among equally

@@ -52,6 +52,8 @@ WALL_CLOCK = {
 """What reads the wall clock, or shows its time: attributes of the module time."""
 READS_THE_WALL_CLOCK = {
     "node/log.py",  # to stamp its lines
+    "node/recorder.py",  # to say when a trace was written
+    "node/trace_files.py",  # to name it
     "node/counters.py",  # once, to seed counters that go on where the last run's ended
 }
 """Modules of the daemon that may: nothing that decides or waits is among them."""

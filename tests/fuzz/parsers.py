@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 from carpool.carp.election import State
 from carpool.netlink import messages
 from carpool.node.control import RequestError, _parse
 from carpool.node.log import Level, Log
 from carpool.node.maintenance import Maintenance
+from carpool.node.recorder import Recorder
 from carpool.node.steering import Steering
 
 
@@ -69,12 +71,14 @@ def try_control(data: bytes) -> None:
     """Work on a row of requests, one a line, as the control socket does."""
     groups = [_Group("www", State.MASTER), _Group("db", State.BACKUP)]
     log = Log(_Nobody(), level=Level.DEBUG)
+    loop = cast(Any, SimpleNamespace(now=lambda: 0, call_at=lambda _when, _do: MagicMock()))
     steering = Steering(
         "web1",
         cast(Any, SimpleNamespace(groups=groups)),
         maintenance=Maintenance("web1", None, log),
         restart=cast(Any, SimpleNamespace(request=lambda reply, force: reply({"ok": force}))),
-        loop=cast(Any, SimpleNamespace(now=lambda: 0)),
+        recorder=Recorder("web1", None, len(groups), loop=loop, log=log),
+        loop=loop,
         log=log,
     )
     for line in data.split(b"\n"):
@@ -97,6 +101,7 @@ def control_seeds() -> Iterator[bytes]:
         *({"command": "demote", "amount": 10}, {"command": "demote", "amount": 255}),
         *({"command": "promote", "groups": ["db", "db"]}, {"command": "nothing"}),
         *({"command": "maintenance", "on": True}, {"command": "restart", "force": True}),
+        *({"command": "trace"}, {"command": "trace", "group": "www"}),
         *({"command": "yield", "groups": ["nobody"]}, {"command": "yield", "groups": [1]}),
     ):
         yield json.dumps({"version": 1, **said}).encode()

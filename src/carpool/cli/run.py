@@ -25,6 +25,7 @@ from carpool.node.log import Level, Log, stderr_sink
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.plan import plan
+from carpool.node.recorder import Recorder
 from carpool.node.restart import HELD_BACK, TRY, Restart
 from carpool.node.rundir import (
     AlreadyRunningError,
@@ -152,7 +153,11 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     claimed = _claim(options.run_dir, node.name, log, handover)
     try:
         counters = open_counter_file(state, node.name, log)
-        daemon = Daemon(groups, host, loop, log, counters, checks, realtime=node.realtime)
+        directory = state.path if state else claimed.directory if claimed else None
+        recorder = Recorder(node.name, directory, len(groups), loop=loop, log=log)
+        daemon = Daemon(
+            groups, host, loop, log, counters, checks, recorder=recorder, realtime=node.realtime
+        )
         daemon.handle_signals(
             stop_on=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         )
@@ -173,12 +178,22 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
             restarts = 0 if handover is None else handover.restarts
             restart = Restart(daemon, claimed, maintenance, loop, log, restarts=restarts)
             steering = Steering(
-                node.name, daemon, maintenance=maintenance, restart=restart, loop=loop, log=log
+                node.name,
+                daemon,
+                maintenance=maintenance,
+                restart=restart,
+                recorder=recorder,
+                loop=loop,
+                log=log,
             )
             Control(claimed.listener, loop, log, steering.handle)
         started = "starting" if handover is None else "restarted"
         log.notice(f"node {node.name}: {_count(len(groups), 'group')}, {started}")
-        daemon.run(handover)
+        try:
+            daemon.run(handover)
+        except Exception as error:
+            recorder.crashed(error)
+            raise
         log.notice(f"node {node.name}: stopped")
     finally:
         if claimed is not None:

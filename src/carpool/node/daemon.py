@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carpool.node.health.settings import CheckSettings
     from carpool.node.lateness import Window
     from carpool.node.punctuality import Punctuality
+    from carpool.node.recorder import Recorder
 
 DEMOTED_REASON = "told so by carpool demote"
 """Of the demotion that `carpool demote` asks for."""
@@ -51,12 +52,14 @@ class Daemon:
         checks: "Sequence[CheckSettings]" = (),
         *,
         realtime: bool = True,
+        recorder: "Recorder | None" = None,
     ) -> None:
         """Make a daemon. `realtime`: whether the fast profile may take a real-time priority."""
         self._settings = settings
         self._counter_file = counters
         self._check_settings = checks
         self._checks: Checks | None = None
+        self._recorder = recorder
         self._host = host
         self._loop = loop
         self._log = log
@@ -262,6 +265,7 @@ class Daemon:
             lease=self._lease(settings),
             phase=phase,
             settled=self._leave_if_settled,
+            recorder=self._recorder,
         )
         key = (settings.interface, settings.multicast.packed)
         segment = self._segments.get(key)

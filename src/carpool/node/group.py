@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
@@ -18,6 +18,7 @@ from carpool.carp.election import Event, State
 from carpool.carp.phase import Phase
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.words import Ours, why_changed
 from carpool.node.demotions import Demotions
 from carpool.node.guard import Lease
 from carpool.node.handover import GroupState, identity
@@ -28,6 +29,9 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.sending import CANNOT_SEND, Sending
 from carpool.node.settings import GroupSettings
+
+if TYPE_CHECKING:
+    from carpool.node.recorder import Recorder
 
 LONGEST_BLINK = SECOND // 2
 """How long (ns) at most a master without carrier goes on: a link that flaps costs no takeover."""
@@ -62,6 +66,7 @@ class Group:
         lease: Lease | None,
         phase: Phase | None = None,
         settled: Callable[[], None],
+        recorder: "Recorder | None" = None,
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended.
 
@@ -73,7 +78,11 @@ class Group:
         """The groups of this node that move together with this one."""
         self.on_transition: Callable[[], None] = lambda: None
         """Called when the state has changed."""
-        self.virtual_host = VirtualHost(settings.carp, sources={}, counters=counters, phase=phase)
+        self.virtual_host = (
+            VirtualHost(settings.carp, sources={}, counters=counters, phase=phase)
+            if recorder is None
+            else recorder.host(settings, counters, phase)
+        )
         self.since = loop.now()
         """When the state became what it is (ns)."""
         self.why = "not started yet"
@@ -345,23 +354,12 @@ class Group:
         if change.event in (Event.RESUMED_AS_MASTER, Event.RESUMED_AS_BACKUP):
             self._log.notice(f"{self.label}still {change.state} - {change.event.value}")
             return
-        why = change.event.value
-        if change.event is Event.MASTER_DOWN:
-            why += f" for {self.virtual_host.master_down_time / SECOND:.3f} s"
-        if change.heard is not None:
-            why += f" from {ip_address(change.heard.source)}{self._compared(change)}"
+        host = self.virtual_host
+        ours = Ours(host.interval, host.master_down_time, host.demotion)
+        why = why_changed(change, ours)
         self.since, self.why = self._loop.now(), why
         self.transitions += 1
         self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
-
-    def _compared(self, change: Transition) -> str:
-        """Return in brackets what about an advertisement decided, beside our own."""
-        if change.heard is None or change.event is Event.BOW_OUT:
-            return ""
-        if change.event in (Event.LESS_DEMOTED, Event.MORE_DEMOTED):
-            return f" ({change.heard.demotion}, ours is {self.virtual_host.demotion})"
-        theirs, ours = change.heard.interval / SECOND, self.virtual_host.interval / SECOND
-        return f" ({theirs:.3f} s, ours is {ours:.3f} s)"
 
     # Addresses and scripts.
 

@@ -9,6 +9,7 @@ from carpool.carp.packet import Datagram
 from carpool.carp.receiver import Receiver
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection, decode
+from carpool.carp.words import EXPLAINED
 from carpool.node.conflicts import Conflicts
 from carpool.node.floodgate import FloodGate
 from carpool.node.group import Group
@@ -18,29 +19,6 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.mismatch import Mismatches
 from carpool.node.settings import GroupSettings
-
-_EXPLAINED = {
-    Rejection.TTL: "came through a router (TTL below 255); CARP must not be forwarded",
-    Rejection.OWN: "has our own source address; is it used twice, or does the network loop?",
-    Rejection.IP_CHECKSUM: "is damaged (IP header checksum)",
-    Rejection.CHECKSUM: "is damaged (CARP checksum)",
-    Rejection.REPLAY: (
-        "was heard before, or is older than one that was: a replay, or a network that duplicates"
-    ),
-    Rejection.CONSTANT: (
-        "repeats one counter, as OpenBSD does and as a replay does; for an OpenBSD peer set "
-        'replay = "off" in this group, or it will not be obeyed'
-    ),
-    Rejection.UNSEQUENCED: (
-        'has no sequenced counter, and the group says replay = "strict"; a peer that is no '
-        'carpool has one as soon as it hears us; otherwise set replay = "window"'
-    ),
-    Rejection.VRRP: (
-        "is VRRP, whose routers share CARP's protocol number, ids and virtual MAC addresses; "
-        "give the router or the group another id, or another network"
-    ),
-}
-"""Rejections that an administrator can mend, and how; the others are only counted."""
 
 _LEVELS = {Rejection.CONSTANT: Level.ERROR}
 """Where a group may have two masters until it is mended."""
@@ -166,7 +144,7 @@ class Segment:
         return self._receiver.turns_away(packet)
 
     def _tell(self, rejection: Rejection, datagram: Datagram | Rejection, now: int) -> None:
-        explanation, source = _EXPLAINED.get(rejection), ""
+        explanation, source = EXPLAINED.get(rejection), ""
         if isinstance(datagram, Datagram):
             source = f" from {ip_address(datagram.source)}"
             if rejection is Rejection.AUTHENTICATION:

@@ -9,6 +9,7 @@ demote       groups, amount  demotes by 1-254, until the daemon ends
 promote      groups          takes that back
 maintenance  groups, on      forbids to be master (on: true), or no longer, and remembers it
 restart      force           replaces the program, without a failover
+trace        group           tells what is on the tape of one group; without it, which there are
 ===========  ==============  ==================================================================
 
 `groups` is a list of names; without it, all are meant.
@@ -26,6 +27,7 @@ from carpool.node.group import Group
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance, MaintenanceError
+from carpool.node.recorder import Recorder
 from carpool.node.restart import Restart
 from carpool.node.status import daemon_status
 
@@ -42,6 +44,7 @@ class Steering:
         *,
         maintenance: Maintenance,
         restart: Restart,
+        recorder: Recorder,
         loop: Loop,
         log: Log,
     ) -> None:
@@ -49,6 +52,7 @@ class Steering:
         self._daemon = daemon
         self._maintenance = maintenance
         self._restart = restart
+        self._recorder = recorder
         self._loop = loop
         self._log = log
         self._started = loop.now()
@@ -59,6 +63,7 @@ class Steering:
             "promote": self._promote,
             "maintenance": self._set_maintenance,
             "restart": self._begin_restart,
+            "trace": self._trace,
         }
 
     def handle(self, command: str, request: Request, reply: Reply) -> None:
@@ -136,6 +141,19 @@ class Steering:
 
     def _begin_restart(self, request: Request, reply: Reply) -> None:
         self._restart.request(reply, force=request.get("force") is True)
+
+    def _trace(self, request: Request, reply: Reply) -> None:
+        """Answer for one group at a time: that is some 100 kB at most."""
+        name, names = request.get("group"), self._recorder.names
+        if name is None:
+            head = self._recorder.head("carpool trace")
+            reply({"ok": True, "node": self._node, "head": head, "groups": names})
+        elif name in names:
+            reply({"ok": True, "lines": list(self._recorder.lines(name))})
+        else:
+            raise RequestError(
+                f"there is no group {name!r} on this node; it has {', '.join(names)}"
+            )
 
     def _groups(self, request: Request) -> list[Group]:
         """Return the groups that are meant. Raises RequestError for one that is not there."""

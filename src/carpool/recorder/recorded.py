@@ -8,6 +8,7 @@ from typing import Any
 from carpool.carp.counters import Counters
 from carpool.carp.effects import Effect
 from carpool.carp.packet import Datagram
+from carpool.carp.phase import Phase
 from carpool.carp.settings import Settings
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
@@ -45,9 +46,10 @@ class Recorded(VirtualHost):
         *,
         sources: Mapping[int, bytes],
         counters: Counters,
+        phase: Phase | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        super().__init__(settings, sources=sources, counters=counters)
+        super().__init__(settings, sources=sources, counters=counters, phase=phase)
         self.tape = Tape(partial(capture, self), lambda: counters.suspicion, most_bytes)
 
     def receive(

@@ -159,6 +159,8 @@ class Tape:
         `snapshot` returns the state of the virtual host as it is, `suspicion` what refusals leave
         of it.
         """
+        self.on_entry: Callable[[Entry], None] = lambda _: None
+        """Called with each entry that is not packed."""
         self._snapshot = snapshot
         self._suspicion_now = suspicion
         self._most = max(most_bytes, LEAST_BYTES)
@@ -297,6 +299,7 @@ class Tape:
         line = json.dumps(_as_json(entry), separators=(",", ":")).encode()
         self._append(_LINE.pack(_LINE_KIND, len(line)) + line)
         self._last.note(entry)
+        self.on_entry(entry)
 
     def _append(self, record: bytes) -> None:
         records = self.segments[-1].records
