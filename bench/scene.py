@@ -285,9 +285,10 @@ class Scene:
 
     def gap(self, since: int) -> float:
         """Return the longest time without an answer (ms) that was not over at `since` (ns)."""
+        now = time.monotonic_ns()  # before the answers are read, which takes a while
         answers = [one for one in self.answers() if one.zone in self.nodes]
         gaps = [one.duration for one in outages(answers, at_least=0) if one.end > since]
-        return max([*gaps, time.monotonic_ns() - answers[-1].received]) / MILLISECOND
+        return max([*gaps, now - answers[-1].received]) / MILLISECOND
 
     def two(self, since: int) -> float:
         """Return how long (ms) both answered ARP after `since` (ns)."""
