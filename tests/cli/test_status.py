@@ -99,6 +99,14 @@ def test_what_an_administrator_should_know_stands_below() -> None:
                             "noticed_seconds": 3.04,
                         }
                     ],
+                    "mismatches": [
+                        {
+                            "address": "10.0.0.8",
+                            "vhid": 42,
+                            "noticed_seconds": 62.1,
+                            "reason": "has another set of addresses",
+                        }
+                    ],
                 },
             ],
         )
@@ -113,6 +121,7 @@ def test_what_an_administrator_should_know_stands_below() -> None:
         "net0: the interface is not there",
         "net1: rejected 2 x vrrp",
         "net1: 02:00:00:00:00:09 uses 10.0.0.100, noticed 3.0s ago",
+        "net1: what 10.0.0.8 says with vhid 42 has another set of addresses (noticed 1m 2s ago)",
     ]
 
 

@@ -48,6 +48,7 @@ MISTAKES = [
     ("CP102", 14, "groups.db.password_file", 'password_file = "www.key"\nadvbase', "advbase"),
     ("CP102", 14, "groups.db.addresses", 'addresses = ["192.168.0.210"]\n', ""),
     ("CP103", 9, "groups.www.vhid", "42", '"42"'),
+    ("CP227", 18, "groups.db.replay", "advbase = 1", 'replay = "off"'),
     ("CP103", 9, "groups.www.vhid", "42", "true"),
     ("CP103", 9, "groups.www.vhid", "42", "42.0"),
     ("CP103", 9, "groups.www.vhid", "42", "2020-01-01"),

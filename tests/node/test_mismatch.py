@@ -89,4 +89,13 @@ def test_one_source_is_looked_at_once_a_minute_and_all_together_four_times_a_sec
     assert not looked(1, 60 * SECOND - 1)
     assert looked(1, 60 * SECOND)
     assert sum(looked(source, source * SECOND) for source in range(61, 1000)) == 939
-    assert len(mismatches._looked_at) == 64
+    assert len(mismatches._found) == 64
+
+
+def test_what_was_found_is_remembered_until_it_is_not_found_again() -> None:
+    mismatches = Mismatches()
+    mismatches.explain(signed(b"peace", ["192.0.2.200"]), SOURCE, WWW, (DB,), SECOND)
+    (found,) = mismatches.recent(120 * SECOND)
+    assert (found.source, found.vhid, found.when) == (SOURCE, 42, SECOND)
+    assert "is one of our group db" in found.what
+    assert mismatches.recent(122 * SECOND) == []

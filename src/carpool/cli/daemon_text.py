@@ -89,6 +89,10 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{interface['interface']}: rejected {_counted(interface['rejected'])}"
         for stranger in interface["strangers"]:
             yield f"{interface['interface']}: {_noticed(stranger)}"
+        for one in interface.get("mismatches", ()):
+            ago = duration(one["noticed_seconds"])
+            said = f"what {one['address']} says with vhid {one['vhid']} {one['reason']}"
+            yield f"{interface['interface']}: {said} (noticed {ago} ago)"
 
 
 def _punctuality(told: Mapping[str, Any]) -> Iterator[str]:

@@ -36,6 +36,10 @@ def check(draft: Draft, source: Source) -> None:
         if group.get("preempt_delay") and group.get("preempt") is False:
             message, mend = "does nothing without preempt", "add preempt = true, or take it out"
             source.report(Rule.IDLE_DELAY, (*key, "preempt_delay"), message, mend)
+        if group.get("replay") == "off":
+            message = "whoever has heard this group can hold its backups back, or unseat its master"
+            mend = 'use replay = "window", unless a node of the group runs OpenBSD'
+            source.report(Rule.REPLAY_OFF, (*key, "replay"), message, mend)
     _check_together(draft, source)
 
 

@@ -121,6 +121,10 @@ EXPLANATIONS = {
     "the power of their number, and every advertisement may be the first of such a row. A short "
     "interval with a high dead_ratio notices a dead master as soon as a long one with a low ratio, "
     "and bears far more loss. Loss in bursts is worse than the sum says.",
+    Rule.REPLAY_OFF: "The group accepts every advertisement that was signed with its password, "
+    "also one that was heard before. Whoever has recorded some can send them again, with another "
+    "interval if they like: no backup takes over from a dead master meanwhile, and a living one "
+    "yields. Only a peer with OpenBSD's CARP needs this, because its counter never changes.",
     Rule.PASSWORD_UNREADABLE: "The file that the group's password_file names could not be read. It "
     "is looked up beside the cluster file. Where the check runs without the passwords, use "
     "`carpool check --no-passwords`.",

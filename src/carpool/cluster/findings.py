@@ -87,6 +87,7 @@ class Rule(Enum):
     NOT_FAST = ("CP224", _ERROR, "a key of the fast profile in a group of another")
     TWO_INTERVALS = ("CP225", _ERROR, "two keys that set the interval")
     LOSSY = ("CP226", _WARNING, "a dead_ratio too low for the loss of the network")
+    REPLAY_OFF = ("CP227", _WARNING, "a group that refuses no replay")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")

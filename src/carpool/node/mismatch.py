@@ -5,6 +5,7 @@ Each of our own passwords and sets is tried in its place, and what fits is named
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from carpool.carp.auth import Address, Authenticator
@@ -13,6 +14,8 @@ from carpool.carp.wire import Advertisement
 from carpool.node.settings import GroupSettings
 
 _AGAIN_AFTER = 60 * SECOND
+_FORGOTTEN_AFTER = 2 * _AGAIN_AFTER + SECOND
+"""What is not seen again when it is next looked for has been mended."""
 _MOST_SOURCES = 64
 _BETWEEN_GUESSES = SECOND // 4
 """Sources can be made up, and a guess takes as long as some hundred advertisements."""
@@ -23,19 +26,33 @@ UNKNOWN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What an advertisement from `source` (packed) had, with our `vhid`, at `when` (ns)."""
+
+    source: bytes
+    vhid: int
+    when: int
+    what: str
+
+
 class Mismatches:
     """Explains advertisements that are not authentic: of one source, one a minute."""
 
     def __init__(self) -> None:
-        self._looked_at: dict[bytes, int] = {}
+        self._found: dict[bytes, Mismatch] = {}
         self._last = -_BETWEEN_GUESSES
 
     def would_explain(self, source: bytes, now: int) -> bool:
         """Tell whether it is time for a guess about this source."""
         if now - self._last < _BETWEEN_GUESSES:
             return False
-        looked_at = self._looked_at.get(source)
-        return looked_at is None or now - looked_at >= _AGAIN_AFTER
+        found = self._found.get(source)
+        return found is None or now - found.when >= _AGAIN_AFTER
+
+    def recent(self, now: int) -> list[Mismatch]:
+        """Return what was found lately, the oldest first. `now` is in nanoseconds."""
+        return [one for one in self._found.values() if now - one.when < _FORGOTTEN_AFTER]
 
     def explain(
         self,
@@ -52,11 +69,12 @@ class Mismatches:
         if not self.would_explain(source, now):
             return None
         self._last = now
-        self._looked_at.pop(source, None)
-        self._looked_at[source] = now
-        if len(self._looked_at) > _MOST_SOURCES:
-            del self._looked_at[next(iter(self._looked_at))]
-        return explain(advertisement, own, tuple(others))
+        what = explain(advertisement, own, tuple(others))
+        self._found.pop(source, None)
+        self._found[source] = Mismatch(source, advertisement.vhid, now, what)
+        if len(self._found) > _MOST_SOURCES:
+            del self._found[next(iter(self._found))]
+        return what
 
 
 def explain(

@@ -17,7 +17,7 @@ from carpool.node.host import Host, HostAddress, Interface, Link
 from carpool.node.links.filters import SAMPLE
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
-from carpool.node.mismatch import Mismatches
+from carpool.node.mismatch import Mismatch, Mismatches
 from carpool.node.settings import GroupSettings
 
 _LEVELS = {Rejection.CONSTANT: Level.ERROR}
@@ -59,6 +59,11 @@ class Segment:
     def rejections(self) -> Mapping[Rejection, int]:
         """How often what arrived concerned none of the groups, by reason."""
         return self._receiver.rejections
+
+    @property
+    def mismatches(self) -> Sequence[Mismatch]:
+        """What was lately heard for our vhids from those who do not fit, and why not."""
+        return self._mismatches.recent(self._loop.now())
 
     def open(self, interface: Interface) -> None:
         """Open the sockets on an interface that is there now. Raises OSError."""

@@ -99,6 +99,15 @@ def _segment(segment: Segment, now: int) -> dict[str, Any]:
             }
             for one in segment.conflicts.strangers
         ],
+        "mismatches": [
+            {
+                "address": str(ip_address(one.source)),
+                "vhid": one.vhid,
+                "noticed_seconds": _seconds(now - one.when),
+                "reason": one.what,
+            }
+            for one in segment.mismatches
+        ],
     }
 
 
