@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from subprocess import Popen
 from types import MappingProxyType
 from typing import Any, Self
@@ -42,6 +44,7 @@ QUIET = 6.0
 _SETTLED = 500 * MILLISECOND
 _NICENESS = -10
 _ALL_OF_IT = 1 << 26
+_PACES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,11 @@ class Scene:
     def ended(self) -> int:
         """When the fault was over (ns)."""
         return self._ended
+
+    def pace(self) -> float:
+        """Return the median time between the last hundred advertisements, in ms."""
+        heard = [one.when for one in self.seen() if one.kind is Kind.ADVERTISED][-_PACES:]
+        return median(after - before for before, after in pairwise(heard)) / MILLISECOND
 
     def gap(self, since: int) -> float:
         """Return the longest time without an answer (ms) that was not over at `since` (ns)."""

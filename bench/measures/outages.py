@@ -135,8 +135,9 @@ def _measure(
             preempt=preempt,
             interval=interval,
         ) as scene:
+            pace = {} if intervals is None else {"interval": scene.pace()}
             this.before_fault(scene, float(interval))
-            figures = act(scene)
+            figures = act(scene) | pace
             return {"outage": scene.gap(scene.began), "two": scene.two(scene.began), **figures}
 
     return run
@@ -224,7 +225,7 @@ MEASURES = (
         "death-fast",
         "node death, fast profile beside VRRPv3 at 10 ms",
         _measure(death, PREFERRED, intervals=FAST),
-        UNITS,
+        {**UNITS, "interval": "ms"},
         rounds=(15, 3),
         peers=("carpool", "keepalived"),
         jobs=2,
@@ -234,7 +235,7 @@ MEASURES = (
         "stop-fast",
         "clean stop, fast profile beside VRRPv3 at 10 ms",
         _measure(stop, PREFERRED, intervals=FAST),
-        UNITS,
+        {**UNITS, "interval": "ms"},
         rounds=(15, 3),
         peers=("carpool", "keepalived"),
         jobs=2,

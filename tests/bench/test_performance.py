@@ -12,7 +12,7 @@ from bench.measure import Round, Settings
 from bench.measures import MEASURES
 from bench.measures.intervals import STEPS
 from bench.measures.outages import FAST
-from bench.measures.steady import episodes
+from bench.measures.steady import changes_of_master
 from bench.musts import MUSTS, Must, bounds, judge
 from bench.observer import Kind, Seen, first_announced, last_advertised
 from bench.peers import PEERS, VIP, Setup, vips
@@ -143,12 +143,17 @@ def test_a_change_of_master_is_another_one_that_advertises() -> None:
     second = 1_000_000_000
     interval = Fraction(1, 100)
     steady = [advertised(n * second // 100, 1) for n in range(100)]
-    assert episodes(steady, -1, interval) == 1
-    # Another for a moment, as a backup that was too hasty.
-    assert episodes([*steady[:50], advertised(second // 2, 2), *steady[50:]], -1, interval) == 2
-    # The same after a silence of more than twelve intervals.
-    assert episodes([*steady[:50], *steady[62:]], -1, interval) == 2
-    assert episodes([*steady[:50], *steady[61:]], -1, interval) == 1
+    after = [advertised(n * second // 100, 2) for n in range(100, 120)]
+    other = advertised(second // 2, 2)
+
+    def changes(*seen: Seen) -> int:
+        return changes_of_master(seen, -1, interval)
+
+    assert changes(*steady) == 0
+    assert changes(*steady, *after) == 1
+    assert changes(*steady[:50], other, *steady[50:]) == 1, "a hasty backup, and nobody yields"
+    assert changes(*steady[:50], other, *steady[62:]) == 2, "there and back"
+    assert changes(*steady[:50], *steady[70:]) == 0, "a silence alone"
 
 
 def test_an_address_has_moved_when_it_was_first_announced() -> None:
