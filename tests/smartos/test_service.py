@@ -15,6 +15,7 @@ from hypothesis import given
 from tests.smartos.clusters import LX, ZONE, cluster, clusters, group, node
 
 from carpool.cluster.model import Cluster
+from carpool.node.realtime import PRIORITY
 from carpool.smartos.files import files
 from carpool.smartos.manifest_check import check
 from carpool.smartos.places import python
@@ -132,6 +133,16 @@ def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["systemd-analyze", *words], capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def test_only_a_fast_group_may_take_a_realtime_priority() -> None:
+    made = cluster()
+    node = made.nodes[0]
+    fast = replace(made, groups=(replace(made.groups[0], profile="fast", advbase=0),))
+    assert "RestrictRealtime=yes\n" in unit(made, node)
+    assert f"LimitRTPRIO={PRIORITY}\nLimitMEMLOCK=infinity\n" in unit(fast, node)
+    assert "RestrictRealtime" not in unit(fast, node)
+    assert "RestrictRealtime=yes\n" in unit(fast, replace(node, realtime=False))
 
 
 @pytest.mark.parametrize("make", [unit, lx_unit])

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from carpool.cluster.model import Cluster, Node
 
 
+_REALTIME = (
+    "# For the fast profile.",
+    "LimitRTPRIO=10",
+    "LimitMEMLOCK=infinity",
+)
+_NO_REALTIME = ("RestrictRealtime=yes",)
+
+
 def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
     """Return the hardened unit of a Linux host, for systemd 247 or newer.
 
@@ -36,6 +44,7 @@ def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
         reload=_escape(restart_command(node, places)),
         stop_timeout=str(stop_timeout(cluster, node)),
         credentials="\n".join(line.replace("%", "%%") for line in credentials),
+        realtime="\n".join(_REALTIME if _is_fast(cluster, node) else _NO_REALTIME),
     )
 
 
@@ -47,6 +56,12 @@ def lx_unit(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
         reload=_escape(restart_command(node, places)),
         stop_timeout=str(stop_timeout(cluster, node)),
     )
+
+
+def _is_fast(cluster: Cluster, node: Node) -> bool:
+    """Return whether the daemon of a node may take a real-time priority."""
+    fast = any(group.profile == "fast" for group in cluster.groups_of(node.name))
+    return fast and node.realtime
 
 
 def _escape(words: list[str]) -> str:
