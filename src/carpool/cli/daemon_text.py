@@ -80,8 +80,7 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{script['name']} has been running for {duration(script['seconds'])}"
     # A daemon that is older says nothing of checks.
     yield from map(_check, filter(_is_noteworthy, status.get("checks", ())))
-    if punctuality := status.get("punctuality"):
-        yield from _punctuality(punctuality)
+    yield from _punctuality(status.get("punctuality"))
     for interface in status["interfaces"]:
         if not interface["open"]:
             yield f"{interface['interface']}: the interface is not there"
@@ -95,7 +94,9 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{interface['interface']}: {said} (noticed {ago} ago)"
 
 
-def _punctuality(told: Mapping[str, Any]) -> Iterator[str]:
+def _punctuality(told: Mapping[str, Any] | None) -> Iterator[str]:
+    if not told:
+        return
     recent, worst = told["worst_recent_seconds"] * 1000, told["worst_seconds"] * 1000
     how = "" if told["realtime"] else f", without a real-time priority: {told['realtime_problem']}"
     span = told["recent_seconds"]
