@@ -84,7 +84,8 @@ class Measure:
     """One thing that is measured, of all `peers` in turn.
 
     `run` returns the figures of a round by name; `units` are theirs. `jobs` rounds run at a time:
-    1 where a busy machine would show. `calm` is in ms, see Round; `rounds` are (full, quick).
+    1 where a busy machine would show. `calm` is in ms, see Round; `rounds` are (full, quick), quick
+    0: left out there.
     """
 
     name: str

@@ -13,6 +13,7 @@ from bench.measures import MEASURES
 from bench.pool import at_a_time, in_namespaces
 
 ATTEMPTS = 3
+QUICK_JOBS = 3
 Task = tuple[str, str, int, int, Settings]
 """The arguments of `run_round`."""
 
@@ -48,7 +49,8 @@ def run_measure(
     measure: Measure, peers: list[str], rounds: int | None, settings: Settings
 ) -> dict[str, Any]:
     """Run all rounds of a measure and return its entry for the results."""
-    count = rounds or measure.rounds[settings.quick]
+    count = rounds or measure.rounds[settings.quick] or 1
+    jobs = max(measure.jobs, QUICK_JOBS) if settings.quick else measure.jobs
     taking_part = [peer for peer in measure.peers if peer in peers]
     found: dict[str, dict[int, dict[str, Any]]] = {peer: {} for peer in taking_part}
     failed: dict[str, list[str]] = {}
@@ -59,7 +61,7 @@ def run_measure(
         for index in range(count)
         for turn in range(len(taking_part))
     ]
-    for (_, peer, index, *_), record in _until_broken(measure.jobs, tasks, failed):
+    for (_, peer, index, *_), record in _until_broken(jobs, tasks, failed):
         told = f"{measure.name:<14} {index + 1:2}/{count}  {peer:<10}"
         if isinstance(record, str):
             failed.setdefault(peer, []).append(record)

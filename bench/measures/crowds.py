@@ -20,7 +20,7 @@ from carpool.lab.faults import crash
 
 COUNTS = (1, 16, 64, 255)
 ASK_EVERY = 20 * MILLISECOND
-SETTLE = 8.0  # seconds from the first mastership: keepalived announces again after 5
+SETTLE = 7.0  # seconds from the first mastership: keepalived announces again after 5
 PATIENCE = 20.0
 UNITS = {
     "master_cpu": "% of a core",
@@ -55,7 +55,7 @@ def _crowd(count: int) -> Callable[[Round], Figures]:
         ) as scene:
             figures = _moments("up", scene, scene.started["a"], count)
             uses = {name: Use.begin(scene.of_daemon(name)) for name in scene.nodes}
-            time.sleep(this.settings.seconds(20, 8))
+            time.sleep(this.settings.seconds(20, 6))
             for role, name in (("master", "a"), ("backup", "b")):
                 figures[f"{role}_cpu"] = uses[name].percent()
                 figures[f"{role}_pss"] = pss_mib(uses[name].processes)
@@ -95,7 +95,7 @@ MEASURES = tuple(
         "one address" if count == 1 else f"{count} addresses",
         _crowd(count),
         UNITS,
-        rounds=(5 if count == 1 else 3 if count == 255 else 2, 1),
+        rounds=(3, 1) if count in {1, 255} else (1, 0),
         jobs=2 if count < 255 else 1,
         calm=40.0,
     )

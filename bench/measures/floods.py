@@ -28,6 +28,7 @@ FLOODS = {
 }
 LATE = 1.2  # seconds between two advertisements from which one counts as missed
 ASK_EVERY = 5 * MILLISECOND
+QUIET = 3.0  # seconds
 LEAST = 1e-4  # seconds of processor time: less is not to be divided by
 UNITS = {
     "backup_cpu": "% of a core",
@@ -53,7 +54,7 @@ def _flood(kind: str) -> Callable[[Round], Figures]:
             program = [this.python, "-P", flood.__file__, kind, str(RATE), str(report)]
             stranger.start([*program, str(VHID)], log=this.folder / "flood.log")
             wait_for(report.exists, "the flood")
-            seconds = this.settings.seconds(12, 6)
+            seconds = this.settings.seconds(10, 5)
             scene.begin()
             uses = {name: Use.begin(scene.of_daemon(name)) for name in scene.nodes}
             time.sleep(seconds)
@@ -93,7 +94,7 @@ MEASURES = tuple(
         f"{RATE:,} frames/s: {kind}",
         _flood(kind),
         UNITS,
-        rounds=(2, 1),
+        rounds=(2, 1) if name == "bad-hmac" else (1, 1 if name == "vrrp" else 0),
         calm=40.0,
     )
     for name, kind in FLOODS.items()

@@ -29,7 +29,7 @@ FAST = {"carpool": Fraction(1, 256), "keepalived": Fraction(1, 100)}
 """The shortest interval that each says it can hold, in seconds."""
 FREEZE = 8.0  # seconds: more than twice any backup's patience
 CUT_OFF = 6.0
-HEALED = 12.0  # keepalived's dead addresses lasted up to 10 s
+HEALED = 10.5  # keepalived's dead addresses lasted up to 10 s
 DEAD = 1000.0  # ms without an answer after a heal that count as a dead address
 UNITS = {"outage": "ms", "two": "ms"}
 
@@ -149,7 +149,7 @@ MEASURES = (
         "node death",
         _measure(death, PREFERRED),
         UNITS,
-        rounds=(12, 3),
+        rounds=(12, 2),
         jobs=6,
     ),
     Measure(
@@ -157,7 +157,7 @@ MEASURES = (
         "daemon killed (SIGKILL)",
         _measure(kill, PREFERRED),
         UNITS,
-        rounds=(6, 1),
+        rounds=(4, 0),
         jobs=6,
         note="The kernel goes on answering for a killed daemon, unless the address runs out.",
     ),
@@ -166,7 +166,7 @@ MEASURES = (
         "clean stop",
         _measure(stop, PREFERRED),
         UNITS,
-        rounds=(12, 3),
+        rounds=(9, 2),
         jobs=2,
         calm=3.0,
     ),
@@ -175,7 +175,7 @@ MEASURES = (
         f"daemon frozen for {FREEZE:.0f} s (SIGSTOP)",
         _measure(freeze, PREFERRED),
         {**UNITS, "two_after": "ms"},
-        rounds=(6, 1),
+        rounds=(4, 1),
         jobs=6,
     ),
     Measure(
@@ -183,7 +183,7 @@ MEASURES = (
         "cable pulled from the master",
         _measure(cable, PREFERRED),
         {**UNITS, "dropped": "ms"},
-        rounds=(12, 2),
+        rounds=(9, 1),
         jobs=6,
         note="dropped: when the cut-off node had taken the address off",
     ),
@@ -192,7 +192,7 @@ MEASURES = (
         f"master cut off for {CUT_OFF:.0f} s behind a live switch port, then joined",
         _measure(split, PREFERRED),
         {**UNITS, "two_after": "ms", "dark_after": "ms", "dead": "times"},
-        rounds=(20, 2),
+        rounds=(20, 1),
         jobs=6,
         note=f"dead: no answer for {DEAD:.0f} ms or more after the heal, or not settled at the end",
     ),
@@ -201,7 +201,7 @@ MEASURES = (
         "the preferred node comes back and takes over",
         _measure(fail_back, PREFERRED, preempt=True),
         UNITS,
-        rounds=(6, 1),
+        rounds=(4, 0),
         jobs=6,
     ),
     Measure(
@@ -209,7 +209,7 @@ MEASURES = (
         "node death, both nodes set up alike",
         _measure(death, EQUAL),
         UNITS,
-        rounds=(9, 2),
+        rounds=(6, 0),
         jobs=6,
     ),
     Measure(
@@ -217,7 +217,7 @@ MEASURES = (
         "clean stop, both nodes set up alike",
         _measure(stop, EQUAL),
         UNITS,
-        rounds=(6, 1),
+        rounds=(4, 0),
         jobs=2,
         calm=3.0,
     ),
@@ -226,7 +226,7 @@ MEASURES = (
         "node death, fast profile beside VRRPv3 at 10 ms",
         _measure(death, PREFERRED, intervals=FAST),
         {**UNITS, "interval": "ms"},
-        rounds=(15, 3),
+        rounds=(12, 2),
         peers=("carpool", "keepalived"),
         jobs=2,
         calm=2.0,
@@ -236,7 +236,7 @@ MEASURES = (
         "clean stop, fast profile beside VRRPv3 at 10 ms",
         _measure(stop, PREFERRED, intervals=FAST),
         {**UNITS, "interval": "ms"},
-        rounds=(15, 3),
+        rounds=(12, 2),
         peers=("carpool", "keepalived"),
         jobs=2,
         calm=2.0,

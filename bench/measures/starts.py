@@ -61,5 +61,5 @@ def listens(zone: Zone) -> bool:
 
 
 MEASURES = (
-    Measure("start", "from exec to the first listening socket", start, UNITS, rounds=(4, 1)),
+    Measure("start", "from exec to the first listening socket", start, UNITS, rounds=(3, 1)),
 )

@@ -301,6 +301,7 @@ def test_a_scale_has_whole_decades() -> None:
 
 def test_names_are_globs() -> None:
     assert chosen([]) == [*MEASURES]
+    assert {"death", "stop", "start"} < {*chosen([], quick=True)} < {*MEASURES}
     assert chosen(["addresses-*", "death"]) == [
         name for name in MEASURES if name == "death" or name.startswith("addresses-")
     ]
