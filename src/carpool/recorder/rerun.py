@@ -12,12 +12,13 @@ from typing import Any
 
 from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Counters
-from carpool.carp.effects import Heard
+from carpool.carp.effects import Heard, Transition
 from carpool.carp.election import TABLE, Event, Row, State
 from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram
 from carpool.carp.settings import Settings
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
+from carpool.carp.words import Ours
 from carpool.recorder.entry import HEARD, REFUSED, TIMER, Entry, Outcome, short
 from carpool.recorder.snapshot import SnapshotError, capture, restore
 
@@ -58,10 +59,9 @@ class Step:
     rejection: Rejection | None
     outcomes: tuple[Outcome, ...]
     due: int | None
-    interval: int
-    """Of our advertisements (ns), and how long we hear nothing until we take over."""
-    master_down_time: int
-    demotion: int
+    transitions: tuple[Transition, ...]
+    ours: Ours
+    """What it compared with what it heard."""
     differs: tuple[str, ...] = ()
     """What is not as recorded, in words."""
     compared: bool = True
@@ -177,9 +177,8 @@ class _Host(VirtualHost):
             rejection,
             outcomes,
             due,
-            self.interval,
-            self.master_down_time,
-            self.demotion,
+            tuple(effect for effect in self._effects if isinstance(effect, Transition)),
+            Ours(self.interval, self.master_down_time, self.demotion),
             tuple(_told(entry, rejection, outcomes, due)),
         )
 

@@ -1,0 +1,99 @@
+"""``carpool trace``: write what the daemon of this host was told lately, and what it decided."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from carpool.cli.daemons import CANNOT_ASK, NOT_RUNNING, directories, parser
+from carpool.node.client import AskError, Connection, NotRunningError, RefusedError, find
+from carpool.recorder.trace import text
+
+EPILOG = """No password, key or digest is in it: it can be given to others, who see names, addresses
+and times. carpool replay tells what it says. 5: the file cannot be written.
+"""
+
+CANNOT_WRITE = 5
+
+
+def main(arguments: list[str]) -> int:
+    """Write a trace and return the exit code."""
+    made = parser(
+        "trace",
+        "Write what the daemon of this host was told lately, and what it decided, into a file for "
+        "carpool replay. The daemon goes on.",
+        EPILOG,
+    )
+    made.add_argument(
+        "--group", action="append", metavar="NAME", help="this group only; may be repeated"
+    )
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file (default: NODE-TIME.trace, here); - for standard output",
+    )
+    options = made.parse_args(arguments)
+    try:
+        there = find(directories(options), options.node)
+        if len(there) > 1:
+            return _tell(f"several daemons run here: {', '.join(there)}; name one with --node", 2)
+        ((_, path),) = there.items()
+        with Connection(path) as connection:
+            return _fetch(connection, options)
+    except NotRunningError as error:
+        return _tell(str(error), NOT_RUNNING)
+    except RefusedError as error:
+        return _tell(str(error), 1)
+    except AskError as error:
+        return _tell(str(error), CANNOT_ASK)
+
+
+def _fetch(connection: Connection, options: argparse.Namespace) -> int:
+    answer = connection.ask("trace")
+    names = answer["groups"] if options.group is None else list(dict.fromkeys(options.group))
+
+    def lines() -> Iterator[dict[str, Any]]:
+        yield answer["head"]
+        for name in names:
+            yield from connection.ask("trace", group=name)["lines"]
+
+    target = options.output
+    if target == Path("-"):
+        for line in text(lines()):
+            sys.stdout.buffer.write(line)
+        return 0
+    if target is None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        target = Path(f"{answer['node']}-{stamp}.trace")
+    try:
+        write(target, text(lines()))
+    except OSError as error:
+        return _tell(f"{target}: {error.strerror}", CANNOT_WRITE)
+    count = f"{len(names)} group{'s' * (len(names) != 1)}"
+    print(f"wrote {target}: {count}, {target.stat().st_size:,} bytes")
+    return 0
+
+
+def write(target: Path, lines: Iterable[bytes]) -> None:
+    """Write a file of mode 0600, whole or not at all. Raises OSError."""
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.writelines(lines)
+        new.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+def _tell(problem: str, code: int) -> int:
+    print(f"carpool trace: {problem}", file=sys.stderr)
+    return code
