@@ -110,6 +110,14 @@ def test_a_calm_minute_halves_it_and_the_next_calm_has_to_be_longer() -> None:
     assert spans == [120, 240, 480]
 
 
+def test_own_work_counts_but_one_long_piece_of_it_raises_nothing() -> None:
+    pace = Pace(1, 3)
+    busy = window()
+    busy.note(20 * MS, busy=True)
+    assert not busy.holds(TICK, 3)
+    assert [pace.after(busy) for _ in range(3)] == [False, False, True]
+
+
 def test_it_never_leaves_what_an_advertisement_can_say() -> None:
     pace = Pace(100, 3)
     assert pace.begin(window(3600 * SECOND))

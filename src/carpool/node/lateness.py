@@ -24,11 +24,16 @@ class Window:
 
     counts: list[int] = field(default_factory=lambda: [0] * _CLASSES)
     worst: int = 0
+    busiest: int = 0
+    """The latest because of our own work, not because nobody woke us."""
 
-    def note(self, late: int) -> None:
-        """Count a wake-up that was so late."""
+    def note(self, late: int, busy: bool = False) -> None:
+        """Count a wake-up that was so late, because of our own work if `busy`."""
         self.counts[min((late >> _SHIFT).bit_length(), _CLASSES - 1)] += 1
-        self.worst = max(self.worst, late)
+        if busy:
+            self.busiest = max(self.busiest, late)
+        else:
+            self.worst = max(self.worst, late)
 
     @property
     def total(self) -> int:
@@ -47,7 +52,7 @@ class Window:
         """
         few = max(1, self.total // 20)
         room = max(1, dead_ratio - 1) * interval
-        return self.worst <= room and self.beyond(interval // 2) <= few
+        return max(self.worst, self.busiest) <= room and self.beyond(interval // 2) <= few
 
 
 class Lateness:
@@ -58,9 +63,9 @@ class Lateness:
         self.last: deque[Window] = deque(maxlen=60)
         self.all = Window()
 
-    def note(self, late: int) -> None:
-        """Count a wake-up that was so late."""
-        self.current.note(late)
+    def note(self, late: int, busy: bool = False) -> None:
+        """Count a wake-up that was so late, because of our own work if `busy`."""
+        self.current.note(late, busy)
 
     def roll(self) -> Window:
         """End the current window and return it."""
@@ -76,4 +81,5 @@ def merged(windows: Iterable[Window]) -> Window:
     for one in windows:
         whole.counts = [a + b for a, b in zip(whole.counts, one.counts, strict=True)]
         whole.worst = max(whole.worst, one.worst)
+        whole.busiest = max(whole.busiest, one.busiest)
     return whole

@@ -138,7 +138,7 @@ class Loop:
         self._children: dict[int, Callable[[int], None]] = {}
         self._asleep = clock.asleep()
         self._slept: Callable[[int], None] | None = None
-        self._late: Callable[[int], None] | None = None
+        self._late: Callable[[int, bool], None] | None = None
         self._short_wait = _SHORT_WAIT
         self._told_of = 0
         self._running = False
@@ -207,10 +207,10 @@ class Loop:
         """Call `callback` with the nanoseconds that the machine has slept, when it has."""
         self._slept = callback
 
-    def on_late(self, callback: Callable[[int], None]) -> None:
+    def on_late(self, callback: Callable[[int, bool], None]) -> None:
         """Call `callback` after each wait for a timer with how late it ended, in nanoseconds.
 
-        Also when the loop itself was busy for longer than 1 ms when a timer fell due.
+        Also, with True, when the loop itself was busy for longer than 1 ms when a timer fell due.
         """
         self._late = callback
         self._short_wait = _MEASURED_WAIT
@@ -251,11 +251,12 @@ class Loop:
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
-    def _tell_lateness(self, tell: Callable[[int], None], polled_at: int) -> None:
+    def _tell_lateness(self, tell: Callable[[int, bool], None], polled_at: int) -> None:
         due = self._timers.next()
         if due is None or due == self._told_of:
             return
-        if due > polled_at:
+        busy = due <= polled_at
+        if not busy:
             late = self.now() - due
             if late < 0:
                 return  # Something else ended the wait.
@@ -264,7 +265,7 @@ class Loop:
             if late < _BUSY:
                 return  # Set for now, or nearly so.
         self._told_of = due
-        tell(late)
+        tell(late, busy)
 
     def _poll(self, seconds: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         if seconds is None or not 0 < seconds < self._short_wait or self._waitable is None:

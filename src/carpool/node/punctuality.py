@@ -110,11 +110,8 @@ class Punctuality:
         gc.collect()
         gc.freeze()  # What is here stays: it need not be looked through again.
         gc.disable()
-        self._loop.on_late(self.lateness.note)
-        now = self._loop.now()
-        self._window_ends = now + WINDOW
         self._processor_time = time.process_time_ns()
-        self._timer.reschedule(now + _BEAT)
+        self._timer.reschedule(self._loop.now() + _BEAT)
 
     def pause(self) -> None:
         """Leave no priority to a program that is to replace this one."""
@@ -130,7 +127,11 @@ class Punctuality:
 
     def _beat(self) -> None:
         now = self._loop.now()
-        if now >= self._window_ends:
+        if not self._window_ends:
+            # Only now: to start takes a while, which says nothing of the machine.
+            self._loop.on_late(self.lateness.note)
+            self._window_ends = now + WINDOW
+        elif now >= self._window_ends:
             self._window_ends = now + WINDOW
             window = self.lateness.roll()
             for member in self._members:
@@ -203,6 +204,7 @@ class Punctuality:
             "memory_problem": self._no_lock,
             "worst_seconds": _seconds(whole.worst),
             "worst_recent_seconds": _seconds(recent.worst),
+            "busiest_seconds": _seconds(whole.busiest),
             "recent_seconds": _RECENT,
             "wakeups": whole.total,
             "lateness": [
@@ -237,9 +239,10 @@ def measured(duration: int, step: int) -> Window:
 
 def _cannot_hold(window: Window, pace: Pace) -> str:
     many = window.beyond(interval(0, pace.configured) // 2)
+    worst = _ms(max(window.worst, window.busiest))
     return (
-        f"this machine wakes up to {_ms(window.worst)} ms late ({many} of {window.total} times "
-        f"clearly), which is too late for an interval of {_ms(interval(0, pace.configured))} ms"
+        f"this machine wakes up to {worst} ms late ({many} of {window.total} times clearly), "
+        f"which is too late for an interval of {_ms(interval(0, pace.configured))} ms"
     )
 
 
