@@ -1,5 +1,6 @@
 """The file in which counters survive a restart."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -94,7 +95,7 @@ def test_the_file_does_not_grow_with_what_is_no_longer_configured(run: Run, tmp_
 
 @pytest.mark.parametrize(
     "content",
-    [b"x", b"carpool counters, version 2\n" + bytes(100_000), bytes(100_000), b"carpool counters"],
+    [b"x", b"carpool counters, version 1\n" + bytes(100_000), bytes(100_000), b"carpool counters"],
 )
 def test_a_foreign_file_is_kept_aside(
     run: Run, tmp_path: Path, lines: Lines, content: bytes
@@ -109,7 +110,7 @@ def test_a_foreign_file_is_kept_aside(
     assert len(lines.lines) == 1
 
 
-@pytest.mark.parametrize("size", [64, 16383, 16384, 16385, 20_000, 50_000])
+@pytest.mark.parametrize("size", [64, 65535, 65536, 65537, 70_000, 400_000])
 def test_a_file_that_was_cut_short_is_no_trouble(run: Run, tmp_path: Path, size: int) -> None:
     [before] = run(group(1))
     assert before.take(7, 0) is None
@@ -119,6 +120,41 @@ def test_a_file_that_was_cut_short_is_no_trouble(run: Run, tmp_path: Path, size:
     assert after.take(8, 0) is None
     [again] = run(group(1))
     assert again.take(8, 0) is Rejection.REPLAY
+
+
+def test_what_many_groups_say_in_one_round_is_written_together(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [group(vhid) for vhid in range(1, 33)]
+    file = CounterFile(tmp_path / "web1.counters", Log())
+    rounds: list[Callable[[], None]] = []
+    file.later = rounds.append
+    sent = [counters.next(0) for counters in make_counters(groups, file, 0)]
+    writes: list[int] = []
+    pwrite = os.pwrite
+
+    def write(fd: int, data: bytes, place: int) -> int:
+        writes.append(place)
+        return pwrite(fd, data, place)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    [end_of_round] = rounds
+    end_of_round()
+    assert len(writes) == 1
+    file.close()
+    after = run(*groups)
+    assert [counters.take(one, 0) for counters, one in zip(after, sent, strict=True)] == [
+        Rejection.REPLAY
+    ] * len(groups)
+
+
+def test_every_vhid_of_16_networks_is_remembered(run: Run) -> None:
+    groups = [group(vhid, f"net{lan}") for lan in range(16) for vhid in range(1, 256)]
+    sent = [counters.next(0) for counters in run(*groups)]
+    again = run(*groups)
+    assert {counters.take(one, 0) for counters, one in zip(again, sent, strict=True)} == {
+        Rejection.REPLAY
+    }
 
 
 def test_a_second_daemon_is_refused(

@@ -26,7 +26,12 @@ REMEMBERED = 8192
 LEAP = 86400 << 16
 """How far a sequenced counter may be above the highest to be believed alone: a day."""
 
-RECORD_SIZE = 4096 + 8 * REMEMBERED
+_SLOT = struct.Struct("<QQQQI")
+SLOTS_SIZE = 2 * _SLOT.size
+"""What `Counters` saves each time is in the first bytes, one slot after the other ..."""
+RING = 4096
+"""... and from here on are the random counters, 8 bytes each."""
+RECORD_SIZE = RING + 8 * REMEMBERED
 """Bytes that `Counters` saves for a later run."""
 
 _TAG = 0x4350 << 48
@@ -50,8 +55,6 @@ _STRIDE = 8
 _STUCK = 3
 """Refusals of one counter, and no other, at the pace of advertisements, that are no accident."""
 
-_RING = 4096
-_SLOT = struct.Struct("<QQQQI")
 _NO_COUNTER = 0  # as it is in memory; it has no tag
 
 
@@ -257,7 +260,7 @@ class Counters:
         self._ring[place : place + 8] = entry
         self._heard += 1
         if self._save_bytes is not None:
-            self._save_bytes(_RING + place, entry)
+            self._save_bytes(RING + place, entry)
 
     # The rest of it: twice, so that one is whole whenever the process may be killed.
 
@@ -282,4 +285,4 @@ class Counters:
             self._heard = heard
             self._floor = highest
         if self._heard:
-            self._ring = bytearray(saved[_RING:RECORD_SIZE].ljust(8 * REMEMBERED, b"\0"))
+            self._ring = bytearray(saved[RING:RECORD_SIZE].ljust(8 * REMEMBERED, b"\0"))

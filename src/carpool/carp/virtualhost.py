@@ -36,7 +36,7 @@ from carpool.carp.phase import Phase
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
-from carpool.carp.wire import Advertisement, Rejection
+from carpool.carp.wire import Advertisement, Rejection, encode
 
 STAND_BACK_TIME = 3 * timing.SECOND
 """How long a node that was told to yield does not preempt (ucarp sleeps 3 s on SIGUSR2)."""
@@ -83,6 +83,7 @@ class VirtualHost:
             settings.password, settings.vhid, settings.addresses, settings.accepted_passwords
         )
         self._families = sorted({address.version for address in settings.addresses})
+        self._set_pace()
         self._counters = counters
         self._phase = phase
         counters.patience = self.master_down_time + self.interval
@@ -114,21 +115,24 @@ class VirtualHost:
         """What is held against this node: 0 for nothing, NEVER_MASTER (255) if all is."""
         return self._demotion
 
-    @property
-    def advskew(self) -> int:
-        """The advskew that we advertise, 1/256 s: at least 240 while demoted.
-
-        Not in the fast profile. There the advskew is the whole interval, and a demoted node would
-        need seconds to notice that a master has died: byte 4 says it all (OpenBSD's rule).
-        """
-        own = max(self.settings.advskew, self._slowed_to)
-        demoted = self._demotion and not self.settings.fast
-        return max(own, timing.DEMOTED_ADVSKEW) if demoted else own
-
-    @property
-    def interval(self) -> int:
+    def _set_pace(self) -> None:
+        """Work out how fast we are, as settings and demotion have it: each advertisement asks."""
+        settings = self.settings
+        own = max(settings.advskew, self._slowed_to)
+        # Not in the fast profile. There the advskew is the whole interval, and a demoted node would
+        # need seconds to notice that a master has died: byte 4 says it all (OpenBSD's rule).
+        demoted = self._demotion and not settings.fast
+        self.advskew = max(own, timing.DEMOTED_ADVSKEW) if demoted else own
+        """The advskew that we advertise, 1/256 s: at least 240 while demoted."""
+        self.interval = timing.interval(settings.advbase, self.advskew)
         """Our advertisement interval, nanoseconds."""
-        return timing.interval(self.settings.advbase, self.advskew)
+        patience = timing.lapse_time(settings.advbase, self.advskew, settings.dead_ratio)
+        # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
+        self._patience = max(patience, self.interval * 3 // 2)
+        """How long the backups have heard nothing of us when one takes over (ns)."""
+        self._own_master_down_time = timing.master_down_time(
+            settings.advbase, self.advskew, settings.dead_ratio
+        )
 
     @property
     def master_down_time(self) -> int:
@@ -137,9 +141,8 @@ class VirtualHost:
         In the fast profile a master that advertises more slowly than we would, because its machine
         cannot do better, gets the patience that its own interval asks for.
         """
-        settings = self.settings
-        own = timing.master_down_time(settings.advbase, self.advskew, settings.dead_ratio)
-        return max(own, settings.dead_ratio * self._masters_interval)
+        masters = self.settings.dead_ratio * self._masters_interval
+        return max(self._own_master_down_time, masters)
 
     @property
     def _pace(self) -> int:
@@ -235,6 +238,7 @@ class VirtualHost:
             return
         self._lapsed(now)
         before, self._demotion = self._demotion, demotion
+        self._set_pace()
         if demotion == NEVER_MASTER:
             self._fire(Event.FORBIDDEN, now)
         else:
@@ -244,6 +248,7 @@ class VirtualHost:
         """Advertise no faster than this (1/256 s) from now on, in the fast profile; 0: as set."""
         if self.settings.fast:
             self._slowed_to = advskew
+            self._set_pace()
 
     def handle_timer(self, now: int) -> None:
         """Do what is due. Calling it too early does nothing."""
@@ -343,14 +348,6 @@ class VirtualHost:
             datagram.family, datagram.source, now
         )
         return Event.OVERRULED if overruled else event
-
-    @property
-    def _patience(self) -> int:
-        """How long the backups have heard nothing of us when one takes over (ns)."""
-        settings = self.settings
-        patience = timing.lapse_time(settings.advbase, self.advskew, settings.dead_ratio)
-        # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
-        return max(patience, self.interval * 3 // 2)
 
     def _lapsed(self, now: int) -> bool:
         """As a master that was paused past the backups' patience, step down. Tell whether."""
@@ -503,8 +500,8 @@ class VirtualHost:
         for family in self._families:
             counter = self._counters.next(now)
             digest = self._authenticator.digest(counter)
-            advertisement = Advertisement(vhid, advbase, advskew, counter, digest, demotion)
-            self._effects.append(Advertise(family, advertisement.encode(), farewell))
+            payload = encode(vhid, advbase, advskew, counter, digest, demotion)
+            self._effects.append(Advertise(family, payload, farewell))
 
     _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {
         Action.ADD_ADDRESSES: _add_addresses,

@@ -97,9 +97,19 @@ class Advertisement:
 
     def encode(self) -> bytes:
         """Return the 36 bytes, checksum filled in."""
-        head = (VERSION_AND_TYPE, self.vhid, self.advskew, AUTHLEN, self.demotion, self.advbase)
-        blank = _LAYOUT.pack(*head, 0, self.counter, self.digest)
-        return _LAYOUT.pack(*head, internet_checksum(blank), self.counter, self.digest)
+        return encode(
+            *(self.vhid, self.advbase, self.advskew, self.counter, self.digest, self.demotion)
+        )
+
+
+def encode(
+    vhid: int, advbase: int, advskew: int, counter: int, digest: bytes, demotion: int
+) -> bytes:
+    """Return the 36 bytes of an Advertisement that need not be made, checksum filled in."""
+    blank = _LAYOUT.pack(
+        VERSION_AND_TYPE, vhid, advskew, AUTHLEN, demotion, advbase, 0, counter, digest
+    )
+    return blank[:6] + internet_checksum(blank).to_bytes(2) + blank[8:]
 
 
 def decode(payload: bytes) -> Advertisement | Rejection:

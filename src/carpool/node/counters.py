@@ -5,19 +5,26 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from carpool.carp.counters import RECORD_SIZE, Counters
+from carpool.carp.counters import REMEMBERED, RING, SLOTS_SIZE, Counters
 from carpool.node.log import Log
 from carpool.node.settings import GroupSettings
 from carpool.node.state import StateDirectory
 
-_MAGIC = b"carpool counters, version 1\n".ljust(64, b"\0")
+_MAGIC = b"carpool counters, version 2\n".ljust(64, b"\0")
 _KEY_SIZE = 16
-_MOST_RECORDS = 1020
-_RECORDS = len(_MAGIC) + _KEY_SIZE * _MOST_RECORDS
-"""Where the first record begins: behind a table of the keys of all."""
+_MOST_RECORDS = 4092
+_KEPT = 1024
+"""So many records a file has before what is no longer configured has to make room."""
+_SLOTS = len(_MAGIC) + _KEY_SIZE * _MOST_RECORDS
+"""Where the slots of the first record begin, behind a table of the keys of all."""
+_RINGS = -(-(_SLOTS + SLOTS_SIZE * _MOST_RECORDS) // 4096) * 4096
+"""Where the ring of the first record begins, behind the slots of all."""
+_RING_SIZE = 8 * REMEMBERED
 
 _LOCK_SECONDS = 1.0
 """How long the file may still be locked by what a killed daemon left behind."""
@@ -34,6 +41,7 @@ class CounterFile:
 
     It is written by pwrite(2) as advertisements come and go: what the kernel has taken survives
     the end of the process. Not mmap(2): a full disk would end a process that writes to a hole.
+    What many groups say and hear in one round of the loop, milliseconds, is written together.
     """
 
     def __init__(self, path: Path, log: Log) -> None:
@@ -41,8 +49,10 @@ class CounterFile:
         self._path = path
         self._log = log
         self._fd = self._open()
-        head = os.pread(self._fd, _RECORDS, 0)
-        if head and not (head.startswith(_MAGIC) and len(head) == _RECORDS):
+        self.later: Callable[[Callable[[], None]], None] | None = None
+        """Calls something at the end of the round; None: everything is written at once."""
+        head = os.pread(self._fd, _SLOTS, 0)
+        if head and not (head.startswith(_MAGIC) and len(head) == _SLOTS):
             damaged = path.with_name(f"{path.name}.damaged")
             log.warning(f"{path} is none of this version's files: kept as {damaged}, begun anew")
             path.replace(damaged)
@@ -50,10 +60,14 @@ class CounterFile:
             self._fd = self._open()
             head = b""
         if not head:
-            head = _MAGIC.ljust(_RECORDS, b"\0")
+            head = _MAGIC.ljust(_SLOTS, b"\0")
             os.pwrite(self._fd, head, 0)
         table = head[len(_MAGIC) :]
         self._keys = [table[at : at + _KEY_SIZE] for at in range(0, len(table), _KEY_SIZE)]
+        slots = os.pread(self._fd, SLOTS_SIZE * _MOST_RECORDS, _SLOTS)
+        self._slots = bytearray(slots.ljust(SLOTS_SIZE * _MOST_RECORDS, b"\0"))
+        self._unwritten: list[int] = []
+        """Of which records the slots are not in the file yet."""
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -83,25 +97,59 @@ class CounterFile:
         Of more groups than the file has room for, the last are not saved. Raises OSError.
         """
         wanted = [_key(group) for group in groups]
-        free = [at for at, key in enumerate(self._keys) if not any(key)]
-        free += [at for at, key in enumerate(self._keys) if any(key) and key not in wanted]
-        return [self._record(key, free) for key in wanted]
+        known = {key: at for at, key in enumerate(self._keys) if any(key)}
+        unused = [at for at, key in enumerate(self._keys) if not any(key)]
+        stale = [known[key] for key in known.keys() - set(wanted)]
+        kept = max(_KEPT, len(wanted))
+        free = deque(at for at in unused if at < kept)
+        free.extend(sorted(stale))
+        free.extend(at for at in unused if at >= kept)
+        return [self._record(key, known, free) for key in wanted]
 
-    def _record(self, key: bytes, free: list[int]) -> tuple[bytes, Save]:
-        if key in self._keys:
-            at = self._keys.index(key)
-            saved = os.pread(self._fd, RECORD_SIZE, _RECORDS + at * RECORD_SIZE)
-        elif free:
-            at, saved = free.pop(0), b""
-            self._keys[at] = key
-            os.pwrite(self._fd, bytes(RECORD_SIZE), _RECORDS + at * RECORD_SIZE)
-            os.pwrite(self._fd, key, len(_MAGIC) + at * _KEY_SIZE)
-        else:
-            return b"", lambda _place, _data: None
-        start = _RECORDS + at * RECORD_SIZE
-        return saved, lambda place, data: self._write(start + place, data)
+    def _record(
+        self, key: bytes, known: Mapping[bytes, int], free: deque[int]
+    ) -> tuple[bytes, Save]:
+        at = known.get(key)
+        if at is None:
+            if not free:
+                return b"", lambda _place, _data: None
+            at = free.popleft()
+            self._begin(at, key)
+        slots = self._slots[at * SLOTS_SIZE : (at + 1) * SLOTS_SIZE]
+        saved = bytes(slots.ljust(RING, b"\0"))
+        if any(slots):
+            saved += os.pread(self._fd, _RING_SIZE, _RINGS + at * _RING_SIZE)
+        return saved, partial(self._save, at)
 
-    def _write(self, place: int, data: bytes) -> None:
+    def _begin(self, at: int, key: bytes) -> None:
+        """Begin a record anew. One that was never used is a hole in the file, and stays one."""
+        if any(self._keys[at]):
+            os.pwrite(self._fd, bytes(_RING_SIZE), _RINGS + at * _RING_SIZE)
+        place = at * SLOTS_SIZE
+        self._slots[place : place + SLOTS_SIZE] = bytes(SLOTS_SIZE)
+        os.pwrite(self._fd, bytes(SLOTS_SIZE), _SLOTS + place)
+        self._keys[at] = key
+        os.pwrite(self._fd, key, len(_MAGIC) + at * _KEY_SIZE)
+
+    def _save(self, at: int, place: int, data: bytes) -> None:
+        if place >= RING:
+            self._write(_RINGS + at * _RING_SIZE + place - RING, data)
+            return
+        start = at * SLOTS_SIZE + place
+        self._slots[start : start + len(data)] = data
+        self._unwritten.append(at)
+        if self.later is None:
+            self._write_slots()
+        elif len(self._unwritten) == 1:
+            self.later(self._write_slots)
+
+    def _write_slots(self) -> None:
+        """Write the slots that have changed, and those between: groups near in time are near."""
+        start, end = min(self._unwritten) * SLOTS_SIZE, (max(self._unwritten) + 1) * SLOTS_SIZE
+        self._unwritten.clear()
+        self._write(_SLOTS + start, self._slots[start:end])
+
+    def _write(self, place: int, data: bytes | bytearray) -> None:
         try:
             os.pwrite(self._fd, data, place)
         except OSError as error:

@@ -85,6 +85,8 @@ class Daemon:
             raise CannotRunError(missing)
         try:
             self._interfaces = {one.name: one for one in self._host.interfaces()}
+            if self._counter_file is not None:
+                self._counter_file.later = self._loop.at_end_of_round
             kept = make_counters(self._settings, self._counter_file, self._loop.now())
             now, many = self._loop.now(), len(self._settings) > 1
             together = phases(len(self._settings), now) if many else [None]

@@ -334,12 +334,12 @@ class Group:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case Advertise(farewell=True) if self._removing:
-                self._farewells.append(effect)
-            case Advertise(farewell=True):
-                self._advertise(effect)
-            case Advertise():
+            case Advertise(farewell=False):
                 self._rule(effect)
+            case Advertise() if self._removing:
+                self._farewells.append(effect)
+            case Advertise():
+                self._advertise(effect)
             case AddAddresses():
                 self._add_addresses()
             case RemoveAddresses():

@@ -151,7 +151,8 @@ class Loop:
         # From the start: whoever started us may ignore SIGCHLD, and then children leave no status.
         self.on_signal(signal.SIGCHLD, self._reap)
 
-    def now(self) -> int:
+    @staticmethod
+    def now() -> int:
         """Return the clock's reading in ns: monotonic, and counting the machine's sleep."""
         return clock.now()
 

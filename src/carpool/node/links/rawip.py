@@ -38,6 +38,9 @@ class RawIPv4:
         """Open it on interface number `index`; `group` has 4 bytes. Raises OSError."""
         self._group = group
         self._destination = (socket.inet_ntoa(group), 0)
+        self._source, self._payload_size = b"", 0
+        self._header = b""
+        """What is before a payload of that size from that source: the same each time."""
         self.socket = open_raw(socket.AF_INET, interface)
         try:
             request = struct.pack("@4s4si", group, b"\0" * 4, index)
@@ -51,7 +54,11 @@ class RawIPv4:
 
     def send(self, source: bytes, payload: bytes) -> None:
         """Send an advertisement from our address `source`. Raises OSError."""
-        self.socket.sendto(ipv4_packet(source, payload, self._group), self._destination)
+        if source != self._source or len(payload) != self._payload_size:
+            packet = ipv4_packet(source, payload, self._group)
+            self._source, self._payload_size = source, len(payload)
+            self._header = packet[: -len(payload)]
+        self.socket.sendto(self._header + payload, self._destination)
 
     def receive(self, limit: int, sieve: Sieve | None = None) -> Iterator[Datagram | Rejection]:
         """Yield of at most `limit` datagrams that wait those that `sieve` does not drop."""
