@@ -12,7 +12,7 @@ from carpool.cluster.table import Field
 
 FIELDS = [
     pytest.param(field, id=f"{table.header}{field.name}")
-    for table in schema.TABLES
+    for table in (*schema.TABLES, check_schema.CHECK)
     for field in table.fields
 ]
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carpool.cli import bytecode
 from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
@@ -36,7 +37,12 @@ from carpool.node.rundir import (
     default_run_directories,
 )
 from carpool.node.settings import GroupSettings
-from carpool.node.state import DEFAULT, default_state_directory, open_state_directory
+from carpool.node.state import (
+    DEFAULT,
+    StateDirectory,
+    default_state_directory,
+    open_state_directory,
+)
 from carpool.node.steering import Steering
 
 if TYPE_CHECKING:
@@ -187,6 +193,8 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
                 log=log,
             )
             Control(claimed.listener, loop, log, steering.handle)
+        if state is not None and options.state_dir is None:
+            _keep_bytecode(state)
         started = "starting" if handover is None else "restarted"
         log.notice(f"node {node.name}: {_count(len(groups), 'group')}, {started}")
         try:
@@ -198,6 +206,14 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     finally:
         if claimed is not None:
             claimed.release()
+
+
+def _keep_bytecode(state: StateDirectory) -> None:
+    """Let the next start from this archive be faster, if it is one."""
+    compiled = bytecode.to_keep()
+    if compiled is not None:
+        with suppress(OSError):
+            state.write(bytecode.NAME, compiled)
 
 
 def _try(daemon: Daemon, groups: Sequence[GroupSettings], version: int) -> None:

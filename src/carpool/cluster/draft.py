@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from carpool.cluster.check_schema import CHECK
 from carpool.cluster.fast_rules import resolve_timing
 from carpool.cluster.findings import Rule
 from carpool.cluster.readers import is_name, report_name
@@ -102,7 +101,7 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
     cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
-    checks = _read_tables(CHECK, document, "checks", source) if "checks" in document else {}
+    checks = _read_checks(document, source) if "checks" in document else {}
     fast = {
         name: resolve_timing(group, document["groups"][name], ("groups", name), source)
         for name, group in groups.items()
@@ -115,6 +114,13 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
     }
     zones = _read_zones(document.get("zone"), own, nodes, source)
     return Draft(cluster, nodes, groups, seats, zones, own, checks)
+
+
+def _read_checks(document: dict[str, Any], source: Source) -> dict[str, Values]:
+    # Only here: a node without checks need not load their schema.
+    from carpool.cluster.check_schema import CHECK  # noqa: PLC0415
+
+    return _read_tables(CHECK, document, "checks", source)
 
 
 def _read_zones(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from carpool.cluster.check_rules import check_checks, timeout_of
 from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.draft_facts import claims_of, hosts_of
@@ -76,7 +75,11 @@ def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Fou
         return None
     draft = read_document(document, source)
     check(draft, source)
-    check_checks(draft, source)
+    if draft.checks or any(group.get("checks") for group in draft.groups.values()):
+        # Only here: a node without checks need not load their rules.
+        from carpool.cluster.check_rules import check_checks  # noqa: PLC0415
+
+        check_checks(draft, source)
     passwords = _read_passwords(draft, path.absolute().parent, source) if secrets else {}
     hosts = hosts_of(draft, source)
     claims = claims_of(draft, hosts, passwords, source)
@@ -193,6 +196,8 @@ def _build(draft: Draft, path: Path) -> Cluster:
 
 
 def _build_check(name: str, values: Values) -> Check:
+    from carpool.cluster.check_rules import timeout_of  # noqa: PLC0415 - as above
+
     values = {**values, "timeout": timeout_of(values)}
     if values["action"] == "demote":
         values["demote"] = values["demote"] or 1

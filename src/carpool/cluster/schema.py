@@ -1,12 +1,12 @@
 """Every key of a cluster file: what it takes, its default, and one line about it.
 
+Those of health checks are in ``check_schema``, which a node without checks need not load.
 ``load`` reads files by these tables, and manual pages are written from them.
 """
 
 from __future__ import annotations
 
 from carpool.cluster import readers, zone_readers
-from carpool.cluster.check_schema import CHECK
 from carpool.cluster.fast_rules import Interval
 from carpool.cluster.table import Field, Table
 
@@ -329,4 +329,4 @@ GROUP = Table(
     ),
 )
 
-TABLES = (CLUSTER, ZONE, NODE, GROUP, CHECK)
+TABLES = (CLUSTER, ZONE, NODE, GROUP)

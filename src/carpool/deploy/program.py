@@ -27,7 +27,9 @@ DATA = (".sh", ".service", ".typed")
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = """import sys
 
-from carpool.cli import main
+from carpool.cli import bytecode, main
+
+bytecode.use(__loader__.archive)
 
 sys.exit(main())
 """

@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +194,7 @@ def open_counter_file(state: StateDirectory | None, node: str, log: Log) -> Coun
 def _counters(
     group: GroupSettings, wall: int, saved: bytes = b"", save: Save | None = None
 ) -> Counters:
-    seed = secrets.randbits(64)
+    seed = int.from_bytes(os.urandom(8))
     return Counters(group.carp.replay, wall=wall, seed=seed, saved=saved, save=save)
 
 
