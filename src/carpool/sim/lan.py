@@ -163,7 +163,7 @@ class Lan:
 
     def forget(self, name: str) -> None:
         """Lose what a node keeps on disk; felt from its next boot."""
-        self.nodes[name].counters = {}
+        self.nodes[name].disk = {}
 
     def tell(self, name: str, command: Callable[[VirtualHost, int], None], cause: str = "") -> None:
         """Do `command(host, now)` to each virtual host of a node; `now` is on the node's clock.

@@ -3,9 +3,10 @@
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, cast
 
-from carpool.carp.counters import Counters
+from carpool.carp.counters import RECORD_SIZE, Counters
 from carpool.carp.effects import Effect
 from carpool.carp.election import State
 from carpool.carp.packet import Datagram
@@ -85,6 +86,10 @@ def lifetime(group: Group) -> int:
     return kernel_lifetime(patience, interval(group.advbase, max(skews))) * SECOND
 
 
+def _write(disk: bytearray, place: int, data: bytes) -> None:
+    disk[place : place + len(data)] = data
+
+
 @dataclass(slots=True)
 class Node:
     """One machine on the LAN. Change it through `Lan` only."""
@@ -111,18 +116,23 @@ class Node:
     """When the addresses of each vhid were last put on or renewed."""
     wall: int = 0
     """What the node's clock shows at instant 0, in nanoseconds since 1970."""
-    counters: dict[int, Counters] = field(default_factory=dict)
-    """Which adverts each vhid has heard and sent: a boot does not forget it."""
+    disk: dict[int, bytearray] = field(default_factory=dict)
+    """What each vhid has saved of the adverts that it heard and sent, for its next boot."""
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
     """What a frozen node will find when it thaws."""
 
     def populate(self, dice: Callable[[], int]) -> None:
-        """Make new hosts, which know the counters of those before; `dice` rolls 64 bits."""
+        """Make new hosts, which know what those before have saved; `dice` rolls 64 bits."""
         self.receiver = Receiver()
         for settings in self.settings:
-            fresh = Counters(settings.replay, seed=dice())
-            counters = self.counters.setdefault(settings.vhid, fresh)
-            counters.wall = self.wall
+            disk = self.disk.setdefault(settings.vhid, bytearray(RECORD_SIZE))
+            counters = Counters(
+                settings.replay,
+                wall=self.wall,
+                seed=dice(),
+                saved=bytes(disk),
+                save=partial(_write, disk),
+            )
             host = self.make(settings, self.sources, counters)
             self.receiver.add(cast(VirtualHost, host))
         self.hosts = cast(dict[int, Host], self.receiver.hosts)
