@@ -229,6 +229,23 @@ def test_what_vmadm_can_update_is_updated_and_the_group_stays_served() -> None:
         assert (vm["max_physical_memory"], vm["nics"][0]["mtu"]) == (512, 1400)
 
 
+@pytest.mark.slow
+def test_a_new_program_costs_no_failover() -> None:
+    with desk() as found:
+        found.run("apply")
+        before = [pid_of_daemon(found, number) for number in (1, 2)]
+        archive = found.program.read_bytes()
+        found.program.write_bytes(b"#!/bin/false\n" + archive[archive.index(b"PK") :])
+        kinds = [step["kind"] for step in found.json("plan")["nodes"][0]["steps"]]
+        assert kinds == ["put program", "restart service"]
+        assert found.outcomes() == {"web1": "changed", "web2": "changed"}
+        assert [pid_of_daemon(found, number) for number in (1, 2)] == before
+        for number in (1, 2):
+            log = found.in_zone(number, "cat /var/svc/log/network-carpool:default.log")
+            assert log.count("still ") == 1
+            assert log.count("to state: MASTER") == (number == 1)
+
+
 Spoil = Callable[[Desk], None]
 
 

@@ -193,11 +193,14 @@ class FakeRemote:
             "carpool.pyz": "program",
             "mktemp": "set up",
         }
+        if " restart --node " in script:
+            return "restart"
         for words, action in known.items():
             if words in script:
                 return action
         stop, start = "svcadm disable" in script, "svcadm enable" in script
-        return "restart" if stop and start else "stop" if stop else "start"
+        assert not (stop and start)
+        return "stop" if stop else "start"
 
     def _perform(self, action: str, node: str, data: bytes) -> None:
         world = self.world

@@ -127,7 +127,8 @@ class Executor:
             case Kind.SET_UP:
                 self._set_up(step)
             case Kind.RESTART:
-                commands = f"{self._service(_stop)}\n{self._service(_start)}"
+                anew = f"{self._service(_stop)}\n{self._service(_start)}"
+                commands = f"{self._target.restart} >/dev/null 2>&1 || {{ {anew}\n}}"
                 self._in_zone(step.kind, commands, self._log_mend())
             case Kind.ENABLE:
                 self._in_zone(step.kind, self._service(_start), self._log_mend())

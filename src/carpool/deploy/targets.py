@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from carpool.smartos.files import files
 from carpool.smartos.firstboot import UNIT
 from carpool.smartos.payload import Compat
-from carpool.smartos.places import ZONE, key_file, secrets
+from carpool.smartos.places import ZONE, key_file, restart_command, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,8 @@ class Target:
     """What one node is to be.
 
     ``payload`` is what `vmadm create` makes the zone from, ``script`` what sets it up inside:
-    it puts ``files`` there, all but the program.
+    it puts ``files`` there, all but the program. ``restart`` is a command for the zone, with which
+    the daemon that runs there becomes the program that lies there, without a failover.
     """
 
     node: str
@@ -65,6 +66,7 @@ class Target:
     program: Program = field(repr=False)
     files: tuple[WantedFile, ...]
     services: tuple[str, ...]
+    restart: str
 
     @property
     def brand(self) -> str:
@@ -200,6 +202,7 @@ def _target(
         program=program,
         files=tuple(wanted),
         services=node.zone.services,
+        restart=shlex.join(restart_command(node, ZONE)),
     )
 
 
