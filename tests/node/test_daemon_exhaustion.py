@@ -1,4 +1,4 @@
-"""A host that runs out of what a daemon needs: disk, descriptors."""
+"""A host that runs out of what a daemon needs: disk, descriptors, memory."""
 
 import resource
 import signal
@@ -65,5 +65,20 @@ def test_a_backup_that_can_open_no_file_takes_over_all_the_same(tmp_path: Path) 
         assert "up script: cannot run" in right.text()
         assert "Too many open files" in right.text()
         assert not ran.exists()
+        assert right.stop() == 0
+        lan.until_holders()
+
+
+def test_a_backup_that_gets_no_more_memory_takes_over_all_the_same(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        _, right = lan.run_both()
+        lan.until(lambda: len(lan.adverts_of(lan.left)) >= 4)
+        for pid in (right.pid, lan.until_guarded(right)):
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+            used = pages * resource.getpagesize()
+            resource.prlimit(pid, resource.RLIMIT_AS, (used, used))
+        crash(lan.lab, lan.left)
+        lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
+        lan.until(lambda: len(lan.adverts_of(lan.right)) >= 3)
         assert right.stop() == 0
         lan.until_holders()

@@ -9,7 +9,7 @@ from tests.support.lan import VIP
 from tests.support.pair import DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
 
 from carpool.carp.timing import SECOND, master_down_time
-from carpool.lab.faults import plug, unplug
+from carpool.lab.faults import heal, partition, plug, unplug
 
 pytestmark = pytest.mark.namespaces
 
@@ -27,6 +27,25 @@ def test_a_node_alone_holds_itself_down_and_then_announces_again_and_again(tmp_p
         # Two for having become master; the others come without a reason.
         lan.until(lambda: len(lan.heard.announcements(VIP.packed)) >= 6)
         assert lan.adverts_of(lan.left)[0].when - started >= silent * SECOND
+
+
+def test_a_port_that_is_slow_to_forward_makes_no_second_master_of_who_holds_down(
+    tmp_path: Path,
+) -> None:
+    with Pair(tmp_path) as lan:
+        right = lan.run(lan.right, lan.file())
+        lan.until_holders("right")
+        left = lan.run(lan.left, lan.file(hold_down=4))
+        unplug(lan.lab, lan.left)
+        lan.until_logged(left, "to state: INIT")
+        partition(lan.lab, lan.left)
+        plug(lan.lab, lan.left)
+        lan.until_logged(left, "to state: BACKUP", times=2)
+        lan.during(2 * DOWN_TIME, "right")  # It hears nobody, and would be master by now.
+        heal(lan.lab, lan.left)
+        lan.during(DOWN_TIME, "right")
+        assert "MASTER" not in left.text()
+        assert "BACKUP" not in right.text().partition("MASTER")[2]
 
 
 def test_groups_on_two_networks_move_together_when_one_of_them_fails(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Somebody sets the wall clock, by an hour, forward and back: nobody is the wiser."""
+
+import os
+import signal
+import time
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from bench.peers import faketime
+from tests.support.lan import Daemon, carpool
+from tests.support.pair import DOWN_TIME, INTERVAL, Pair
+
+pytestmark = [
+    pytest.mark.namespaces,
+    pytest.mark.skipif(
+        faketime() is None and "CARPOOL_REQUIRE_PEERS" not in os.environ,
+        reason="libfaketime is not installed",
+    ),
+]
+
+HOUR = 3600
+
+
+def set_clock(clock: Path, seconds: int) -> None:
+    clock.with_suffix(".new").write_text(f"{seconds:+}\n")
+    clock.with_suffix(".new").replace(clock)
+
+
+def last_stamp(daemon: Daemon) -> float:
+    return datetime.fromisoformat(daemon.text().splitlines()[-1].split()[0]).timestamp()
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_step_of_the_wall_clock_changes_nothing(tmp_path: Path, step: int) -> None:
+    clock = tmp_path / "clock"
+    set_clock(clock, 0)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(faketime()),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        # The kernel's monotonic clocks are not to be set by anybody.
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    with Pair(tmp_path) as lan:
+        file = lan.file()
+        daemons = []
+        for zone in (lan.left, lan.right):
+            words = carpool("run", str(file), "--node", zone.name)
+            daemons.append(lan.start(zone, words, environment))
+            lan.until_logged(daemons[-1], "to state: BACKUP")
+            lan.until_holders("left")
+        stamps = list(map(last_stamp, daemons))
+        since = time.monotonic_ns()
+        set_clock(clock, step)
+        lan.during(2 * DOWN_TIME, "left")
+        adverts = lan.adverts_of(lan.left, since=since)
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < 2 * INTERVAL
+        assert "MASTER" not in daemons[1].text()
+        for daemon, before in zip(daemons, stamps, strict=True):
+            lines = len(daemon.text().splitlines())
+            daemon.send(signal.SIGUSR1)
+            lan.until(lambda: len(daemon.text().splitlines()) > lines)  # noqa: B023 - called here
+            assert abs(last_stamp(daemon) - before - step) < HOUR / 2, "its clock was set"
+            assert daemon.stop() == 0
