@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, cast
 
-from carpool.carp.counters import RECORD_SIZE, Counters
+from carpool.carp.counters import Counters
 from carpool.carp.effects import Effect
 from carpool.carp.election import State
 from carpool.carp.packet import Datagram
@@ -87,6 +87,8 @@ def lifetime(group: Group) -> int:
 
 
 def _write(disk: bytearray, place: int, data: bytes) -> None:
+    if place > len(disk):  # As a file does that is written behind its end.
+        disk.extend(bytes(place - len(disk)))
     disk[place : place + len(data)] = data
 
 
@@ -125,7 +127,7 @@ class Node:
         """Make new hosts, which know what those before have saved; `dice` rolls 64 bits."""
         self.receiver = Receiver()
         for settings in self.settings:
-            disk = self.disk.setdefault(settings.vhid, bytearray(RECORD_SIZE))
+            disk = self.disk.setdefault(settings.vhid, bytearray())
             counters = Counters(
                 settings.replay,
                 wall=self.wall,
