@@ -114,7 +114,15 @@ class World:
     def write(self, _level: Level, text: str) -> None:
         self.lines.append(text)
 
-    def group(
+    def group(self, name: str, vhid: int, **more: Any) -> Group:
+        """Return a group that is master on its interface; `more` is for `make`."""
+        group = self.make(name, vhid, **more)
+        group.start(carrier=True)
+        self.loop.run(5 * SECOND)
+        assert state(group) is State.MASTER
+        return group
+
+    def make(
         self,
         name: str,
         vhid: int,
@@ -126,7 +134,7 @@ class World:
         fast: bool = False,
         refuse_if_late: bool = False,
     ) -> Group:
-        """Return a group that is master on its interface."""
+        """Return a group that has not begun."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
         host, link = FakeHost(), FakeLink()
         self.hosts[name], self.links[name] = host, link
@@ -146,9 +154,6 @@ class World:
         )
         group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))
         group.use_sources({4: SOURCE})
-        group.start(carrier=True)
-        self.loop.run(5 * SECOND)
-        assert state(group) is State.MASTER
         return group
 
     def together(self, *interfaces: str) -> Sequence[Group]:
@@ -231,6 +236,31 @@ def test_a_master_without_a_carrier_has_no_addresses_after_50_ms(world: World) -
     assert holds(world, "www")
     world.loop.run(SECOND)
     assert len(world.links["www"].said) > said
+
+
+@pytest.mark.parametrize("was_master", [True, False])
+def test_resumed_without_a_carrier_it_falls_silent_as_it_would_have(
+    world: World, was_master: bool
+) -> None:
+    before = world.group("www", 1)
+    if not was_master:
+        unplug(world, before)
+        world.loop.run(SECOND)
+    saved = before.saved()
+    after = world.make("www", 1, together="all")
+    beside = world.group("db", 2, interface="net1", together="all")
+    join([after, beside])
+    after.resume(saved, carrier=False)
+    world.loop.run(LONGEST_BLINK)
+    assert state(after) is State.INIT
+    assert not holds(world, "www")
+    assert beside.demotions == {"www has no link on net0": 240}
+    said = len(world.links["www"].said)
+    world.loop.run(10 * SECOND)
+    assert len(world.links["www"].said) == said
+    after.link_changed(carrier=True)
+    assert state(after) is State.BACKUP
+    assert beside.demotions == {}
 
 
 def test_a_link_that_blinks_for_a_moment_costs_not_even_the_addresses(world: World) -> None:
