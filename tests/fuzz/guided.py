@@ -61,6 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--longest", type=int, default=LONGEST, help="bytes of an input")
     parser.add_argument("target", choices=("receive", "netlink", "control"))
     parser.add_argument("input", nargs="*", type=Path, help="try these files, and nothing else")
     arguments = parser.parse_args()
@@ -80,7 +81,11 @@ def main() -> int:
         (corpus / f"seed{number:04}").write_bytes(data)
     if arguments.target == "receive":
         try_one = counted(try_one)
-    options = [f"-runs={arguments.runs}", f"-seed={arguments.seed}", f"-max_len={LONGEST}"]
+    options = [
+        f"-runs={arguments.runs}",
+        f"-seed={arguments.seed}",
+        f"-max_len={arguments.longest}",
+    ]
     options += [f"-artifact_prefix={FOUND / arguments.target}-", "-print_final_stats=1"]
     where = arguments.input or [corpus]
     custom = {}
