@@ -96,7 +96,8 @@ class Measure:
     peers: tuple[str, ...] = ALL
     jobs: int = 1
     calm: float = 20.0
-    note: str = ""
+    short: str = ""
+    """The title in a picture."""
     long: bool = False
     """Whether it takes the minutes that were asked for."""
 

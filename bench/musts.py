@@ -98,7 +98,7 @@ def bounds(must: Must) -> str:
     parts = []
     if must.at_most is not None:
         of = "" if must.how == "median" else f", {must.how}"
-        parts.append(f"<= {must.at_most:g} {must.unit}{of}")
+        parts.append(f"<= {must.at_most:g} {must.unit}{of}" if must.at_most else "none")
     parts += [f"<= {_times(bound)}{peer}'s" for peer, bound in must.ratios.items()]
     parts += [f">= {_times(bound)}{peer}'s" for peer, bound in must.least_ratios.items()]
     if must.beside:

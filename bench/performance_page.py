@@ -8,8 +8,16 @@ from bench import svg
 from bench.measures import MEASURES, crowds, floods, intervals, outages, starts, steady
 from bench.musts import MUSTS, Verdict, bounds, judge
 from bench.results import Results, Spread
+from bench.svg import told
 
 ORDER = ("carpool", "ucarp", "keepalived")
+TWO = ("kill", "freeze", "partition")
+CPU = "% of a core"
+LINES = (
+    ("addresses.svg", "master_cpu", "addresses", crowds.COUNTS, "addresses", CPU),
+    ("memory.svg", "master_pss", "addresses", crowds.COUNTS, "addresses", "MiB"),
+    ("intervals.svg", "master_cpu", "interval, ms", (*intervals.STEPS,), "interval", CPU),
+)
 PICTURES = "img"  # beside the page
 MARK = "<!-- Written by `make bench`; change the text in bench/performance_page.py. -->"
 
@@ -34,6 +42,33 @@ memory is PSS. Each round first measures how late the machine wakes a sleeper; a
 that was too busy is run again, and marked ({noisy} of {rounds} rounds here).
 """
 
+EXPLAINED = {
+    "Outages": (
+        "`outage`: the client's longest wait. `two`: how long both nodes answered ARP, "
+        "`two after`: after the heal or the thaw. `dropped`: when the node whose cable was pulled "
+        "had taken the address off. `dark after`: the client's longest wait after the heal. "
+        f"`dead`: that was {outages.DEAD:.0f} ms or more, or it had not settled at the end. "
+        "A killed or frozen daemon's kernel goes on answering unless the address runs out, which "
+        "is dark for a second, and then one holder instead of two."
+    ),
+    "Many addresses": (
+        "`pss`: as the kernel shares out what both nodes and the bench have in common; `alone`: as "
+        "on a node of its own, each file once. `up`: from the start of the first node to an "
+        "address's announcement; `moved`: from its death to the announcement of the second; "
+        "`noticed last`: the same, but from each address's own last advertisement."
+    ),
+    "Floods": (
+        "`drained`: how many frames the backup gets rid of in a second of processor time, in the "
+        "kernel or by itself. `missed`: advertisements of the master that were late or lost; "
+        "`false`: those of the backup. `outage`: of a node death in the flood."
+    ),
+    "Minutes without a fault": (
+        "`changes` of master, each a false failover; `dark`: all silences of 50 ms and more that "
+        "the client met. `interval`: what the master kept: carpool uses a longer one if the "
+        "machine cannot hold the one asked for."
+    ),
+}
+
 
 def write(results: Results, path: Path) -> None:
     """Write the page, and the pictures beside it."""
@@ -57,23 +92,23 @@ def page(results: Results, drawn: set[str]) -> str:
         *_not_met(verdicts),
     ]
     sections = (
-        ("Outages", outages.MEASURES, "outages.svg"),
-        ("Many addresses", crowds.MEASURES, "addresses.svg"),
-        ("Start-up", starts.MEASURES, ""),
-        ("The cost of an interval", intervals.MEASURES, "intervals.svg"),
-        ("Floods", floods.MEASURES, ""),
-        ("Minutes without a fault", steady.MEASURES, ""),
+        ("Outages", outages.MEASURES, ("outages.svg", "two.svg")),
+        ("Many addresses", crowds.MEASURES, ("addresses.svg", "memory.svg")),
+        ("Start-up", starts.MEASURES, ()),
+        ("The cost of an interval", intervals.MEASURES, ("intervals.svg",)),
+        ("Floods", floods.MEASURES, ()),
+        ("Minutes without a fault", steady.MEASURES, ()),
     )
-    for title, measures, picture in sections:
+    for title, measures, of_section in sections:
         there = [measure.name for measure in measures if measure.name in results.measures]
         if not there:
             continue
         parts += ["", f"## {title}", ""]
-        if _prefixed(picture) in drawn:
-            parts += [f"![{title}]({PICTURES}/{_prefixed(picture)})", ""]
+        for name in of_section:
+            if _prefixed(name) in drawn:
+                parts += [f"![{title}]({PICTURES}/{_prefixed(name)})", ""]
+        parts += [EXPLAINED[title], ""] if title in EXPLAINED else []
         parts += [*_table(results, there, peers)]
-        notes = [MEASURES[name].note for name in there if MEASURES[name].note]
-        parts += ["", *(f"- {note}" for note in notes)] if notes else []
     parts += ["", "## The machine's own noise", "", *_noise(results)]
     failures = [*_failures(results)]
     parts += ["", "## Rounds that failed", "", *failures] if failures else []
@@ -84,29 +119,31 @@ def pictures(results: Results) -> dict[str, str]:
     """Return the SVG files, by name, for which there are figures."""
     peers = [peer for peer in ORDER if peer in results.peers]
     found: dict[str, str] = {}
-    rows: dict[str, dict[str, Spread]] = {}
-    for measure in outages.MEASURES:
-        spreads = {peer: results.spread(measure.name, peer, "outage") for peer in peers}
-        there = {peer: spread for peer, spread in spreads.items() if spread}
-        if there:
-            rows[measure.name] = there
-    if rows:
-        found["outages.svg"] = svg.bars("Outage seen by a client", "ms, logarithmic", rows)
-    for name, title, across, numbers, figure, up in (
-        ("addresses.svg", "CPU of a master", "addresses", crowds.COUNTS, "addresses", "%"),
-        ("intervals.svg", "CPU of a master", "interval, ms", intervals.STEPS, "interval", "%"),
+    for name, figure, title, wanted in (
+        ("outages.svg", "outage", "Outage seen by a client", [*outages.MEASURES]),
+        ("two.svg", "two", "Two holders at once", [MEASURES[name] for name in TWO]),
     ):
+        rows: dict[str, dict[str, Spread]] = {}
+        for measure in wanted:
+            spreads = {peer: results.spread(measure.name, peer, figure) for peer in peers}
+            there = {peer: spread for peer, spread in spreads.items() if spread}
+            if there:
+                rows[measure.short] = there
+        if rows:
+            found[name] = svg.bars(title, "ms, logarithmic", rows)
+    for name, figure, across, numbers, measures, up in LINES:
         series: dict[str, list[tuple[float, float]]] = {}
         for peer in peers:
             points = [
-                (float(number), spread.median)
-                for number in numbers
-                if (spread := results.spread(f"{figure}-{number}", peer, "master_cpu"))
+                (float(count), spread.median)
+                for count in numbers
+                if (spread := results.spread(f"{measures}-{count}", peer, figure))
             ]
             if points:
                 series[peer] = points
         if series:
-            found[name] = svg.lines(title, across, f"{up} of a core", series)
+            title = "Memory of a master" if figure == "master_pss" else "CPU of a master"
+            found[name] = svg.lines(title, across, up, series)
     return {_prefixed(name): text for name, text in found.items()}
 
 
@@ -138,7 +175,7 @@ def _verdicts(verdicts: Sequence[Verdict], peers: Sequence[str]) -> Iterator[str
     yield f"| measure | must | {' | '.join(peers)} | ratio to each peer | met |"
     yield f"| --- | --- |{' --- |' * len(peers)} --- | --- |"
     for verdict in verdicts:
-        values = [number(verdict.values[peer]) if peer in verdict.values else "-" for peer in peers]
+        values = [told(verdict.values[peer]) if peer in verdict.values else "-" for peer in peers]
         ratios = ", ".join(f"{value:.3g} ({peer})" for peer, value in verdict.ratios.items()) or "-"
         met = {True: "yes", False: "**no**", None: f"- ({verdict.lacking})"}[verdict.met]
         cells = [verdict.must.title, bounds(verdict.must), *values, ratios, met]
@@ -172,17 +209,10 @@ def _table(results: Results, names: Sequence[str], peers: Sequence[str]) -> Iter
 def _cell(spread: Spread | None) -> str:
     if spread is None:
         return "-"
-    median = number(spread.median)
+    median = told(spread.median)
     if spread.count == 1 or spread.least == spread.most:
         return median
-    return f"{median} ({number(spread.least)}-{number(spread.most)})"
-
-
-def number(value: float) -> str:
-    """Return a figure as it is told: three digits that count, all of the whole ones."""
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{float(f'{value:.3g}'):,.10g}"
+    return f"{median} ({told(spread.least)}-{told(spread.most)})"
 
 
 def _noise(results: Results) -> Iterator[str]:
@@ -193,7 +223,7 @@ def _noise(results: Results) -> Iterator[str]:
     for name, entry in results.measures.items():
         spread = results.noise(name)
         if spread:
-            cells = [number(value) for value in (spread.median, spread.least, spread.most)]
+            cells = [told(value) for value in (spread.median, spread.least, spread.most)]
             yield f"| {name} | {spread.count} | {' | '.join(cells)} | {entry['seconds']} |"
 
 

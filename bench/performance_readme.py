@@ -1,7 +1,8 @@
 """The README's few figures, from the same results as docs/performance.md."""
 
-from bench.performance_page import ORDER, number
+from bench.performance_page import ORDER
 from bench.results import Results
+from bench.svg import told
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 ROWS = (
@@ -24,7 +25,7 @@ def summary(results: Results) -> str:
         if not any(spreads):
             continue
         cells = [
-            f"{number(one.median)} {unit} ({number(one.least)}-{number(one.most)})" if one else "-"
+            f"{told(one.median)} {unit} ({told(one.least)}-{told(one.most)})" if one else "-"
             for one in spreads
         ]
         lines.append(f"| {title} | {' | '.join(cells)} |")

@@ -8,7 +8,7 @@ from bench.results import Spread
 
 COLOURS = {"carpool": "#0b6e4f", "ucarp": "#c8553d", "keepalived": "#3d6cc8"}
 WIDTH = 760
-LEFT, RIGHT, TOP, BOTTOM = 210, 30, 46, 40
+LEFT, RIGHT, TOP, BOTTOM = 160, 30, 46, 40
 BAR, GAP = 12, 10
 HEIGHT = 360  # of lines
 FONT = 'font-family="sans-serif" font-size="12"'
@@ -60,7 +60,7 @@ def bars(title: str, unit: str, rows: Mapping[str, Mapping[str, Spread]]) -> str
             )
             most = scale.at(spread.most)
             body.append(_line(scale.at(spread.least), middle, most, middle, "#222"))
-            body.append(_text(max(end, most) + 6, y + BAR - 2, f"{spread.median:,.4g}"))
+            body.append(_text(max(end, most) + 6, y + BAR - 2, told(spread.median)))
             y += BAR
         y += GAP
     return _document(title, bottom + BOTTOM, body)
@@ -86,6 +86,13 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
         body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in where]
     return _document(title, HEIGHT, body)
+
+
+def told(value: float) -> str:
+    """Return a figure as it is told: three digits that count, all of the whole ones."""
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def _legend(peers: Sequence[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from bench.measures.steady import changes_of_master
 from bench.musts import MUSTS, Must, bounds, judge
 from bench.observer import Kind, Seen, first_announced, last_advertised
 from bench.peers import PEERS, VIP, Setup, vips
-from bench.performance_page import number, page, pictures
+from bench.performance_page import page, pictures
 from bench.performance_readme import renewed, summary
 from bench.processes import file_pages
 from bench.results import Results, Spread
@@ -73,7 +73,7 @@ def test_results_are_what_was_written(tmp_path: Path) -> None:
     [(0, "0"), (0.00997, "0.00997"), (2.6666, "2.67"), (99.96, "100"), (3616.4, "3,616")],
 )
 def test_three_digits_count(value: float, told: str) -> None:
-    assert number(value) == told
+    assert svg.told(value) == told
 
 
 def test_a_file_counts_once_and_without_the_pages_that_were_changed() -> None:
