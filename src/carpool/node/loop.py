@@ -271,7 +271,8 @@ class Loop:
     def _poll(self, seconds: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         if seconds is None or not 0 < seconds < self._short_wait or self._waitable is None:
             return self._selector.select(seconds)
-        select.select([self._waitable], [], [], seconds)
+        if not select.select([self._waitable], [], [], seconds)[0]:
+            return []
         return self._selector.select(0)
 
     def _notice_sleep(self) -> None:
