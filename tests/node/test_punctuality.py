@@ -164,6 +164,20 @@ def test_a_daemon_that_takes_a_whole_processor_gives_its_priority_up_for_a_minut
     assert watch.status()["realtime"] is True
 
 
+def test_what_may_take_its_time_is_put_off_but_not_for_long(world: World, taken: list[str]) -> None:
+    watch, group = watched(world)
+    watch.start([group], None)
+    done: list[int] = []
+    watch.put_off(lambda: done.append(world.loop.now()))
+    asked = world.loop.now()
+    world.loop.run(SECOND)
+    assert len(done) == 1
+    assert 0 < done[0] - asked <= SECOND // 10
+    watch.put_off(lambda: done.append(0))
+    watch.catch_up()
+    assert done[-1] == 0
+
+
 def test_the_text_of_a_status_names_what_is_late(world: World, taken: list[str]) -> None:
     watch, group = watched(world)
     watch.start([group], late(20 * MS))

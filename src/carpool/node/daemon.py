@@ -86,7 +86,11 @@ class Daemon:
         try:
             self._interfaces = {one.name: one for one in self._host.interfaces()}
             if self._counter_file is not None:
-                self._counter_file.later = self._loop.at_end_of_round
+                self._counter_file.later = (
+                    self._loop.at_end_of_round
+                    if self._punctuality is None
+                    else self._punctuality.put_off
+                )
             kept = make_counters(self._settings, self._counter_file, self._loop.now())
             now, many = self._loop.now(), len(self._settings) > 1
             together = phases(len(self._settings), now) if many else [None]
@@ -137,6 +141,8 @@ class Daemon:
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
         self._loop.on_wake(self._on_wake)
         self._loop.run()
+        if self._punctuality is not None:
+            self._punctuality.catch_up()
         self._guard.dismiss()
 
     def start_group(self, group: Group, handover: Handover | None = None) -> None:

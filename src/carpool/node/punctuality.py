@@ -8,7 +8,7 @@ runs. An interval that the machine cannot hold is raised, or refused, and said s
 import gc
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Punctuality:
         self._no_priority: str | None = "not taken yet"
         self._no_lock: str | None = "not taken yet"
         self._members: list[_Member] = []
+        self._put_off: list[Callable[[], None]] = []
         self._window_ends = 0
         self._processor_time = 0
         self._priority_from = 0
@@ -125,8 +126,21 @@ class Punctuality:
 
     # While it runs.
 
+    def put_off(self, callback: Callable[[], None]) -> None:
+        """Call `callback` within a tenth of a second: for what may take its time, such as a disk.
+
+        What a killed daemon so forgets of counters can be replayed once.
+        """
+        self._put_off.append(callback)
+
+    def catch_up(self) -> None:
+        """Do what was put off."""
+        while self._put_off:
+            self._put_off.pop(0)()
+
     def _beat(self) -> None:
         now = self._loop.now()
+        self.catch_up()
         if not self._window_ends:
             # Only now: to start takes a while, which says nothing of the machine.
             self._loop.on_late(self.lateness.note)
