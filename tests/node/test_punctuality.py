@@ -164,6 +164,21 @@ def test_a_daemon_that_takes_a_whole_processor_gives_its_priority_up_for_a_minut
     assert watch.status()["realtime"] is True
 
 
+def test_all_garbage_is_looked_through_only_while_the_node_is_a_backup(
+    world: World, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, group = watched(world)
+    watch.start([group], None)
+    collected: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
+    monkeypatch.setattr(gc, "get_count", lambda: (701, 3, 0))
+    world.loop.run(1000 * SECOND)
+    assert set(collected) == {0}
+    group.demote("maintenance", 255)
+    world.loop.run(1000 * SECOND)
+    assert collected.count(2) == 2
+
+
 def test_what_may_take_its_time_is_put_off_but_not_for_long(world: World, taken: list[str]) -> None:
     watch, group = watched(world)
     watch.start([group], None)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from carpool.carp.election import State
 from carpool.carp.timing import SECOND, TICK, interval
 from carpool.node import clock, realtime
 from carpool.node.lateness import EDGES, WINDOW, Lateness, Window, merged
@@ -27,7 +28,9 @@ PROBE = SECOND * 3 // 10
 """How long the machine is measured before the start."""
 _BEAT = SECOND // 10
 """So often at least there is a wake-up to measure: a backup has hardly another timer."""
-_MOST_GARBAGE = 700
+_MOST_GARBAGE, _MOST_YOUNG = 700, 10
+"""Python's own thresholds of the first two generations."""
+_COLLECT_EVERY = 600 * SECOND
 _HOG = 6 * WINDOW // 10
 """Processor time in a window from which on the priority would starve others, and be throttled."""
 _HOG_PAUSE = 60 * SECOND
@@ -60,6 +63,7 @@ class Punctuality:
         self._window_ends = 0
         self._processor_time = 0
         self._priority_from = 0
+        self._collected_at = loop.now()
         self._timer = loop.call_at(loop.now(), self._beat)
         self._timer.cancel()
 
@@ -151,10 +155,21 @@ class Punctuality:
             for member in self._members:
                 self._judge(member, window)
             self._watch_processor_time(now)
-            # Right after a timer has run is the best time: the next is as far off as can be.
-            if gc.get_count()[0] > _MOST_GARBAGE:
-                gc.collect()
+            self._collect_garbage(now)
         self._timer.reschedule(now + _BEAT)
+
+    def _collect_garbage(self, now: int) -> None:
+        """Look through what is new; through all of it, which takes milliseconds, as a backup only.
+
+        There a pause costs nothing: what was heard meanwhile is read first.
+        """
+        new, young, _ = gc.get_count()
+        if new > _MOST_GARBAGE:
+            gc.collect(1 if young > _MOST_YOUNG else 0)
+        masters = any(one.group.virtual_host.state is State.MASTER for one in self._members)
+        if not masters and now - self._collected_at >= _COLLECT_EVERY:
+            self._collected_at = now
+            gc.collect()
 
     def _judge(self, member: _Member, window: Window) -> None:
         settings = member.group.settings
