@@ -18,7 +18,7 @@ from tests.support.pair import (
     Pair,
 )
 
-from carpool.lab.faults import crash, plug, unplug
+from carpool.lab.faults import crash, heal, partition, plug, unplug
 from carpool.lab.zone import Zone
 
 pytestmark = pytest.mark.namespaces
@@ -163,6 +163,20 @@ def test_a_master_that_was_frozen_comes_back_if_it_preempts(tmp_path: Path) -> N
         told = [told for told in lan.heard.announcements(VIP.packed) if told.when > thawed]
         assert told
         assert told[-1].mac == mac
+
+
+def test_after_a_split_there_is_one_and_it_has_the_last_word(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        lan.run_both()
+        partition(lan.lab, lan.left)
+        lan.until_holders("left", "right", seconds=TAKEN_OVER)
+        lan.until(lambda: len(lan.adverts_of(lan.right)) >= 3)  # and so announced twice
+        healed = time.monotonic_ns()
+        heal(lan.lab, lan.left)
+        lan.until_settled("left", quiet=DOWN_TIME, seconds=INTERVAL / 1e9 + DOWN_TIME + MARGIN)
+        told = [one for one in lan.heard.announcements(VIP.packed) if one.when > healed]
+        assert told, "the neighbours still believed in the other"
+        assert told[-1].mac == lan.mac(lan.left)
 
 
 def test_a_master_without_a_cable_is_in_init_and_later_a_backup(tmp_path: Path) -> None:
