@@ -4,6 +4,7 @@ import json
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,35 @@ def test_a_failover_is_told_from_the_trace_of_who_took_over(tmp_path: Path) -> N
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     assert steps[-1]["state"] == "MASTER"
     assert not any(step["differs"] for step in steps)
+
+
+CRASHES = """
+import sys
+from carpool.cli import main
+from carpool.node.daemon import Daemon
+
+def log_status(self):
+    raise ZeroDivisionError("a bug")
+
+Daemon.log_status = log_status
+sys.exit(main())
+"""
+
+
+def test_a_daemon_that_crashes_leaves_a_trace(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        program = [sys.executable, "-P", "-c", CRASHES, "run", str(lan.file()), "--node", "left"]
+        left = lan.start(lan.left, program)
+        lan.until_holders("left")
+        left.send(signal.SIGUSR1)
+        assert left.process.wait(10) == 1
+        lan.until_holders(seconds=2 + MARGIN)
+        assert "ZeroDivisionError: a bug" in left.text()
+    (file,) = (tmp_path / "state").glob("left-*.trace")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (
+        f"wrote what led to it into {file}, for carpool replay: the daemon crashed" in left.text()
+    )
+    done = run_carpool("replay", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[BACKUP MASTER_DOWN] -> MASTER" in done.stdout

@@ -18,7 +18,7 @@ from carpool.node.loop import Loop
 from carpool.node.recorder import ALL_BYTES, MOST_GROUPS, Recorder
 from carpool.node.settings import GroupSettings
 from carpool.node.trace_files import MOST_FILES, TraceFiles
-from carpool.recorder import trace
+from carpool.recorder import reading
 from carpool.recorder.recorded import Recorded
 from carpool.recorder.tape import LEAST_BYTES, MOST_BYTES
 
@@ -93,7 +93,7 @@ def test_a_failover_is_written_down(
     (path,) = files(tmp_path)
     assert path.name.startswith("web1-")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    read = trace.read(path.read_bytes())
+    read = reading.read(path.read_bytes())
     assert read.head.why == "the master fell silent (www)"
     assert read.groups[0].pieces[0].entries
     assert PASSWORD not in path.read_bytes()
@@ -128,7 +128,7 @@ def test_two_masters_are_written_down(recorder: Recorder, loop: Loop, tmp_path: 
         peer.says(host, 4 * SECOND + times, advskew=200)
     run(loop)
     (path,) = files(tmp_path)
-    assert trace.read(path.read_bytes()).head.why == "two masters (www)"
+    assert reading.read(path.read_bytes()).head.why == "two masters (www)"
 
 
 def test_of_many_groups_so_many_are_written_and_then_nothing_for_a_minute(
@@ -141,7 +141,7 @@ def test_of_many_groups_so_many_are_written_and_then_nothing_for_a_minute(
         host.handle_timer(SECOND + host.master_down_time)
     run(loop)
     (path,) = files(tmp_path)
-    assert len(trace.read(path.read_bytes()).groups) == MOST_GROUPS
+    assert len(reading.read(path.read_bytes()).groups) == MOST_GROUPS
     late = backup(many, "late")
     late.handle_timer(SECOND + late.master_down_time)
     run(loop)
@@ -153,7 +153,7 @@ def test_a_crash_is_written_at_once(recorder: Recorder, log: Lines, tmp_path: Pa
     backup(recorder, "db")
     recorder.crashed(ZeroDivisionError("oops"))
     (path,) = files(tmp_path)
-    read = trace.read(path.read_bytes())
+    read = reading.read(path.read_bytes())
     assert read.head.why == "the daemon crashed: ZeroDivisionError"
     assert [one.name for one in read.groups] == ["www", "db"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

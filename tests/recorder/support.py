@@ -13,7 +13,7 @@ from carpool.carp.effects import Effect
 from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram
 from carpool.carp.settings import Settings
 from carpool.carp.wire import Advertisement, Rejection
-from carpool.recorder import trace
+from carpool.recorder import reading, trace
 from carpool.recorder.recorded import Recorded
 from carpool.recorder.rerun import Step, rerun
 from carpool.sim import node
@@ -81,7 +81,7 @@ def content(*hosts: Recorded) -> bytes:
 def steps(*hosts: Recorded) -> list[Step]:
     """Return what a rerun of the hosts' trace makes of it."""
     found: list[Step] = []
-    for group in trace.read(content(*hosts)).groups:
+    for group in reading.read(content(*hosts)).groups:
         notes: list[str] = []
         found += rerun(group.settings, group.pieces, notes)
         assert not notes

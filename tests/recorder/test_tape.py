@@ -12,7 +12,7 @@ from carpool.carp.wire import Advertisement, Rejection
 from carpool.recorder.entry import REFUSED
 from carpool.recorder.tape import LEAST_BYTES, Tape, TapeError, entries
 
-STATE = {"filler": 1500 * "x"}
+STATE = {"filler": random.Random(3).randbytes(500).hex()}
 SOURCE = bytes((192, 0, 2, 20))
 
 

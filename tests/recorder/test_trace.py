@@ -10,10 +10,10 @@ from tests.recorder.support import PASSWORD, Peer, content, host
 from carpool.carp.auth import Authenticator
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.recorder import trace
+from carpool.recorder import reading, trace
+from carpool.recorder.reading import TraceError
 from carpool.recorder.recorded import Recorded
 from carpool.recorder.rerun import RerunError, rerun
-from carpool.recorder.trace import TraceError
 
 
 def recorded() -> Recorded:
@@ -27,7 +27,7 @@ def recorded() -> Recorded:
 
 def test_settings_come_back_without_their_passwords() -> None:
     one = recorded()
-    read = trace.read(content(one))
+    read = reading.read(content(one))
     assert (read.head.node, read.groups[0].interface) == ("a", "net0")
     told = read.groups[0].settings
     for name in (one.name for one in fields(Settings)):
@@ -82,7 +82,7 @@ def changed(number: int, **keys: Any) -> bytes:
 )
 def test_what_is_wrong_with_a_file_is_said(bad: bytes, said: str) -> None:
     with pytest.raises(TraceError) as error:
-        trace.read(bad)
+        reading.read(bad)
     assert said in str(error.value)
 
 
@@ -99,13 +99,13 @@ def test_what_is_wrong_with_a_file_is_said(bad: bytes, said: str) -> None:
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused(state: dict[str, Any]) -> None:
-    group = trace.read(changed(2, state=state)).groups[0]
+    group = reading.read(changed(2, state=state)).groups[0]
     with pytest.raises(RerunError, match="state makes no sense"):
         list(rerun(group.settings, group.pieces, []))
 
 
 def test_what_another_version_knows_is_noted() -> None:
-    group = trace.read(changed(2, state={"_wisdom": 3})).groups[0]
+    group = reading.read(changed(2, state={"_wisdom": 3})).groups[0]
     notes: list[str] = []
     list(rerun(group.settings, group.pieces, notes))
     assert "_wisdom is not in this version" in notes

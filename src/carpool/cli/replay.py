@@ -9,8 +9,9 @@ from pathlib import Path
 
 from carpool.cli.check import show
 from carpool.recorder import story
+from carpool.recorder.reading import MOST_BYTES, GroupTrace, Trace, TraceError, read
 from carpool.recorder.rerun import RerunError, Step, rerun
-from carpool.recorder.trace import MOST_BYTES, GroupTrace, Head, Trace, TraceError, read
+from carpool.recorder.trace import Head
 
 EPILOG = """A trace is what carpool trace wrote on the node, or the daemon itself after a failover
 or a crash. This program decides anew, and needs neither the cluster file nor a password.

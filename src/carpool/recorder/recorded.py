@@ -106,6 +106,7 @@ class Recorded(VirtualHost):
 
     def _since(self, before: int) -> Sequence[Effect]:
         """Return the effects of an input, before which there were so many."""
-        if len(self._effects) == before:
-            return ()
+        new = len(self._effects) - before
+        if new <= 1:
+            return (self._effects[-1],) if new else ()
         return list(islice(self._effects, before, None))

@@ -12,8 +12,9 @@ from carpool.carp.timing import SECOND, interval
 from carpool.carp.wire import Advertisement, Rejection
 from carpool.carp.words import ACTIONS, EXPLAINED, compared, why_changed
 from carpool.recorder.entry import HEARD, REFUSED, TIMER, Entry
+from carpool.recorder.reading import GroupTrace
 from carpool.recorder.rerun import Fired, Step
-from carpool.recorder.trace import GroupTrace, Head
+from carpool.recorder.trace import Head
 
 _BLANK = 5 * " "
 _REFUSED = {
