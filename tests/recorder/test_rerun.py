@@ -99,7 +99,7 @@ def test_after_a_difference_it_compares_from_the_next_state_on(
     one = host(1 << 13)
     one.start(0)
     peer = Peer()
-    for second in range(1, 700):
+    for second in range(1, 1200):
         peer.says(one, second * SECOND)
     assert len(one.tape.segments) == 2
     again = steps(one)

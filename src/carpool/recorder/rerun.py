@@ -89,7 +89,7 @@ def rerun(settings: Settings, pieces: Iterable[Piece], notes: list[str]) -> Iter
         left = _differences(capture(host), state) if host is not None and compared else []
         host = _Host(settings)
         try:
-            notes += [note for note in restore(host, state) if note not in notes]
+            notes += [note for note in host.begin(state) if note not in notes]
         except SnapshotError as error:
             raise RerunError(f"the state makes no sense: {error}") from None
         compared = True
@@ -146,6 +146,12 @@ class _Host(VirtualHost):
         self.stage = _Stage()
         super().__init__(settings, sources={}, counters=_Known(self.stage))
         self._authenticator = _Verdicts(self.stage)
+
+    def begin(self, state: dict[str, Any]) -> list[str]:
+        """Be in a state that a tape tells. Return what `restore` does; raises SnapshotError."""
+        notes = restore(self, state)
+        self._set_pace()
+        return notes
 
     def take(self, entry: Entry) -> Step:
         """Take an entry of the tape as the recorded host took it. Raises RerunError."""

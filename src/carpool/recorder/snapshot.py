@@ -15,16 +15,22 @@ from itertools import accumulate
 from operator import sub
 from typing import Any
 
+from carpool.carp.counters import Counters
 from carpool.carp.virtualhost import VirtualHost
 
-LEFT_OUT = frozenset(
-    {
+LEFT_OUT = {
+    VirtualHost: {
         *("settings", "_authenticator"),  # have secrets; the trace has what of it can be shown
         *("_effects", "_heard"),  # outlive no input
-        *("_ring", "_save_bytes"),  # too large, and of that host: `Counters.recalled` stands for it
+        *("advskew", "interval", "_patience", "_own_master_down_time"),  # follow from the settings
         *("tape", "stage"),  # of whoever records, or reruns
-    }
-)
+    },
+    Counters: {
+        "_ring",  # too large: `Counters.recalled` stands for it
+        *("_save_bytes", "_serial", "_heard"),  # of the file they are saved in, and of the ring
+        "stage",
+    },
+}
 """Attributes that are no state."""
 
 _HOME = "carpool.carp."
@@ -108,8 +114,13 @@ def _is_frozen(kind: type) -> bool:
 
 
 def _names(of: object) -> list[str]:
-    found = [one.name for one in fields(of)] if is_dataclass(of) else getattr(of, "__dict__", ())
-    return [name for name in found if name not in LEFT_OUT]
+    if is_dataclass(of):
+        return [one.name for one in fields(of)]
+    left_out: set[str] = set()
+    for kind, names in LEFT_OUT.items():
+        if isinstance(of, kind):
+            left_out = names
+    return [name for name in getattr(of, "__dict__", ()) if name not in left_out]
 
 
 def _put_back(into: object, state: dict[str, Any], where: str) -> list[str]:
