@@ -27,7 +27,7 @@ lint: $(VENV)/.dev
 bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 35 minutes)
 	@$(BIN)/python -m bench $(BENCH)
 
-faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables; 15 minutes)
+faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables, libfaketime; 20 minutes)
 	@$(BIN)/python -m bench.faults --markdown docs/faults.md
 
 fuzz: $(VENV)/.fuzz  ## the receive path, guided by coverage: ten million inputs (hours)
