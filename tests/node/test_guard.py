@@ -14,7 +14,7 @@ import pytest
 from carpool.carp.auth import Address
 from carpool.node import guard
 from carpool.node.guard import Guard
-from carpool.node.host import AnyInterface, Host, HostError
+from carpool.node.host import AnyInterface, Host, HostError, Interface
 from carpool.node.log import Log, StreamSink
 from carpool.node.loop import Loop
 
@@ -30,6 +30,8 @@ class FakeHost:
 
     taken_off: Path
     fails: Path
+    renewed: Path
+    during_renewal: Callable[[], None] = lambda: None
 
     def for_child(self, _loop: Loop) -> "FakeHost":
         return self
@@ -43,18 +45,30 @@ class FakeHost:
             file.writelines(f"{one.ip}\n" for one in found)
         return found
 
+    def renewal(
+        self, interface: Interface, addresses: Iterable[AnyInterface], lifetime: int
+    ) -> Callable[[], None]:
+        def renew() -> None:
+            with self.renewed.open("a") as file:
+                file.writelines(f"{one.ip} {interface.index} {lifetime}\n" for one in addresses)
+            self.during_renewal()
+
+        return renew
+
 
 class Bench:
     """A guard of two groups, each with an address."""
 
     def __init__(self, folder: Path, output: pytest.CaptureFixture[str]) -> None:
         self.loop = Loop()
-        self.host = FakeHost(folder / "taken_off", folder / "fails")
+        self.host = FakeHost(folder / "taken_off", folder / "fails", folder / "renewed")
         self.host.taken_off.touch()
         self._output = output
         self._said = ""
         holdings = [("a: ", [ONE]), ("b: ", [TWO])]
-        self.guard = Guard(holdings, cast("Host", self.host), self.loop, Log(StreamSink(2)))
+        self.host.renewed.touch()
+        log = Log(StreamSink(2))
+        self.guard = Guard(holdings, cast("Host", self.host), self.loop, log, lambda: None)
         self.a, self.b = self.guard.lease(0), self.guard.lease(1)
 
     def start(self) -> int:
@@ -182,3 +196,35 @@ def test_told_to_end_it_takes_all_off_as_soon_as_the_daemon_has_ended(bench: Ben
     assert bench.taken_off() == ["192.0.2.1"], "the daemon lives"
     dismissed(bench, pid)
     assert bench.taken_off() == ["192.0.2.1", "2001:db8::1"]
+
+
+# Renewals, for the fast profile.
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "FAST_RENEW_EVERY", 20 * MS)
+
+
+def test_it_renews_what_it_is_asked_to_while_that_is_on_time(bench: Bench, often: None) -> None:
+    bench.a.let_renew(7)
+    bench.a.renew(soon(60_000))
+    bench.b.renew(soon(60_000))
+    bench.start()
+    until(lambda: bench.host.renewed.read_text().count("\n") >= 2)
+    assert set(bench.host.renewed.read_text().splitlines()) == {"192.0.2.1 7 3"}
+    bench.a.end()
+    bench.b.let_renew(8)
+    until(lambda: "2001:db8::1 8 3" in bench.host.renewed.read_text())
+    assert bench.taken_off() == []
+
+
+def test_what_the_daemon_takes_off_meanwhile_it_does_not_leave_on(
+    bench: Bench, often: None
+) -> None:
+    bench.host.during_renewal = lambda: bench.a.let_renew(0)
+    bench.a.let_renew(7)
+    bench.a.renew(soon(60_000))
+    bench.start()
+    until(lambda: bench.taken_off() == ["192.0.2.1"])
+    assert bench.host.renewed.read_text() == "192.0.2.1 7 3\n"

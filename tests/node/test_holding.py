@@ -65,7 +65,7 @@ class FakeHost:
 class Bench:
     """A holding that is master since second 100, with advbase 1, and so a patience of 3 s."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fast: bool = False) -> None:
         self.loop = FakeLoop()
         self.host = FakeHost(self.loop)
         self.lines: list[tuple[Level, str]] = []
@@ -73,7 +73,8 @@ class Bench:
         host, loop = cast("Host", self.host), cast("Loop", self.loop)
         log = Log(cast("Any", self))
         self.guard = Guard([("www: ", [ONE, TWO])], host, loop, log)
-        settings = GroupSettings("www", Settings(1, (ONE.ip, TWO.ip), b""), "net0", (ONE, TWO))
+        carp = Settings(1, (ONE.ip, TWO.ip), b"", fast=fast)
+        settings = GroupSettings("www", carp, "net0", (ONE, TWO))
         self.holding = Holding(
             *(settings, self.guard.lease(0)),
             host=host,
@@ -91,6 +92,11 @@ class Bench:
     @property
     def deadline(self) -> int:
         return self.guard._deadlines[0]
+
+    @property
+    def renewals(self) -> int:
+        """The interface on which the guard is to renew, 0 for none."""
+        return self.guard._renewals[0]
 
     def advertise(self) -> bool:
         ready = self.holding.ready(SECOND)
@@ -254,3 +260,45 @@ def test_a_node_that_advertises_more_slowly_tells_the_kernel_at_once() -> None:
     bench.loop.run(100 * MS)
     bench.holding.advertised(SECOND)
     assert len(bench.host.renewed) == 1
+
+
+# The fast profile: the guard renews.
+
+
+def test_in_the_fast_profile_the_guard_renews_what_is_on(guarded: Bench) -> None:
+    assert guarded.host.added == [(100 * SECOND, 3)]
+    guarded.run(5 * SECOND)
+    assert guarded.host.renewed == [(101 * SECOND, 2, 3)], "the first only, when the interval began"
+    assert guarded.renewals == NET0.index
+    guarded.holding.take_off(lambda _: None)
+    assert guarded.renewals == 0
+
+
+def test_the_guard_does_not_put_back_what_somebody_has_taken_off(guarded: Bench) -> None:
+    guarded.lose(ONE)
+    assert guarded.renewals == 0
+    guarded.run(2 * SECOND)
+    assert guarded.host.present == {ONE, TWO}
+    assert guarded.renewals == NET0.index
+
+
+def test_the_guard_renews_nothing_on_an_interface_that_has_gone(guarded: Bench) -> None:
+    guarded.holding.use_interface(None)
+    assert guarded.renewals == 0
+
+
+def test_the_guard_renews_nothing_that_could_not_be_put_on(guarded: Bench) -> None:
+    guarded.holding.take_off(lambda _: None)
+    guarded.host.problem = "no room"
+    guarded.holding.put_on(SECOND, lambda _: guarded.holding.take_off(lambda _: None))
+    assert guarded.renewals == 0
+
+
+def test_in_another_profile_the_guard_renews_nothing(bench: Bench) -> None:
+    bench.run(2 * SECOND)
+    assert bench.renewals == 0
+
+
+@pytest.fixture
+def guarded() -> Bench:
+    return Bench(fast=True)

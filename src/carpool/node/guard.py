@@ -7,6 +7,9 @@ without a system call. The guard sleeps until the earliest, looks again, and tak
 out. It ends with the daemon: at once where nothing is held or SIGTERM says that it is waited for,
 as systemd's does, else when the last term has passed.
 
+For the fast profile it also renews the lifetimes of addresses in the kernel. That may take
+milliseconds, while others change addresses anywhere on the machine, and such a daemon has none.
+
 It holds no socket of the daemon's, is of a session of its own, and is not ended by the signals
 that end the daemon. What stops both at once (a frozen cgroup, a killed container) is the kernel's
 to mend, on Linux, where each address has a lifetime as well.
@@ -23,7 +26,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from carpool.carp.timing import SECOND
-from carpool.node.host import AnyInterface, Host, HostError
+from carpool.node.host import AnyInterface, Host, HostError, Interface
+from carpool.node.lease import FAST_LIFETIME, FAST_RENEW_EVERY
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 
@@ -63,6 +67,13 @@ class Lease:
         """Tell that the addresses are off."""
         self._guard.set_deadline(self._index, 0)
 
+    def let_renew(self, interface: int) -> None:
+        """Let the guard renew the addresses on interface number `interface`; 0: no longer.
+
+        Say 0 before they are taken off: what the guard has just renewed it takes off itself then.
+        """
+        self._guard.set_renewal(self._index, interface)
+
 
 class Guard:
     """The daemon's side. `start` only once the process has detached: it forks."""
@@ -77,15 +88,17 @@ class Guard:
     ) -> None:
         """Guard `holdings`: of each group what begins its log lines, and its addresses.
 
-        `prepare` is called in the child before anything else.
+        `prepare`, for the fast profile, is called in the child before anything else.
         """
         self._prepare = prepare
         self._holdings = holdings
         self._host = host
         self._loop = loop
         self._log = log
-        self._memory = mmap(-1, max(1, len(holdings)) * _WORD)
-        self._deadlines = memoryview(self._memory).cast("q")
+        count = max(1, len(holdings))
+        self._memory = mmap(-1, 2 * count * _WORD)
+        words = memoryview(self._memory).cast("q")
+        self._deadlines, self._renewals = words[:count], words[count:]
         self._writer: int | None = None
         self._started_at = 0
         self.pid: int | None = None
@@ -104,6 +117,10 @@ class Guard:
             # a reader is noticed elsewhere.
             with suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._writer, b"!")
+
+    def set_renewal(self, index: int, interface: int) -> None:
+        """Say on which interface a group's addresses are to be renewed, 0 for none."""
+        self._renewals[index] = interface
 
     def start(self) -> None:
         """Fork a guard; from now on one that ends, or cannot be started, is replaced."""
@@ -177,7 +194,10 @@ class Guard:
             with suppress(OSError):  # as `ps -e` shows it, where there is such a file: Linux
                 Path("/proc/self/comm").write_bytes(_NAME)
             loop = Loop()
-            _Watch(self._holdings, self._deadlines, self._host.for_child(loop), loop, self._log)
+            host = self._host.for_child(loop)
+            watch = _Watch(self._holdings, self._deadlines, host, loop, self._log)
+            if self._prepare is not None:
+                _Renewals(watch, self._renewals, host, loop)
             loop.run()
             code = 0
         except HostError as error:
@@ -186,6 +206,37 @@ class Guard:
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)
+
+
+class _Renewals:
+    """Renews the addresses of groups that are on time, as they ask for it."""
+
+    def __init__(
+        self, watch: "_Watch", interfaces: "memoryview[int]", host: Host, loop: Loop
+    ) -> None:
+        self._watch = watch
+        self._interfaces = interfaces
+        self._host = host
+        self._loop = loop
+        self._timer = loop.call_at(loop.now() + FAST_RENEW_EVERY, self._renew)
+
+    def _renew(self) -> None:
+        renewed = [number for number in self._watch.on_time() if self._interfaces[number]]
+        for number in renewed:
+            interface = Interface("", self._interfaces[number], b"", carrier=True)
+            addresses = self._watch.holdings[number][1]
+            self._host.renewal(interface, addresses, FAST_LIFETIME)()
+        self._loop.at_end_of_round(partial(self._undo, renewed))
+        if not self._watch.alone:
+            self._timer.reschedule(self._loop.now() + FAST_RENEW_EVERY)
+
+    def _undo(self, renewed: Sequence[int]) -> None:
+        """Take off again what the daemon has taken off while it was renewed."""
+        gone = [number for number in renewed if not self._interfaces[number]]
+        unwanted = [address.ip for number in gone for address in self._watch.holdings[number][1]]
+        if unwanted:
+            with suppress(HostError):  # Then its lifetime ends it.
+                self._host.sweep(unwanted)
 
 
 class _Watch:
@@ -199,12 +250,12 @@ class _Watch:
         loop: Loop,
         log: Log,
     ) -> None:
-        self._holdings = holdings
+        self.holdings = holdings
         self._deadlines = deadlines
         self._host = host
         self._loop = loop
         self._log = log
-        self._alone = False
+        self.alone = False
         self._hurried = False
         self._failures = 0
         self._timer = loop.call_at(loop.now(), self._look)
@@ -214,7 +265,7 @@ class _Watch:
 
     def _on_pipe(self) -> None:
         if not os.read(_READER, 4096):
-            self._alone = True
+            self.alone = True
             self._loop.unwatch(_READER)
         self._look()
 
@@ -226,31 +277,36 @@ class _Watch:
     def _look(self) -> None:
         """Take off what has run out, and sleep until the next may."""
         now = self._loop.now()
-        limit = _NEVER if self._alone and self._hurried else now
+        limit = _NEVER if self.alone and self._hurried else now
         due = [number for number, deadline in self._waiting() if deadline <= limit]
         failed = bool(due) and not self._take_off(due)
         self._failures = self._failures + 1 if failed else 0
-        if self._alone and self._failures == _MOST_FAILURES:
+        if self.alone and self._failures == _MOST_FAILURES:
             self._loop.stop()
             return
         looks = [] if failed else [deadline for _, deadline in self._waiting()]
-        if failed or (due and not self._alone):
+        if failed or (due and not self.alone):
             looks.append(now + _AGAIN)
         if looks:
             self._timer.reschedule(min(looks))
-        elif self._alone:
+        elif self.alone:
             self._loop.stop()
+
+    def on_time(self) -> list[int]:
+        """Return the numbers of the groups that hold addresses, and may."""
+        now = self._loop.now()
+        return [number for number, deadline in self._waiting() if deadline > now]
 
     def _waiting(self) -> list[tuple[int, int]]:
         return [
             (number, self._deadlines[number])
-            for number in range(len(self._holdings))
+            for number in range(len(self.holdings))
             if self._deadlines[number]
         ]
 
     def _take_off(self, due: Sequence[int]) -> bool:
         deadlines = [self._deadlines[number] for number in due]
-        unwanted = [address.ip for number in due for address in self._holdings[number][1]]
+        unwanted = [address.ip for number in due for address in self.holdings[number][1]]
         try:
             found = {one.ip for one in self._host.sweep(unwanted)}
         except HostError as error:
@@ -261,10 +317,10 @@ class _Watch:
             # advertisement brings another, and the next look finds that.
             if self._deadlines[number] == deadline:
                 self._deadlines[number] = 0
-            label, addresses = self._holdings[number]
+            label, addresses = self.holdings[number]
             here = [str(address) for address in addresses if address.ip in found]
             if here:
-                why = "has ended without a farewell" if self._alone else "does not advertise"
+                why = "has ended without a farewell" if self.alone else "does not advertise"
                 self._log.error(
                     f"{label}guard: the daemon {why}: {', '.join(here)} taken off, because another "
                     "node takes over now"

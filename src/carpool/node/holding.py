@@ -13,7 +13,6 @@ from carpool.node.guard import Lease
 from carpool.node.host import Done, Host, HostError, Interface
 from carpool.node.lease import (
     FAST_LIFETIME,
-    FAST_RENEW_EVERY,
     RENEW_EVERY,
     guarded_time,
     kernel_lifetime,
@@ -64,8 +63,8 @@ class Holding:
         self._lifetime = 0
         self._guarded_time = 0
         self._advertised_at = 0
-        self._renew_every = FAST_RENEW_EVERY if settings.carp.fast else RENEW_EVERY
         self._renewed_at = 0
+        self._told_interval = 0
         self._renewal: Callable[[], None] | None = None
         """Renews what is here; None until it is known what that is."""
         self._ran_out_at = -SECOND
@@ -77,6 +76,7 @@ class Holding:
         """Hold the addresses there from now on; None while there is no interface."""
         self._interface = interface
         self._renewal = None
+        self._lease.let_renew(0)
 
     def put_on(self, interval: int, done: Done) -> None:
         """Put the addresses on for a term; the next advertisement is an `interval` (ns) away."""
@@ -89,6 +89,7 @@ class Holding:
     def take_off(self, done: Done) -> None:
         """Take the addresses off; also those that are not on."""
         self._held = False
+        self._lease.let_renew(0)
         self._forget_losses()
 
         def ended(problem: str | None) -> None:
@@ -129,8 +130,11 @@ class Holding:
             return
         told = self._lifetime
         self._begin_term(now, interval)
+        if self._settings.carp.fast and interval == self._told_interval:
+            return  # The guard does it: we have no time for that.
+        self._told_interval = interval
         # A node that is demoted advertises more slowly: what the kernel was told may be too short.
-        if now - self._renewed_at >= self._renew_every or self._lifetime > told:
+        if now - self._renewed_at >= RENEW_EVERY or self._lifetime > told:
             if self._renewal is None:
                 here = [one for one in self._settings.addresses if one.ip not in self._gone]
                 self._renewal = self._host.renewal(self._interface, here, self._lifetime)
@@ -146,6 +150,7 @@ class Holding:
         if not self._held:
             return
         self._gone.add(address)
+        self._lease.let_renew(0)
         self._renewal = None
         pause = _QUARREL_PAUSE if self._quarrels(self._loop.now()) else _PAUSE
         self._timer.reschedule(max(self._loop.now(), self._restores[-1] + pause))
@@ -155,6 +160,11 @@ class Holding:
         self._renewed_at = self._advertised_at
         addresses = self._settings.addresses
         self._host.add_addresses(interface, addresses, done, lifetime=self._lifetime)
+        self._let_renew()
+
+    def _let_renew(self) -> None:
+        if self._settings.carp.fast and self._interface is not None and self._held:
+            self._lease.let_renew(self._interface.index)
 
     def _begin_term(self, now: int, interval: int) -> None:
         if interval != self._interval:
@@ -162,16 +172,17 @@ class Holding:
             patience = self._settings.shortest_patience
             self._lifetime = kernel_lifetime(patience, interval)
             if self._settings.carp.fast:
-                self._lifetime = max(self._lifetime, FAST_LIFETIME)
+                self._lifetime = FAST_LIFETIME
             self._renewal = None
             self._guarded_time = guarded_time(patience, interval)
         self._advertised_at = now
         self._lease.renew(now + self._guarded_time)
 
     def _has_run_out(self, now: int) -> bool:
+        if now - self._advertised_at >= self._guarded_time:
+            return True
         kept = self._lifetime * SECOND - _KERNEL_EARLINESS
-        guarded = self._guarded_time
-        return now - self._renewed_at >= kept or now - self._advertised_at >= guarded
+        return now - self._renewed_at >= kept and not self._settings.carp.fast
 
     def _forget_losses(self) -> None:
         if self._gone:
@@ -195,6 +206,7 @@ class Holding:
             return
         missing = [address for address in settings.addresses if address.ip not in present]
         if not missing:
+            self._let_renew()
             return
         self._restores.append(now)
         names = ", ".join(map(str, missing))
@@ -214,3 +226,4 @@ class Holding:
                 key=key,
             )
         self._host.add_addresses(self._interface, missing, self._restored, lifetime=self._lifetime)
+        self._let_renew()

@@ -20,8 +20,8 @@ FAST_LIFETIME = 3
 """Seconds, in the fast profile. The shortest would be far too long for its backups: there the guard
 does the work, and the lifetime is for what stops it as well."""
 FAST_RENEW_EVERY = SECOND
-"""There, because the kernel may be held up by others for some milliseconds, and we with it: changes
-of addresses in all network namespaces wait for one lock."""
+"""By the guard, because changes of addresses in all network namespaces wait for one lock of the
+kernel, sometimes for tens of milliseconds."""
 _GUARD_LATENESS = SECOND // 4
 """The most that the guard begins before a backup's patience ends: ifconfig takes some of it."""
 
