@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.lan import PASSWORD, SECOND, VHID, VIP
-from tests.support.pair import INTERVAL, Pair
+from tests.support.pair import DOWN_TIME, INTERVAL, MARGIN, Pair
+
+from carpool.lab.faults import crash
 
 pytestmark = pytest.mark.namespaces
 
 FLOOD_SECONDS = 2.0
+TAKEN_OVER = DOWN_TIME + MARGIN
 MOST_KIB = 1024
 """By which a daemon's memory may grow."""
 MOST_LINES = 50
@@ -59,6 +62,32 @@ while True:
 """
 
 
+FORGERIES = f"""
+import random, socket, time
+from carpool.carp.frames import ethernet, multicast_mac
+from carpool.carp.packet import GROUP_V4, ipv4_packet
+from carpool.carp.wire import Advertisement
+
+chance = random.Random(1)
+sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sender.bind(("net0", 0))
+
+def frame(source):
+    forged = Advertisement({VHID}, 0, 1, chance.getrandbits(64), chance.randbytes(20)).encode()
+    return ethernet({STRANGER!r}, multicast_mac(GROUP_V4), ipv4_packet(source, forged))
+
+frames = [frame(bytes((10, 0, 6, 6))) for _ in range(60)] + [frame(bytes((10, 0, 0, 9)))] * 4
+while True:
+    for one in frames:
+        try:
+            sender.send(one)
+        except OSError:
+            pass
+    time.sleep(0.002)
+"""
+"""Some 20,000 a second: most from an address of its own, some from the master's."""
+
+
 def memory_kib(pid: int) -> int:
     """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -90,3 +119,20 @@ def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
             assert memory_kib(daemon.pid) - before < MOST_KIB
             assert len(daemon.text().splitlines()) < MOST_LINES
         assert "MASTER" not in right.text()
+
+
+def test_a_flood_of_forgeries_neither_moves_nor_holds_up_an_address(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        stranger = lan.zone("stranger", "10.0.6.6/16")
+        lan.heard = lan.capture(lan.client, deaf_to=STRANGER)
+        left, right = lan.run_both()
+        stranger.start(["nice", sys.executable, "-P", "-c", FORGERIES])
+        for daemon in (left, right):
+            lan.until_logged(daemon, "a flood of forged advertisements from 10.0.6.6;")
+        lan.during(1.0, "left")
+        assert "MASTER" not in right.text()
+        died = time.monotonic_ns()
+        crash(lan.lab, lan.left)
+        lan.until_holders("right", seconds=TAKEN_OVER)
+        lan.until(lambda: bool(lan.adverts_of(lan.right, since=died)))
+        assert len(right.text().splitlines()) < MOST_LINES

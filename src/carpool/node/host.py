@@ -77,11 +77,17 @@ class Link(Protocol):
         """Return the sockets to watch for reading."""
         ...
 
-    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:
+    def only_hear(
+        self,
+        vhids: Collection[int],
+        *,
+        sample: bool = False,
+        muted: Collection[bytes] = (),
+    ) -> bool:
         """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError.
 
-        To `sample` is to let only a few through of what does not have the form of CARP. Tell
-        whether the system can.
+        To `sample` is to let only a few through of what does not have the form of CARP, and a few
+        of what comes from the IPv4 addresses `muted`. Tell whether the system can.
         """
         ...
 

@@ -9,13 +9,13 @@ from carpool.node.settings import Advertise, GroupSettings, OnConflict
 def plan(cluster: Cluster, node: Node) -> tuple[GroupSettings, ...]:
     """Return the groups that `node` runs. Reads their password files: raises PasswordError."""
     return tuple(
-        _group(group, member, node)
+        _group(group, member, node, cluster)
         for group in cluster.groups
         if (member := group.member(node.name)) is not None
     )
 
 
-def _group(group: Group, member: Member, node: Node) -> GroupSettings:
+def _group(group: Group, member: Member, node: Node, cluster: Cluster) -> GroupSettings:
     on_own_interface = member.interface == node.interface
     return GroupSettings(
         name=group.name,
@@ -27,6 +27,12 @@ def _group(group: Group, member: Member, node: Node) -> GroupSettings:
         interface=member.interface,
         addresses=group.addresses,
         sources=tuple(real.ip for real in node.addresses) if on_own_interface else (),
+        neighbours=tuple(
+            real.ip
+            for other in cluster.nodes
+            if other is not node and group.member(other.name) is not None
+            for real in other.addresses
+        ),
         up=group.up or (),
         down=group.down or (),
         script_timeout=group.script_timeout,

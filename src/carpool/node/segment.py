@@ -12,9 +12,10 @@ from carpool.carp.wire import Rejection, decode
 from carpool.carp.words import EXPLAINED
 from carpool.node.conflicts import Conflicts
 from carpool.node.floodgate import FloodGate
+from carpool.node.forgers import Forgers
 from carpool.node.group import Group
 from carpool.node.host import Host, HostAddress, Interface, Link
-from carpool.node.links.filters import SAMPLE
+from carpool.node.links.filters import FORGER_SAMPLE, SAMPLE
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.mismatch import Mismatch, Mismatches
@@ -38,6 +39,7 @@ class Segment:
         self._groups: dict[int, Group] = {}
         self.conflicts = Conflicts(loop=loop, log=log)
         self._gate = FloodGate(loop, on_change=self._on_gate)
+        self._forgers = Forgers(loop, may_be_node=self._may_be_node, on_change=self._on_forgers)
         self._claim_sockets: list[socket.socket] = []
         self._mismatches = Mismatches()
         self._readable_at = 0
@@ -95,7 +97,9 @@ class Segment:
 
     def _turn_away_others(self, link: Link) -> bool:
         try:
-            return link.only_hear(self._groups, sample=self._gate.is_closed)
+            return link.only_hear(
+                self._groups, sample=self._gate.is_closed, muted=self._forgers.muted
+            )
         except OSError as error:  # costs time, and nothing else
             self._log.info(
                 f"{self.interface}: the kernel takes no socket filter ({error.strerror}); "
@@ -111,6 +115,24 @@ class Segment:
                 f"looking at one in {SAMPLE} of them for a minute",
                 key=f"{self.interface} flood",
             )
+
+    def _on_forgers(self) -> None:
+        turned_away = self.link is not None and self._turn_away_others(self.link)
+        if turned_away and self._forgers.muted:
+            sources = ", ".join(str(ip_address(source)) for source in self._forgers.muted)
+            self._log.warning(
+                f"{self.interface}: a flood of forged advertisements from {sources}; looking at "
+                f"one in {FORGER_SAMPLE} of them for a minute",
+                key=f"{self.interface} forgers",
+            )
+
+    def _may_be_node(self, source: bytes) -> bool:
+        """Tell whether another node may advertise from `source`, or does."""
+        return any(
+            group.virtual_host.peers.of(source) is not None
+            or any(source == neighbour.packed for neighbour in group.settings.neighbours)
+            for group in self.groups
+        )
 
     def _watch_claims(self, link: Link) -> None:
         try:
@@ -134,6 +156,8 @@ class Segment:
         for datagram in self.link.receive(self._turns_away):
             outcome = self._receiver.receive(datagram, now)
             if isinstance(outcome, VirtualHost):
+                if isinstance(datagram, Datagram):
+                    self._forgers.hear(datagram.source)
                 group = self._groups[outcome.settings.vhid]
                 self.conflicts.explain(group)
                 group.pump()
@@ -146,7 +170,10 @@ class Segment:
         source = packet[12:16]
         if self._mismatches.would_explain(source, self._readable_at):
             return False
-        return self._receiver.turns_away(packet)
+        if not self._receiver.turns_away(packet):
+            return False
+        self._forgers.count(source, self._readable_at)
+        return True
 
     def _tell(self, rejection: Rejection, datagram: Datagram | Rejection, now: int) -> None:
         explanation, source = EXPLAINED.get(rejection), ""

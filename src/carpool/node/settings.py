@@ -47,6 +47,8 @@ class GroupSettings:
     """The virtual addresses with their prefixes."""
     sources: tuple[Address, ...] = ()
     """The node's real addresses, where configured; else the interface's first of each family."""
+    neighbours: tuple[Address, ...] = ()
+    """The real addresses of its other nodes, where configured."""
     manage_addresses: bool = True
     """Whether the daemon puts the addresses on the interface, or leaves that to the scripts."""
     up: tuple[str, ...] = ()

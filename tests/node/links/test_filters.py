@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carpool.carp.packet import ipv4_packet
-from carpool.node.links.filters import SAMPLE, attach, vhid_filter
+from carpool.node.links.filters import FORGER_SAMPLE, SAMPLE, attach, vhid_filter
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_PACKET"), reason="Linux alone has these")
 
@@ -22,11 +22,11 @@ def advertisement(vhid: int) -> bytes:
 
 @contextmanager
 def filtered(
-    vhids: Collection[int], family: int, *, sample: bool = False
+    vhids: Collection[int], family: int, *, sample: bool = False, muted: Collection[bytes] = ()
 ) -> Iterator[tuple[socket.socket, socket.socket]]:
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver:
-        attach(receiver, vhid_filter(vhids, family, sample=sample))
+        attach(receiver, vhid_filter(vhids, family, sample=sample, muted=muted))
         receiver.setblocking(False)
         yield sender, receiver
 
@@ -73,10 +73,10 @@ def test_what_is_too_short_for_a_vhid_is_turned_away(family: int) -> None:
 MANY = 20 * SAMPLE
 
 
-def share(family: int, packet: bytes) -> float:
+def share(family: int, packet: bytes, *, muted: Collection[bytes] = ()) -> float:
     """How much passes of what a filter that samples hears often."""
     passed = 0
-    with filtered({7}, family, sample=True) as (sender, receiver):
+    with filtered({7}, family, sample=True, muted=muted) as (sender, receiver):
         for _ in range(MANY):
             sender.send(packet)
             try:
@@ -120,3 +120,46 @@ def test_a_sample_of_what_is_too_short_passes(family: int, options: bytes) -> No
 
 def test_no_sample_is_taken_of_others() -> None:
     assert share(4, ipv4_packet(SOURCE, changed(advertisement(8), 3, 7))) == 0
+
+
+def address(number: int) -> bytes:
+    return bytes([10, 0, 9, number])
+
+
+@pytest.mark.parametrize("muted", [1, 2, 16])
+def test_a_sample_of_whoever_is_muted_passes(muted: int) -> None:
+    sources = [address(number) for number in range(muted)]
+    payload = changed(advertisement(7), 3, 7)
+    for source in (sources[0], sources[-1]):
+        assert 0 < share(4, ipv4_packet(source, payload), muted=sources) < 4 / FORGER_SAMPLE
+    assert share(4, ipv4_packet(address(muted), payload), muted=sources) == 1
+    assert share(6, payload, muted=sources) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.integers(1, 255), min_size=1),
+    st.sets(st.binary(min_size=4, max_size=4), max_size=16),
+    st.binary(min_size=4, max_size=4),
+    st.booleans(),
+    st.binary(min_size=32, max_size=40),
+    st.data(),
+)
+def test_no_filter_turns_away_what_may_be_valid(
+    vhids: set[int],
+    muted: set[bytes],
+    source: bytes,
+    sample: bool,
+    rest: bytes,
+    data: st.DataObject,
+) -> None:
+    """Whatever it has where advskew, counter, digest and the rest are."""
+    vhid = data.draw(st.sampled_from(sorted(vhids)))
+    payload = bytes([0x21, vhid, rest[0], 7]) + rest[:32] + rest[32:]
+    packet = ipv4_packet(source, payload)
+    with filtered(vhids, 4, sample=sample, muted=muted - {source}) as (sender, receiver):
+        sender.send(packet)
+        assert receiver.recv(2048) == packet
+    with filtered(vhids, 6, sample=sample, muted=muted) as (sender, receiver):
+        sender.send(payload)
+        assert receiver.recv(2048) == payload

@@ -31,6 +31,9 @@ _VERSION_AND_TYPE, _VHID, _AUTHLEN = 0, 1, 3
 """Where an advertisement has them."""
 SAMPLE = 1024
 """Of so many misfits a filter that samples lets one through."""
+FORGER_SAMPLE = 64
+"""Of so many packets of a source that is muted."""
+_SOURCE_OF_IPV4 = 12
 
 
 def attach(to: socket.socket, program: Sequence[Step]) -> None:
@@ -40,13 +43,16 @@ def attach(to: socket.socket, program: Sequence[Step]) -> None:
     to.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), where))
 
 
-def vhid_filter(vhids: Collection[int], family: int, *, sample: bool = False) -> list[Step]:
+def vhid_filter(
+    vhids: Collection[int], family: int, *, sample: bool = False, muted: Collection[bytes] = ()
+) -> list[Step]:
     """Return a program for a raw socket of IP `family` (4, 6) that accepts what is for `vhids`.
 
     What is too short for a vhid is turned away. VRRP has its id where CARP has the vhid, and gets
     through if that is one of ours. To `sample` is to let only some of the misfits through, VRRP and
     whatever else does not have the form of a CARP advertisement: few enough to cost nothing, and
-    enough to say that they are there.
+    enough to say that they are there. Some of all, too, that comes from one of the IPv4 addresses
+    `muted`, of which there may be 200.
     """
     words = [0] * 8
     for vhid in vhids:
@@ -61,7 +67,8 @@ def vhid_filter(vhids: Collection[int], family: int, *, sample: bool = False) ->
     test = [(_SHIFT_BY_X, 0, 0, 0), (_JUMP_IF_ANY, 1, 0, 1)]
     reject, accept = (RET, 0, 0, 0), (RET, 0, 0, _EVERYTHING)
     chosen = [*_load(family, _VHID), *remember, *which_word, *choices, reject, *test, reject]
-    return [*chosen, *(_misfits(family) if sample else ()), accept]
+    sampled = _misfits(family) if sample else []
+    return [*chosen, *sampled, *(_muted(muted) if family == 4 and muted else ()), accept]
 
 
 def _load(family: int, at: int) -> list[Step]:
@@ -82,5 +89,19 @@ def _misfits(family: int) -> list[Step]:
     for number, (code, _, _, value) in enumerate(steps):
         if code in (JEQ, _JGE):
             steps[number] = (code, 0, len(steps) - number, value)
-    lottery = [(LD, 0, 0, _RANDOM), (_AND, 0, 0, SAMPLE - 1), (JEQ, 1, 0, 0), (RET, 0, 0, 0)]
-    return [*steps, (_JUMP, 0, 0, len(lottery)), *lottery]
+    return [*steps, *_or_lottery(SAMPLE)]
+
+
+def _muted(sources: Collection[bytes]) -> list[Step]:
+    """Go on to the step after these with what is of none of `sources`, and with some of theirs."""
+    steps: list[Step] = [(LD, 0, 0, _SOURCE_OF_IPV4)]
+    for left, source in zip(reversed(range(len(sources))), sources, strict=True):
+        # To the lottery, behind the later comparisons and the jump over it.
+        steps.append((JEQ, left + 1, 0, int.from_bytes(source)))
+    return [*steps, *_or_lottery(FORGER_SAMPLE)]
+
+
+def _or_lottery(sample: int) -> list[Step]:
+    """Jump over a lottery that one in `sample` wins, a power of two."""
+    lottery = [(LD, 0, 0, _RANDOM), (_AND, 0, 0, sample - 1), (JEQ, 1, 0, 0), (RET, 0, 0, 0)]
+    return [(_JUMP, 0, 0, len(lottery)), *lottery]

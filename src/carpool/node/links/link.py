@@ -51,11 +51,17 @@ class RawLink:
         """Return the sockets to watch for reading."""
         return [raw.socket for raw in self._raw.values()]
 
-    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:  # noqa: ARG002
+    def only_hear(
+        self,
+        vhids: Collection[int],  # noqa: ARG002
+        *,
+        sample: bool = False,  # noqa: ARG002
+        muted: Collection[bytes] = (),  # noqa: ARG002
+    ) -> bool:
         """Let the kernel turn away what is for none of `vhids`, where it can. Raises OSError.
 
-        To `sample` is to let only a few through of what does not have the form of CARP. Tell
-        whether the system can.
+        To `sample` is to let only a few through of what does not have the form of CARP, and a few
+        of what comes from the IPv4 addresses `muted`. Tell whether the system can.
         """
         return False
 

@@ -33,14 +33,20 @@ class LinuxLink(RawLink):
             self.close()
             raise
 
-    def only_hear(self, vhids: Collection[int], *, sample: bool = False) -> bool:
+    def only_hear(
+        self,
+        vhids: Collection[int],
+        *,
+        sample: bool = False,
+        muted: Collection[bytes] = (),
+    ) -> bool:
         """Let the kernel turn away what is for none of `vhids`. Raises OSError.
 
-        To `sample` is to let only a few through of what does not have the form of CARP. Tell
-        whether the system can.
+        To `sample` is to let only a few through of what does not have the form of CARP, and a few
+        of what comes from the IPv4 addresses `muted`. Tell whether the system can.
         """
         for family, raw in self._raw.items():
-            attach(raw.socket, vhid_filter(vhids, family, sample=sample))
+            attach(raw.socket, vhid_filter(vhids, family, sample=sample, muted=muted))
         return True
 
     def send_frame(self, frame: bytes) -> None:
