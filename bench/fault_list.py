@@ -385,8 +385,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "clock-forward": Fault(
         "the wall clock of the backup is set forward by an hour",
-        "ucarp's timers run on the wall clock: it believes that it has heard nothing for an hour. "
-        "The others' run on the kernel's monotonic clocks, which nobody can set.",
+        "carpool's and keepalived's timers run on the kernel's monotonic clocks, which nobody can "
+        "set. ucarp's run on the wall clock; but a backup sets its timer anew with each "
+        "advertisement, which comes before it looks at the timer.",
         host.set_backup_forward,
         clocks=True,
     ),
