@@ -24,7 +24,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 35 minutes)
+bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 40 minutes)
 	@$(BIN)/python -m bench $(BENCH)
 
 faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables, libfaketime; 20 minutes)

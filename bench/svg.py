@@ -42,7 +42,7 @@ def bars(title: str, unit: str, rows: Mapping[str, Mapping[str, Spread]]) -> str
     heights = [len(of_row) * BAR + GAP for of_row in rows.values()]
     bottom = TOP + sum(heights)
     spreads = [spread for of_row in rows.values() for spread in of_row.values()]
-    scale = Scale([value for one in spreads for value in (one.median, one.least)], LEFT, WIDTH - 90)
+    scale = Scale([1.0, *(one.most for one in spreads)], LEFT, WIDTH - 90)
     body = [*_legend([name for name in COLOURS if any(name in row for row in rows.values())])]
     for x, label in scale.ticks():
         body.append(_line(x, TOP, x, bottom, "#ddd"))

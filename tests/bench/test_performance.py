@@ -272,6 +272,9 @@ def test_the_page_has_verdicts_cells_and_empty_columns() -> None:
     assert "![Outages](img/performance-outages.svg)" in text
     assert "performance-intervals.svg" not in text, "it was not drawn"
     assert "failed" not in text
+    alone = sample()
+    del alone.data["versions"]["keepalived"]
+    assert page(alone, {"performance-outages.svg"}).count("\n|") == text.count("\n|")
 
 
 def test_a_round_that_failed_and_one_on_a_noisy_machine_are_told() -> None:
