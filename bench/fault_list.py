@@ -278,14 +278,15 @@ FAULTS: dict[str, Fault] = {
     "partition": Fault(
         "the master is cut off behind a live switch port for 6 s",
         "Each half elects its master, as it must. Where the halves meet there are two, until one "
-        "has heard the other: at most an advertisement interval.",
+        "has heard the other: with carpool 30 ms at most, for who took over from silence "
+        "advertises so often (`seek_rival`).",
         split,
     ),
     "partition-rival-dies": Fault(
         "the same, and the node that took over dies as the halves are joined",
         "Nobody is left to tell the survivor that the neighbours still believe in its rival: "
         "only an announcement that it repeats by itself ends that, or their ARP timeouts. "
-        "carpool announces once per minute (`announce_every`); here the timeout came first.",
+        "carpool announces every 2 s (`announce_every`).",
         split_and_rival_dies,
         watch=12,
     ),

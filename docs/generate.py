@@ -20,8 +20,9 @@ demoted ones an advertisement is *faster* or *slower* than our own by its interv
 advbase + advskew/256 s. Of equally fast ones the sender with the lower address wins, compared from
 the last byte (ucarp's rule). A pair of state and event that is not listed changes nothing.
 
-What a backup hears makes it master 0 to 10 ms later, in proportion to advskew, so that the fastest
-backup is heard by the others before they act.
+What a backup hears makes it master 3 ms later for each better backup that the cluster file names,
+or 0 to 10 ms later in proportion to advskew where there is no such file or the node is demoted, so
+that the best backup is heard by the others before they act.
 
 A node whose own demotion is 255 has no master-down time: it listens, and stays BACKUP.
 """

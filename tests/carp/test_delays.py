@@ -177,6 +177,13 @@ def test_announce_every__a_master_announces_again_and_again() -> None:
     assert bench.announced_at() == [instant * SECOND for instant in (3, 5, *again)]
 
 
+def test_announce_every__with_the_advertisement_that_is_due_then_even_a_little_early() -> None:
+    announcements = Announcements(2 * SECOND, 255)
+    announcements.announced(0)
+    due = [n for n in range(1, 12) if announcements.due(n * SECOND - n * SECOND // 1000)]
+    assert due == [2, 4, 6, 8, 10]
+
+
 def test_announce_every__0_is_never() -> None:
     bench = Bench.of().start()
     bench.wait(1000 * SECOND)

@@ -13,6 +13,7 @@ from carpool.carp import timing, virtualhost
 from carpool.carp.effects import Advertise
 from carpool.carp.election import NEVER_MASTER, ROWS, TABLE, Event, Row, State
 from carpool.carp.memory import Memory
+from carpool.carp.seeking import PACE
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
@@ -53,6 +54,13 @@ def backup(advskew: int = 100, *, preempt: bool = False) -> Bench:
 
 def master(advskew: int = 100, *, preempt: bool = False) -> Bench:
     return Bench.of(advskew, preempt=preempt, source="10.0.0.7").as_master()
+
+
+def seeker() -> Bench:
+    bench = Bench.of(100, source="10.0.0.7", seek_rival=60 * SECOND).start()
+    bench.hears(1, 0)
+    bench.wait(bench.host.master_down_time)
+    return forgetful(bench)
 
 
 def stopped() -> Bench:
@@ -169,6 +177,11 @@ MADE: dict[tuple[State, Event], tuple[Callable[[], Bench], Deed, list[str]]] = {
     (State.MASTER, Event.ADVERTISEMENT_DUE): (
         master,
         lambda bench: bench.wait(bench.host.interval),
+        ["advertise 1/100"],
+    ),
+    (State.MASTER, Event.SEEKING_DUE): (
+        seeker,
+        lambda bench: bench.wait(PACE),
         ["advertise 1/100"],
     ),
     (State.MASTER, Event.LESS_DEMOTED): (

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_the_smallest_file_has_every_default(write: Write, tmp_path: Path) -> No
                 source_mac="real",
                 multicast=IPv4Address("224.0.0.18"),
                 ignore_link=False,
-                announce_every=60_000_000_000,
+                announce_every=2_000_000_000,
+                seek_rival=600_000_000_000,
                 on_conflict="defend",
             ),
         ),
@@ -89,7 +91,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
             'nodes = ["a", "b"]\nadvbase = 2\nadvskew = { b = 7 }\npreempt = true\ndead_ratio = 4\n'
             'interface = { b = "net9" }\nup = "/up"\ndown = ["/down", "", "now"]\n'
             'script_timeout = 0.25\nsource_mac = "virtual"\nmulticast = "224.0.0.19"\n'
-            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\n"
+            "preempt_delay = 60\nhold_down = 30.5\nannounce_every = 0\nseek_rival = 0.5\n"
             "ignore_link = true\non_conflict = 'report'\nreplay = 'strict'\n"
             "accept_password_files = ['new.key', '/old.key']\n[cluster]\nname = 'web'\n"
         )
@@ -114,6 +116,7 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
         preempt_delay=60_000_000_000,
         hold_down=30_500_000_000,
         announce_every=0,
+        seek_rival=500_000_000,
         on_conflict="report",
         accept_password_files=(tmp_path / "new.key", Path("/old.key")),
         replay="strict",
@@ -121,6 +124,9 @@ def test_everything_can_be_set(write: Write, tmp_path: Path) -> None:
     settings = cluster.groups[0].carp_settings(cluster.groups[0].members[0], b"", (b"x",))
     assert (settings.replay, settings.accepted_passwords) == (Replay.STRICT, (b"x",))
     assert (settings.preempt_delay, settings.hold_down) == (60_000_000_000, 30_500_000_000)
+    assert settings.seek_rival == 500_000_000
+    alone = replace(cluster.groups[0], members=cluster.groups[0].members[:1])
+    assert alone.carp_settings(alone.members[0], b"").seek_rival == 0
 
 
 def test_groups_can_move_together(write: Write) -> None:
@@ -346,3 +352,11 @@ def test_one_zone_among_other_hosts(write: Write) -> None:
     one, two = cluster_of(write(text)).nodes
     assert one.zone is not None
     assert two.zone is None
+
+
+def test_of_many_addresses_each_is_announced_more_seldom(write: Write) -> None:
+    one = '[groups.g{0}]\nvhid = {0}\naddresses = ["10.0.1.{0}"]\npassword_file = "www.key"\n'
+    for number, seconds in ((2, 2), (20, 2), (255, 25.5)):
+        groups = "".join(one.format(vhid) for vhid in range(1, number + 1))
+        cluster = cluster_of(write(nodes(a=1, b=2) + groups))
+        assert {group.announce_every for group in cluster.groups} == {int(seconds * 1e9)}

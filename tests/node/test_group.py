@@ -133,15 +133,25 @@ class World:
         advskew: int = 0,
         fast: bool = False,
         refuse_if_late: bool = False,
+        seek_rival: int = 0,
+        nodes: tuple[str, ...] = (),
     ) -> Group:
         """Return a group that has not begun."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
         host, link = FakeHost(), FakeLink()
         self.hosts[name], self.links[name] = host, link
-        carp = Settings(vhid, (vip.ip,), b"secret", advbase=advbase, advskew=advskew, fast=fast)
+        carp = Settings(
+            vhid, (vip.ip,), b"secret", advbase, advskew, seek_rival=seek_rival, fast=fast
+        )
         group = Group(
             GroupSettings(
-                name, carp, interface, (vip,), together=together, refuse_if_late=refuse_if_late
+                name,
+                carp,
+                interface,
+                (vip,),
+                together=together,
+                refuse_if_late=refuse_if_late,
+                nodes=nodes,
             ),
             host=cast("Host", host),
             loop=cast("Loop", self.loop),

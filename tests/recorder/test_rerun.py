@@ -142,6 +142,7 @@ def test_each_input_is_rerun() -> None:
     assert one.state is State.MASTER
     one.advertise_now(8 * SECOND + 1)
     one.slow_down(3)
+    one.be_represented(True)
     one.set_demotion(MOST_DEMOTED, 8 * SECOND + 2)
     one.yield_mastership(8 * SECOND + 3)
     one.set_demotion(NEVER_MASTER, 8 * SECOND + 4)

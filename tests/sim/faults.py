@@ -82,5 +82,8 @@ DIRECTED = {
         "a0 b100", "demote a 9, partition a, heal, partition a, heal, partition a, heal"
     ),
     "return to a slow master": scenario("a0 b0/5", "crash a, boot a, crash a, boot a"),
+    "partition, and a search": scenario(
+        "a0 b100", "partition a, heal, partition b, heal", seek_rival=600 * SECOND
+    ),
     "partition of slow and fast": scenario("a0 b0/5", "partition a, heal, partition a, heal"),
 }

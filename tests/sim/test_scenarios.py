@@ -237,6 +237,11 @@ def test_never_two_can_fail() -> None:
     assert "never two" in rules(DIRECTED["partition"])
 
 
+def test_reunited_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, State.BACKUP, Event.MASTER_DOWN, Action.BEGIN_SEEKING)
+    assert rules(DIRECTED["partition, and a search"]) == {"reunited"}
+
+
 def test_no_ghost_can_fail() -> None:
     assert rules(replace(DIRECTED["freeze"], lifetime=5 * SECOND)) == {"no ghost"}
 

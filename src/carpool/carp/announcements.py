@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from carpool.carp.timing import SECOND
+
 AGAIN_AFTER = 2
 """Advertisements until the second announcement, for switches that missed the first (ucarp)."""
+
+_EARLY = SECOND // 20
+"""Nanoseconds: it goes with the advertisement that is due then, though that may be the earlier."""
 
 
 @dataclass(slots=True)
@@ -39,7 +44,7 @@ class Announcements:
             self._after -= 1
             due = not self._after
             self._after = self._after or None
-        if self._again_at is not None and now >= self._again_at:
+        if self._again_at is not None and now >= self._again_at - _EARLY:
             self._again_at = now + self.every
             due = True
         return due

@@ -15,9 +15,10 @@ A node whose demotion is NEVER_MASTER has no master-down time: it listens and st
 demotion says so of this node alone; heard from another it is the highest there is, and no more.
 
 What a backup hears never makes it master on the spot. A row that does so is carried out by the
-timer, 0 to 10 ms later in proportion to advskew: of several backups that heard the same the fastest
-is then heard by the others before they act; and a node that was late, and has more to read, reads
-it first. Any advertisement that starts the master-down timer afresh calls it off.
+timer, some milliseconds later for each better backup that there is (where that is not known, 0 to
+10 ms in proportion to advskew): of several backups that heard the same the best is then heard by
+the others before they act; and a node that was late, and has more to read, reads it first. Any
+advertisement that starts the master-down timer afresh calls it off.
 
 Where implementations differ, we do what ends with one master beside all of them; each such row
 says how. The machine that walks this table is `carpool.carp.virtualhost`.
@@ -56,6 +57,7 @@ class Event(Enum):
 
     MASTER_DOWN = "no master heard"
     ADVERTISEMENT_DUE = "time to advertise"
+    SEEKING_DUE = "time to look for a rival"
     LAPSED = "was paused for so long that a backup has taken over"
     WOKE = "the machine has slept"
     LATE = "no master heard, but this node was late itself"
@@ -85,6 +87,10 @@ class Action(Enum):
     """
     ANNOUNCE = auto()
     """Gratuitous ARP / neighbour advertisement now, and again two advertisements later."""
+    BEGIN_SEEKING = auto()
+    """For the time of `seek_rival`, advertise more often than once per interval."""
+    SEEK = auto()
+    """Send an advertisement between two others."""
     REASSERT = auto()
     """Answer a rival: advertise and announce at once, a bounded number of times per interval."""
     CONCEDE = auto()
@@ -138,7 +144,8 @@ ROWS: tuple[Row, ...] = (
     Row(_S.BACKUP, _E.SLOWER, _S.BACKUP, (_A.AWAIT_MASTER,)),
     # A master in the middle of yielding to a faster one is nobody's reason to take over.
     Row(_S.BACKUP, _E.OVERRULED, _S.BACKUP, ()),
-    Row(_S.BACKUP, _E.MASTER_DOWN, _S.MASTER, _TAKE_OVER),
+    # Dead, or cut off: `carpool.carp.seeking`.
+    Row(_S.BACKUP, _E.MASTER_DOWN, _S.MASTER, (*_TAKE_OVER, _A.BEGIN_SEEKING)),
     Row(_S.BACKUP, _E.BOW_OUT, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.MORE_DEMOTED, _S.MASTER, _TAKE_OVER),
     Row(_S.BACKUP, _E.PREEMPTIBLE, _S.MASTER, _TAKE_OVER),
@@ -155,6 +162,7 @@ ROWS: tuple[Row, ...] = (
     #
     # MASTER: yield to the less demoted, or else to the faster; addresses off before the last word.
     Row(_S.MASTER, _E.ADVERTISEMENT_DUE, _S.MASTER, (_A.ADVERTISE,)),
+    Row(_S.MASTER, _E.SEEKING_DUE, _S.MASTER, (_A.SEEK,)),
     Row(_S.MASTER, _E.LESS_DEMOTED, _S.BACKUP, _STEP_DOWN),
     Row(_S.MASTER, _E.FASTER, _S.BACKUP, _STEP_DOWN),
     # Equal intervals: kernels yield whenever they hear one, ucarp yields from the higher address.

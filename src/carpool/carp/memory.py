@@ -14,3 +14,5 @@ class Memory:
     """The highest that it has heard or sent, None if there was none."""
     slowed_to: int = 0
     """The advskew (1/256 s) with which it last advertised, where that is not the configured one."""
+    seeking_until: int = 0
+    """Until when it looks for a rival, nanoseconds of that clock."""

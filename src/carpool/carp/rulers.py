@@ -41,6 +41,11 @@ class Rulers:
         ruler = self._of(family, now)
         return ruler is not None and ruler.source != source
 
+    def interval_of(self, source: bytes) -> int | None:
+        """Return the interval (ns) of the ruler at `source`, None if there is none."""
+        rulers = self._by_family.values()
+        return next((one.interval for one in rulers if one.source == source), None)
+
     def forget(self) -> None:
         """Obey nobody: the ruler has left."""
         self._by_family.clear()

@@ -14,7 +14,8 @@ class Settings:
     `preempt_delay`: how long a node does not preempt after it started, its link came back, or it
     is less demoted. `hold_down`: how much longer it waits for a master after it started or its
     link came back, unless it hears one. `announce_every`: how often a master announces its
-    addresses again; 0 for never. All three in nanoseconds.
+    addresses again; 0 for never. `seek_rival`: for how long a master that took over from silence
+    looks for one that it cannot hear; 0 for never. All four in nanoseconds.
     """
 
     vhid: int
@@ -27,7 +28,10 @@ class Settings:
     preempt_delay: int = 0
     hold_down: int = 0
     announce_every: int = 0
+    seek_rival: int = 0
     replay: Replay = Replay.WINDOW
+    place: int | None = None
+    """How many nodes of the group are preferred to this one; None: not known."""
     accepted_passwords: tuple[bytes, ...] = ()
     """With which a peer may sign, besides the one with which we sign."""
     fast: bool = False

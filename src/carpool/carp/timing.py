@@ -14,6 +14,9 @@ BOW_OUT_TICKS = 255 * 256 + 255
 DEMOTED_ADVSKEW = 240
 """The advskew that a demoted node advertises at least (ucarp, NetBSD: 240/256 s)."""
 
+LONGEST_TURN = 3 * SECOND // 1000
+"""What each backup gets, before the next takes over, after a master has left (ns)."""
+
 
 def ticks(advbase: int, advskew: int) -> int:
     """Return the interval in 1/256 s. 0/0 counts as one tick, as OpenBSD has it."""
@@ -59,3 +62,12 @@ def takeover_wait(advskew: int) -> int:
     are 20 apart are 0.8 ms apart here, and a frame takes 0.1 to 0.3 ms.
     """
     return advskew * TICK // 100
+
+
+def takeover_turn(place: int, own_interval: int) -> int:
+    """Return the same for a backup that knows how many come before it: 3 ms for each.
+
+    That is for a frame, and for two hosts that do not act at once; with short intervals it is a
+    quarter of one, so that the third in line is not late for its own patience.
+    """
+    return max(place, 0) * min(LONGEST_TURN, own_interval // 4)

@@ -34,6 +34,7 @@ from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.phase import Phase
 from carpool.carp.rulers import Ruler, Rulers
+from carpool.carp.seeking import PACE, Seeking
 from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
 from carpool.carp.wire import Advertisement, Rejection, encode
@@ -74,6 +75,9 @@ class VirtualHost:
         self.master: bytes | None = None
         """Source address of the master that keeps us BACKUP, or last did."""
         self.peers = Peers()
+        self.seeking = Seeking(settings.seek_rival)
+        self.rival_heard_at: int | None = None
+        """When we, as master, last heard another one (ns)."""
         self._started = False
         self._demotion = 0
         self._slowed_to = 0
@@ -152,7 +156,7 @@ class VirtualHost:
     def timer(self) -> int | None:
         """Return the instant at which `handle_timer` wants to be called, or None."""
         if self.state is State.MASTER:
-            return self._advertise_at
+            return self.seeking.due_before(self._advertise_at) or self._advertise_at
         due = self._master_down_at
         if due is None or self.state is not State.BACKUP or self._demotion == NEVER_MASTER:
             return None
@@ -177,7 +181,13 @@ class VirtualHost:
     def memory(self) -> Memory:
         """Return what `resume` needs."""
         master = self.state is State.MASTER
-        return Memory(master, self._advertised_at, self._counters.highest, self._slowed_to)
+        return Memory(
+            master,
+            self._advertised_at,
+            self._counters.highest,
+            self._slowed_to,
+            self.seeking.until,
+        )
 
     def resume(self, memory: Memory, now: int) -> None:
         """Go on where a former self was: as master, unless it is too late for that.
@@ -197,6 +207,7 @@ class VirtualHost:
             self._fire(Event.START, now)
         else:
             self._fire(Event.RESUMED_AS_MASTER, now)
+            self.seeking.until = memory.seeking_until
 
     def advertise_now(self, now: int) -> None:
         """As master, say so now and not when it is due."""
@@ -250,6 +261,10 @@ class VirtualHost:
             self._slowed_to = advskew
             self._set_pace()
 
+    def be_represented(self, represented: bool) -> None:
+        """Leave the search for a rival to another virtual host on the same nodes, or no longer."""
+        self.seeking.represented = represented
+
     def handle_timer(self, now: int) -> None:
         """Do what is due. Calling it too early does nothing."""
         if self._lapsed(now):
@@ -261,6 +276,8 @@ class VirtualHost:
             self._fire(Event.LATE, now)
         elif self.state is State.BACKUP and due != self._master_down_at:
             self._look_at += self._pace
+        elif self.state is State.MASTER and due != self._advertise_at:
+            self._fire(Event.SEEKING_DUE, now)
         else:
             self._fire(self._timer_event, now, self._invitation)
 
@@ -284,6 +301,8 @@ class VirtualHost:
         event = self._classify(datagram, advertisement, now)
         heard = Heard(datagram.source, advertisement.interval, advertisement.demotion)
         row = TABLE.get((self.state, event))
+        if self.state is State.MASTER:
+            self.rival_heard_at = now
         if self.state is State.BACKUP and row is not None and row.next is State.MASTER:
             self._invite(event, heard, now)
         else:
@@ -369,12 +388,22 @@ class VirtualHost:
 
     def _invite(self, event: Event, heard: Heard, now: int) -> None:
         """Let the timer make us master in a moment, because of what was heard."""
+        soon = now + self._turn(heard)
         if event is Event.BOW_OUT:
             self._rulers.forget()
-        soon = now + timing.takeover_wait(self.advskew)
         self._master_down_at = min(soon, self._master_down_at or soon)
         self._timer_event = event
         self._invitation = heard
+
+    def _turn(self, heard: Heard) -> int:
+        """Return how long to wait for a better backup to take over (ns)."""
+        place = self.settings.place
+        if place is None or self._demotion:
+            return timing.takeover_wait(self.advskew)
+        # Who leaves is no longer one of those before us.
+        its_interval = self._rulers.interval_of(heard.source)
+        gone = its_interval is not None and its_interval <= self.interval
+        return timing.takeover_turn(place - gone, self.interval)
 
     def _fire(self, event: Event, now: int, heard: Heard | None = None) -> None:
         row = TABLE.get((self.state, event))
@@ -394,6 +423,7 @@ class VirtualHost:
 
     def _remove_addresses(self, _now: int) -> None:
         self._announcements.forget()
+        self.seeking.end()
         self._effects.append(RemoveAddresses())
 
     def _advertise(self, now: int) -> None:
@@ -415,6 +445,14 @@ class VirtualHost:
     def _announce(self, now: int) -> None:
         self._announcements.announced(now)
         self._effects.append(Announce())
+
+    def _begin_seeking(self, now: int) -> None:
+        has_met_one = any(True for _ in self.peers)
+        if has_met_one and self.interval > PACE:
+            self.seeking.begin(now)
+
+    def _seek(self, now: int) -> None:
+        self._speak(now)
 
     def _reassert(self, now: int) -> None:
         if self._reassertions_left:
@@ -491,6 +529,7 @@ class VirtualHost:
 
     def _speak(self, now: int) -> None:
         self._advertised_at = now
+        self.seeking.spoke(now)
         self._send(now, self.settings.advbase, self.advskew, self._demotion)
 
     def _send(
@@ -508,6 +547,8 @@ class VirtualHost:
         Action.REMOVE_ADDRESSES: _remove_addresses,
         Action.ADVERTISE: _advertise,
         Action.ANNOUNCE: _announce,
+        Action.BEGIN_SEEKING: _begin_seeking,
+        Action.SEEK: _seek,
         Action.REASSERT: _reassert,
         Action.CONCEDE: _concede,
         Action.SAY_BOW_OUT: _say_bow_out,

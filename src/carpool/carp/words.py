@@ -13,6 +13,8 @@ ACTIONS = {
     Action.REMOVE_ADDRESSES: "addresses off",
     Action.ADVERTISE: "advertise, now and every interval",
     Action.ANNOUNCE: "gratuitous ARP / NA, now and two advertisements later",
+    Action.BEGIN_SEEKING: "having heard another before, advertise every 30 ms for seek_rival",
+    Action.SEEK: "advertise",
     Action.REASSERT: "advertise and announce at once, a bounded number of times",
     Action.CONCEDE: "one last advertisement, slower than the winner's",
     Action.SAY_BOW_OUT: "bow out (255/255)",

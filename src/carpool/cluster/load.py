@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from carpool.carp.timing import SECOND
 from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.draft_facts import claims_of, hosts_of
@@ -156,6 +157,9 @@ def _read_passwords(draft: Draft, directory: Path, source: Source) -> dict[str, 
 def _build(draft: Draft, path: Path) -> Cluster:
     """Return the model of a draft that has no error."""
     directory = path.absolute().parent
+    # Often enough for who has the wrong MAC; ten broadcasts a second at most, of all together.
+    number = sum(len(values["addresses"]) for values in draft.groups.values())
+    seldom = max(2 * SECOND, number * SECOND // 10)
     nodes = tuple(_build_node(draft, name) for name in draft.nodes)
     groups = tuple(
         Group(
@@ -177,7 +181,8 @@ def _build(draft: Draft, path: Path) -> Cluster:
             ignore_link=values["ignore_link"],
             preempt_delay=values["preempt_delay"],
             hold_down=values["hold_down"],
-            announce_every=values["announce_every"],
+            announce_every=seldom if values["announce_every"] is None else values["announce_every"],
+            seek_rival=values["seek_rival"],
             on_conflict=values["on_conflict"],
             together=values["together"],
             checks=values["checks"] or (),

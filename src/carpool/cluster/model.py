@@ -127,10 +127,10 @@ class Member:
 class Group:
     """Virtual addresses that move together: one vhid.
 
-    ``advbase`` is in seconds; ``script_timeout``, ``preempt_delay``, ``hold_down`` and
-    ``announce_every`` are in ns. Groups with the same ``together`` share fate. ``password_file`` is
-    absolute. ``up`` and ``down`` are a program and its arguments. ``multicast`` is where IPv4
-    advertisements go; those of IPv6 go to ff02::12.
+    ``advbase`` is in seconds; ``script_timeout``, ``preempt_delay``, ``hold_down``,
+    ``announce_every`` and ``seek_rival`` are in ns. Groups with the same ``together`` share fate.
+    ``password_file`` is absolute. ``up`` and ``down`` are a program and its arguments.
+    ``multicast`` is where IPv4 advertisements go; those of IPv6 go to ff02::12.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Group:
     preempt_delay: int = 0
     hold_down: int = 0
     announce_every: int = 0
+    seek_rival: int = 0
     on_conflict: Literal["defend", "yield", "report", "ignore"] = "defend"
     together: str | None = None
     checks: tuple[str, ...] = ()
@@ -178,6 +179,7 @@ class Group:
 
         ``accepted`` are the further passwords.
         """
+        in_order = sorted(self.members, key=lambda one: one.advskew)
         return Settings(
             vhid=self.vhid,
             addresses=tuple(address.ip for address in self.addresses),
@@ -189,7 +191,9 @@ class Group:
             preempt_delay=self.preempt_delay,
             hold_down=self.hold_down,
             announce_every=self.announce_every,
+            seek_rival=self.seek_rival if len(self.members) > 1 else 0,
             replay=Replay(self.replay),
+            place=in_order.index(member),
             accepted_passwords=accepted,
             fast=self.profile == "fast",
         )

@@ -256,7 +256,14 @@ GROUP = Table(
             readers.Seconds("60", shortest=0),
             "Seconds after which a master announces its addresses again, by gratuitous ARP or "
             "neighbour advertisement; 0 for never.",
-            60,
+            absent="2, or 0.1 for each virtual address of the file if that is more",
+        ),
+        Field(
+            "seek_rival",
+            readers.Seconds("600", shortest=0),
+            "Seconds for which a master that took over because it heard nobody advertises every "
+            "30 ms, to find the one that it was cut off from; 0 for never.",
+            600,
         ),
         Field(
             "dead_ratio",

@@ -212,6 +212,7 @@ def _group_lines(group: Group) -> Iterator[str]:
     yield _line("preempt_delay", group.preempt_delay / SECOND)
     yield _line("hold_down", group.hold_down / SECOND)
     yield _line("announce_every", group.announce_every / SECOND)
+    yield _line("seek_rival", group.seek_rival / SECOND)
     for kind, command in (("up", group.up), ("down", group.down)):
         if command:
             yield _line(kind, list(command))

@@ -94,7 +94,7 @@ class Conflicts:
     def add(self, group: Group) -> None:
         """Watch the addresses of a group, unless its settings say not to."""
         if group.settings.on_conflict is not OnConflict.IGNORE:
-            group.on_transition = self._look_soon
+            group.on_transition.append(self._look_soon)
             for one in group.settings.addresses:
                 self._watched[one.ip.packed] = _Watched(one.ip, group)
 

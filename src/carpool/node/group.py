@@ -76,7 +76,7 @@ class Group:
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
         """The groups of this node that move together with this one."""
-        self.on_transition: Callable[[], None] = lambda: None
+        self.on_transition: list[Callable[[], None]] = []
         """Called when the state has changed."""
         self.virtual_host = (
             VirtualHost(settings.carp, sources={}, counters=counters, phase=phase)
@@ -109,6 +109,7 @@ class Group:
                 settings, lease, host=host, loop=loop, log=log, restored=self._restored
             )
         self._farewells: list[Advertise] = []
+        self._news: list[str] = []
         self._removing = False
         self._demotions = Demotions()
         self._sending = Sending()
@@ -322,6 +323,10 @@ class Group:
         while effect := self.virtual_host.next_effect():
             self._perform(effect)
         self._pumping = False
+        # Now that it has happened: while it is said, nobody waits.
+        for text in self._news:
+            self._log.warning(text)
+        self._news.clear()
         due = self.virtual_host.timer()
         if due is None:
             self._timer.cancel()
@@ -350,7 +355,8 @@ class Group:
                 self._tell(effect)
 
     def _tell(self, change: Transition) -> None:
-        self.on_transition()
+        for callback in self.on_transition:
+            callback()
         if change.event in (Event.RESUMED_AS_MASTER, Event.RESUMED_AS_BACKUP):
             self._log.notice(f"{self.label}still {change.state} - {change.event.value}")
             return
@@ -359,7 +365,7 @@ class Group:
         why = why_changed(change, ours)
         self.since, self.why = self._loop.now(), why
         self.transitions += 1
-        self._log.warning(f"{self.label}Switching to state: {change.state} - {why}")
+        self._news.append(f"{self.label}Switching to state: {change.state} - {why}")
 
     # Addresses and scripts.
 

@@ -41,6 +41,7 @@ def _group(group: Group, member: Member, node: Node, cluster: Cluster) -> GroupS
         ignore_link=group.ignore_link,
         on_conflict=OnConflict(group.on_conflict),
         together=group.together,
+        nodes=tuple(sorted(one.node for one in group.members)),
         patience=_patience(group, member),
         refuse_if_late=group.on_late == "refuse",
     )

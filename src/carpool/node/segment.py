@@ -19,6 +19,7 @@ from carpool.node.links.filters import FORGER_SAMPLE, SAMPLE
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.mismatch import Mismatch, Mismatches
+from carpool.node.seeking import Search
 from carpool.node.settings import GroupSettings
 
 _LEVELS = {Rejection.CONSTANT: Level.ERROR}
@@ -38,6 +39,7 @@ class Segment:
         self._receiver = Receiver(group)
         self._groups: dict[int, Group] = {}
         self.conflicts = Conflicts(loop=loop, log=log)
+        self._search = Search(loop)
         self._gate = FloodGate(loop, on_change=self._on_gate)
         self._forgers = Forgers(loop, may_be_node=self._may_be_node, on_change=self._on_forgers)
         self._claim_sockets: list[socket.socket] = []
@@ -51,6 +53,7 @@ class Segment:
         self._receiver.add(group.virtual_host)
         self._groups[group.settings.carp.vhid] = group
         self.conflicts.add(group)
+        self._search.add(group)
 
     @property
     def groups(self) -> Iterable[Group]:
@@ -161,6 +164,8 @@ class Segment:
                 group = self._groups[outcome.settings.vhid]
                 self.conflicts.explain(group)
                 group.pump()
+                if outcome.rival_heard_at == now:
+                    self._search.found_rival(group)
             else:
                 self._tell(outcome, datagram, now)
                 self._gate.count(outcome, now)

@@ -68,6 +68,8 @@ class GroupSettings:
     """Groups of this node with the same name share fate."""
     refuse_if_late: bool = False
     """In the fast profile: do not start on a machine that cannot hold the interval."""
+    nodes: tuple[str, ...] = ()
+    """The names of the group's nodes, in order; none where they are not known."""
     patience: int | None = None
     """The shortest of the other nodes' (ns); None: that of a node with our timing and no skew."""
 

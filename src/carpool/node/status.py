@@ -49,6 +49,7 @@ def _group(group: Group, now: int) -> dict[str, Any]:
         "demotion": host.demotion,
         "demotions": dict(group.demotions),
         "preempt": settings.carp.preempt,
+        "seeking_seconds": _seconds(max(0, host.seeking.until - now)),
         "master": _master(group, now),
         "peers": [_peer(peer, now) for peer in host.peers],
         "rejected": _counts(host.rejections),

@@ -88,10 +88,15 @@ class Recorded(VirtualHost):
 
     def slow_down(self, advskew: int) -> None:
         """Advertise no faster than this, as any virtual host does."""
-        if self.tape.full:
-            self.tape.begin(self.tape.now)
+        self._begin_if_full()
         super().slow_down(advskew)
         self.tape.add(Entry(self.tape.now, "slow_down", (advskew,), (), self.timer()))
+
+    def be_represented(self, represented: bool) -> None:
+        """Leave the search to another, or no longer, as any virtual host does."""
+        self._begin_if_full()
+        super().be_represented(represented)
+        self.tape.add(Entry(self.tape.now, "be_represented", (represented,), (), self.timer()))
 
     _use_sources = _recording(VirtualHost.use_sources)
     start = _recording(VirtualHost.start)
@@ -103,6 +108,10 @@ class Recorded(VirtualHost):
     woke = _recording(VirtualHost.woke)
     yield_mastership = _recording(VirtualHost.yield_mastership)
     set_demotion = _recording(VirtualHost.set_demotion)
+
+    def _begin_if_full(self) -> None:
+        if self.tape.full:
+            self.tape.begin(self.tape.now)
 
     def _since(self, before: int) -> Sequence[Effect]:
         """Return the effects of an input, before which there were so many."""

@@ -22,7 +22,7 @@ from carpool.carp.words import Ours
 from carpool.recorder.entry import HEARD, REFUSED, TIMER, Entry, Outcome, short
 from carpool.recorder.snapshot import SnapshotError, capture, restore
 
-TIMELESS = frozenset({"slow_down"})
+TIMELESS = frozenset({"slow_down", "be_represented"})
 INPUTS = TIMELESS | {
     *(HEARD, TIMER, "use_sources", "start", "resume", "advertise_now", "stop", "link_lost"),
     *("link_back", "woke", "yield_mastership", "set_demotion"),

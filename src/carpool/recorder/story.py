@@ -32,6 +32,9 @@ _WORDS: Mapping[str, Callable[..., str]] = {
     "link_back": lambda: "the link is up",
     "woke": lambda: "the machine has slept",
     "yield_mastership": lambda: "told to yield",
+    "be_represented": lambda represented: (
+        "another group looks for rivals" if represented else "no other group looks for rivals"
+    ),
     "set_demotion": lambda demotion: f"the demotion is {demotion} now",
     "slow_down": lambda advskew: f"advertises no faster than every {advskew}/256 s now",
     "use_sources": lambda sources: (

@@ -8,17 +8,21 @@ from dataclasses import dataclass
 
 from carpool.carp import timing
 from carpool.carp.election import NEVER_MASTER
+from carpool.carp.seeking import PACE
 from carpool.carp.virtualhost import STAND_BACK_TIME
 from carpool.sim.clock import MILLION
 from carpool.sim.scenario import Member, Scenario
 
 SLACK = 20_000_000
-"""For the wait of 0 to 10 ms that lets the fastest of several backups be heard first, for frames
+"""For the wait of 0 to 12 ms that lets the best of several backups be heard first, for frames
 on their way (0.3 ms each), and for answers to answers."""
 
 HANDOVER = SLACK
 """From a master's bow-out, or from its word that it is demoted, until another has taken over: that
 same wait, and a frame each way."""
+
+REUNION = PACE + SLACK
+"""From the end of a partition until a master that looks for its rival has met it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ _WAITS: Final = (0, 1, 300, 1_000, 2_999, 3_001, 4_000)
 """Milliseconds between two faults, around what the timers of default timing wait for."""
 _SETTLING: Final = 0.25
 """How often there is time enough for all to settle between two faults."""
+_SEEKING: Final = 0.03
+"""How often masters look for rivals."""
 _KINDS: Final = ("ucarp", "netbsd", "openbsd")
 _UNDER_ATTACK: Final = (
     *("replay", "replay", "replay", "crash", "kill", "stop", "freeze", "thaw", "yield", "demote"),
@@ -64,8 +66,13 @@ def generate(seed: int) -> Scenario:
         if any(fault.what in ("disturb", "deafen") for fault in faults):
             faults.append(Fault(now, what))
     end = now + _settling(members, faults, delays) + 2 * SECOND
-    whole = Scenario(seed, members, tuple(faults), end, families)
+    whole = Scenario(seed, members, tuple(faults), end, families, seek_rival=_search(rng))
     return replace(whole, preempt_delay=delays[0], hold_down=delays[1])
+
+
+def _search(rng: random.Random) -> int:
+    """Return `seek_rival`: seldom any, for there are thirty times as many frames then."""
+    return rng.choice((SECOND, 5 * SECOND, 3600 * SECOND)) if rng.random() < _SEEKING else 0
 
 
 def _settling(members: tuple[Member, ...], faults: list[Fault], delays: tuple[int, int]) -> int:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from carpool.carp.election import NEVER_MASTER, Event, State
+from carpool.sim.bounds import REUNION
 from carpool.sim.case import Case, Violation, names, seconds
+from carpool.sim.record import Change
 
 
 def in_order(case: Case) -> Iterator[Violation]:
@@ -73,6 +75,55 @@ def never_two(case: Case) -> Iterator[Violation]:
                 if total > case.bounds.meeting:
                     text = f"both held the addresses for {seconds(total)} since the last fault"
                     yield Violation("never two", window.end, pair, text)
+
+
+def reunited(case: Case) -> Iterator[Violation]:
+    """Where a partition ends, a master that looks for its rival and that rival are one at once.
+
+    Not where only one of them was deaf: the other has tired of answering, a little.
+    """
+    looks = int(case.scenario.seek_rival / case.bounds.slow)
+    if not (looks and case.all_carpool):
+        return
+    for window in case.history.windows:
+        after = window.start + REUNION
+        before = window.before
+        if window.condition.cause != "heal" or window.end <= after:
+            continue
+        if before is None or not before.parts:
+            continue
+        met = case.history.holders(window.start)
+        for part in window.parts:
+            for pair in combinations(sorted(part & met & case.history.holders(after)), 2):
+                begun = [case.history.last_change(name, window.start) for name in pair]
+                if any(
+                    change is not None
+                    and change.event is Event.MASTER_DOWN
+                    and window.start - change.instant < looks
+                    and _had_met_one(case, change)
+                    for change in begun
+                ):
+                    text = f"both hold the addresses {seconds(REUNION)} after they could meet"
+                    yield Violation("reunited", after, pair, text)
+
+
+def _had_met_one(case: Case, change: Change) -> bool:
+    """Tell whether a node that took over had heard another master since it was started."""
+    down = [
+        one.instant
+        for one in case.history.changes
+        if one.node == change.node and one.state is None and one.instant < change.instant
+    ]
+    return any(
+        case.is_settled(window)
+        and max(down, default=0) <= window.start
+        and window.end <= change.instant
+        and any(
+            change.node in part and case.history.holders(window.end - 1) & part - {change.node}
+            for part in window.parts
+        )
+        for window in case.history.windows
+    )
 
 
 def no_ghost(case: Case) -> Iterator[Violation]:

@@ -35,6 +35,8 @@ class Blow:
     end: Callable[[Lan, str], None]
     reachable: bool = False
     """Whether clients still reach the node, as long as it holds the addresses."""
+    parts: bool = False
+    """Whether it leaves a second master to look for: else that is left out, as it takes long."""
 
 
 BLOWS = (
@@ -44,7 +46,7 @@ BLOWS = (
     Blow("node crashed", Lan.crash, Lan.boot),
     Blow("node frozen", Lan.freeze, Lan.thaw),
     Blow("cable pulled", Lan.unplug, Lan.plug),
-    Blow("cut off by the switch", _cut_off, lambda lan, _: lan.heal()),
+    Blow("cut off by the switch", _cut_off, lambda lan, _: lan.heal(), parts=True),
 )
 """What is tried. `Lan` says what each does."""
 
@@ -99,6 +101,7 @@ def _run(
     group: Group, cluster: Cluster, blow: Blow, seed: int
 ) -> tuple[int | None, int, int, str | None]:
     """Return the outage, that of the return, how long two held the addresses, who took over."""
+    group = group if blow.parts else replace(group, seek_rival=0)
     lan = _lan(group, cluster, seed)
     slowest = max(member.advskew for member in group.members)
     patience = master_down_time(group.advbase, slowest, group.dead_ratio)

@@ -83,6 +83,7 @@ class Scenario:
     lifetime: int | None = LIFETIME
     preempt_delay: int = 0
     hold_down: int = 0
+    seek_rival: int = 0
 
     def without(self, names: Iterable[str]) -> "Scenario":
         """Return the scenario without these nodes, and without what befell them."""
@@ -169,6 +170,8 @@ def prepare(scenario: Scenario) -> Lan:
     # OpenBSD's counter never changes: docs/replay.md.
     constant = any(member.kind == Kind.OPENBSD.value for member in scenario.members)
     replay = Replay.OFF if constant else Replay.WINDOW
+    own = [member for member in scenario.members if member.is_carpool]
+    in_order = [member.name for member in sorted(own, key=lambda one: (one.advbase, one.advskew))]
     for number, member in enumerate(scenario.members):
         settings = Settings(
             VHID,
@@ -179,6 +182,8 @@ def prepare(scenario: Scenario) -> Lan:
             preempt=member.preempt,
             preempt_delay=scenario.preempt_delay,
             hold_down=scenario.hold_down,
+            seek_rival=scenario.seek_rival,
+            place=in_order.index(member.name) if member.is_carpool else None,
             replay=replay,
         )
         # 10.0.0.9, 10.0.1.8, ...: read in ucarp's order, the first is the highest.
@@ -204,6 +209,7 @@ def write(scenario: Scenario) -> str:
         "lifetime": scenario.lifetime,
         "preempt_delay": scenario.preempt_delay,
         "hold_down": scenario.hold_down,
+        "seek_rival": scenario.seek_rival,
     }
     lines = [head]
     for member in scenario.members:
@@ -245,6 +251,7 @@ def read(text: str) -> Scenario:
             head["lifetime"],
             head.get("preempt_delay", 0),
             head.get("hold_down", 0),
+            head.get("seek_rival", 0),
         )
     except (KeyError, TypeError) as error:
         raise ScenarioError(f"line 1: lacks {error}") from error

@@ -13,6 +13,7 @@ INVARIANTS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     invariants.in_order,
     invariants.never_dark,
     invariants.never_two,
+    invariants.reunited,
     invariants.no_ghost,
     invariants.advertised,
     invariants.no_flapping,

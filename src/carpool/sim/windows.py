@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carpool.carp.election import State
-from carpool.sim.record import Condition, Record, Span
+from carpool.sim.record import Change, Condition, Record, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,15 @@ class History:
 
     def state(self, node: str, instant: int) -> State | None:
         """Return what a node was right before an instant; None while it was down."""
-        state = None
+        change = self.last_change(node, instant)
+        return change.state if change is not None else None
+
+    def last_change(self, node: str, instant: int) -> Change | None:
+        """Return how a node became what it was right before an instant."""
+        last = None
         for change in self.changes:
             if change.instant >= instant:
                 break
             if change.node == node:
-                state = change.state
-        return state
+                last = change
+        return last

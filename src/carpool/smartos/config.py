@@ -67,6 +67,7 @@ def _group(group: Group) -> dict[str, Any]:
         "preempt_delay": _seconds(group.preempt_delay),
         "hold_down": _seconds(group.hold_down),
         "announce_every": _seconds(group.announce_every),
+        "seek_rival": _seconds(group.seek_rival),
         "on_conflict": group.on_conflict,
         "together": group.together,
         "checks": list(group.checks) or None,
