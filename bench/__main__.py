@@ -9,6 +9,7 @@ was broken off keeps what it has, and goes on with --resume.
 """
 
 import argparse
+import compileall
 import fnmatch
 import shutil
 import signal
@@ -16,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+import carpool
 from bench.measure import Settings
 from bench.measures import MEASURES
 from bench.peers import PEERS
@@ -80,6 +82,9 @@ def main() -> int:
     if reason:
         print(f"bench: {reason}", file=sys.stderr)
         return 2
+    # As pip does with what it installs: whoever sets PYTHONDONTWRITEBYTECODE would measure Python's
+    # compiler, each time a daemon starts.
+    compileall.compile_dir(Path(carpool.__file__).parent, quiet=1)
     try:
         return measure_all(options, names)
     except KeyboardInterrupt:

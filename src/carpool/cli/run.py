@@ -15,11 +15,10 @@ from carpool.cluster.identify import identify
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
-from carpool.node.control import Control
 from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
-from carpool.node.handover import VERSION, Handover, identities, receive
+from carpool.node.handover import HELD_BACK, TRY, VERSION, Handover, identities, receive
 from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
@@ -27,7 +26,6 @@ from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.plan import plan
 from carpool.node.recorder import Recorder
-from carpool.node.restart import HELD_BACK, TRY, Restart
 from carpool.node.rundir import (
     AlreadyRunningError,
     Claim,
@@ -43,7 +41,6 @@ from carpool.node.state import (
     default_state_directory,
     open_state_directory,
 )
-from carpool.node.steering import Steering
 
 if TYPE_CHECKING:
     from carpool.node.health.settings import CheckSettings
@@ -180,6 +177,11 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
             maintenance.restore(handover.maintenance)
         maintenance.apply(daemon.groups)
         if claimed is not None:
+            # Only now: what is advertised meanwhile waits in the sockets.
+            from carpool.node.control import Control
+            from carpool.node.restart import Restart
+            from carpool.node.steering import Steering
+
             claimed.sign()
             restarts = 0 if handover is None else handover.restarts
             restart = Restart(daemon, claimed, maintenance, loop, log, restarts=restarts)

@@ -6,6 +6,7 @@ the successor reads the cluster file and the passwords itself.
 
 import json
 import os
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from ipaddress import ip_interface
@@ -18,6 +19,15 @@ from carpool.node.settings import GroupSettings
 
 VERSION = 1
 """Of what is handed over: a program that knows another one does not take over."""
+
+TRY = "--try"
+"""The option of `carpool run` that makes it say what it would run, and end."""
+
+HELD_BACK = {
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+}
+"""Signals that must not kill the new program before it listens to them; it lets them in."""
 
 _VARIABLE = "CARPOOL_HANDOVER"
 _MOST_BYTES = 16 << 20

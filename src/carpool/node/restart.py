@@ -18,14 +18,11 @@ from carpool.node.commands import Commands, Result
 from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import Daemon
 from carpool.node.group import Group
-from carpool.node.handover import VERSION, Handover, identity
+from carpool.node.handover import HELD_BACK, TRY, VERSION, Handover, identity
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.rundir import Claim
-
-TRY = "--try"
-"""The option of `carpool run` that makes it say what it would run, and end."""
 
 _TRIAL_LIMIT = 60 * SECOND
 _SCRIPTS_LIMIT = 30 * SECOND
@@ -34,12 +31,6 @@ _POLL = SECOND // 20
 _SLOWEST = 255
 """advskew of a master of the fast profile while its program is replaced, 1/256 s."""
 _MOST_SAID = 4000  # characters of what a new program that is unfit says
-
-HELD_BACK = {
-    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
-    *(signal.SIGUSR1, signal.SIGUSR2),
-}
-"""Signals that must not kill the new program before it listens to them; it lets them in."""
 
 
 class Restart:
