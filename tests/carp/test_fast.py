@@ -162,6 +162,27 @@ def test_slowed_down_it_advertises_at_that_interval_and_back() -> None:
     assert bench.host.interval == 2 * TICK
 
 
+def test_slowed_down_it_notices_a_dead_master_as_soon_as_before() -> None:
+    bench = backup(1)
+    bench.host.slow_down(8)
+    bench.hears(0, 1)
+    bench.wait(3 * TICK)
+    assert bench.state() is State.MASTER
+    assert [said.advskew for _, said in bench.adverts()] == [8]
+
+
+def test_a_restart_may_take_as_long_as_the_last_advertisement_says() -> None:
+    for pause, state in ((700 * TICK, State.MASTER), (765 * TICK, State.BACKUP)):
+        bench = fast(1).as_master()
+        bench.host.slow_down(255)
+        bench.host.advertise_now(bench.now)
+        memory, new = bench.host.memory(), fast(1)
+        new.now = bench.now + pause
+        new.host.resume(memory, new.now)
+        assert new.state() is state
+        assert new.host.interval == TICK
+
+
 def test_it_cannot_be_slowed_down_below_what_is_set_nor_without_the_profile() -> None:
     bench = fast(8)
     bench.host.slow_down(2)

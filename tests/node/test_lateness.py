@@ -79,7 +79,7 @@ def test_a_bad_machine_begins_with_the_shortest_that_holds() -> None:
 
 def test_three_bad_seconds_of_ten_double_it() -> None:
     pace = Pace(1, 3)
-    bad, good = window(8 * MS), window()
+    bad, good = window(*[3 * MS] * 20), window()
     changed = [pace.after(one) for one in (bad, good, good, bad, good, good, bad)]
     assert changed == [False] * 6 + [True]
     assert pace.advskew == 2
@@ -88,12 +88,14 @@ def test_three_bad_seconds_of_ten_double_it() -> None:
 def test_bad_seconds_far_apart_do_not() -> None:
     pace = Pace(1, 3)
     for _ in range(20):
-        assert not any(pace.after(one) for one in [window(8 * MS), *[window()] * 4])
+        bad = window(*[3 * MS] * 20)
+        assert not any(pace.after(one) for one in [bad, *[window()] * 4])
 
 
 def test_one_wake_up_that_costs_mastership_doubles_it() -> None:
     pace = Pace(1, 3)
-    assert pace.after(window(12 * MS))
+    assert not pace.after(window(7 * MS))
+    assert pace.after(window(8 * MS))
     assert pace.advskew == 2
 
 

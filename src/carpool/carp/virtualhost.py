@@ -134,9 +134,12 @@ class VirtualHost:
         # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
         self._patience = max(patience, self.interval * 3 // 2)
         """How long the backups have heard nothing of us when one takes over (ns)."""
+        # What our machine cannot hold as a master says nothing of how soon a dead one is noticed.
+        waits_as = settings.advskew if settings.fast else self.advskew
         self._own_master_down_time = timing.master_down_time(
-            settings.advbase, self.advskew, settings.dead_ratio
+            settings.advbase, waits_as, settings.dead_ratio
         )
+        self._wanted_interval = timing.interval(settings.advbase, waits_as)
 
     @property
     def master_down_time(self) -> int:
@@ -151,7 +154,7 @@ class VirtualHost:
     @property
     def _pace(self) -> int:
         """How often, in nanoseconds, a master is to be heard."""
-        return max(self.interval, self._masters_interval)
+        return max(self._wanted_interval, self._masters_interval)
 
     def timer(self) -> int | None:
         """Return the instant at which `handle_timer` wants to be called, or None."""
@@ -200,9 +203,10 @@ class VirtualHost:
         if not memory.master:
             self._fire(Event.RESUMED_AS_BACKUP, now)
             return
-        slowed_to, self._slowed_to = self._slowed_to, memory.slowed_to
+        # Backups wait for as long as the last advertisement asked for.
+        self.slow_down(memory.slowed_to)
         late = now - memory.advertised_at >= self._patience
-        self._slowed_to = slowed_to
+        self.slow_down(0)
         if late or self._demotion == NEVER_MASTER:
             self._fire(Event.START, now)
         else:
@@ -384,7 +388,7 @@ class VirtualHost:
         if not self.settings.fast or self._timer_event is not Event.MASTER_DOWN:
             return False
         may_wait = self._grace_left > 0 or self.timer() != self._master_down_at
-        return by > self.interval // 4 and may_wait
+        return by > self._wanted_interval // 4 and may_wait
 
     def _invite(self, event: Event, heard: Heard, now: int) -> None:
         """Let the timer make us master in a moment, because of what was heard."""

@@ -42,7 +42,8 @@ class Pace:
         self._bad.append(not self._holds(window, self.advskew))
         lower = max(self.configured, self.advskew // 2)
         self._calm = self._calm + 1 if self._holds(window, lower) else 0
-        lost = window.worst >= self._dead_ratio * interval(0, self.advskew)
+        # Its backups have counted since the advertisement before.
+        lost = window.worst >= max(1, self._dead_ratio - 1) * interval(0, self.advskew)
         if (lost or sum(self._bad) >= _BAD) and self.advskew < _SLOWEST:
             self._change(min(2 * self.advskew, _SLOWEST))
             self._calm_wanted = min(2 * self._calm_wanted, _MOST_CALM)
