@@ -100,7 +100,8 @@ def test_the_faster_takes_over_only_if_it_preempts(
         lan.until_holders("right")
         start(lan, left, fast, preempt=preempt)
         if preempt:
-            lan.until_holders("left", seconds=50 / 256 + AT_ONCE + DEAFNESS[fast])
+            late = DEAFNESS[fast] + DEAFNESS[slow]  # to hear of it, and to hear the answer
+            lan.until_holders("left", seconds=50 / 256 + AT_ONCE + late)
             lan.during(AT_ONCE + DEAFNESS[slow], "left")
         else:
             lan.during(patience(fast), "right")
