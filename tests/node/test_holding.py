@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 from tests.node.test_group import FakeLoop
 
+from carpool.carp.auth import Address
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.node.guard import Guard
 from carpool.node.holding import Holding
-from carpool.node.host import AnyInterface, Done, Host, HostAddress, Interface
+from carpool.node.host import AnyInterface, Done, Host, Interface
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
@@ -26,7 +27,7 @@ NET0 = Interface("net0", 1, b"\2" * 6, carrier=True)
 @dataclass
 class FakeHost:
     loop: FakeLoop
-    present: set[AnyInterface] = field(default_factory=set)
+    there: set[AnyInterface] = field(default_factory=set)
     added: list[tuple[int, int | None]] = field(default_factory=list)
     """When, and for how many seconds."""
     renewed: list[tuple[int, int, int]] = field(default_factory=list)
@@ -42,7 +43,7 @@ class FakeHost:
         lifetime: int | None = None,
     ) -> None:
         if self.problem is None:
-            self.present |= set(addresses)
+            self.there |= set(addresses)
             self.added.append((self.loop.time, lifetime))
         done(self.problem)
 
@@ -55,11 +56,11 @@ class FakeHost:
         self, _interface: Interface, addresses: Iterable[AnyInterface], done: Done
     ) -> None:
         if self.problem is None:
-            self.present -= set(addresses)
+            self.there -= set(addresses)
         done(self.problem)
 
-    def addresses(self) -> list[HostAddress]:
-        return [HostAddress(1, one, usable=True) for one in self.present]
+    def present(self) -> set[Address]:
+        return {one.ip for one in self.there}
 
 
 class Bench:
@@ -107,7 +108,7 @@ class Bench:
     def lose(self, *addresses: IPv4Interface) -> None:
         """Take addresses off as somebody else would."""
         for address in addresses:
-            self.host.present.remove(address)
+            self.host.there.remove(address)
             self.holding.lost(address.ip)
 
     def run(self, duration: int, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -153,7 +154,7 @@ def test_demoted_it_has_a_term_that_bridges_the_longer_interval(bench: Bench) ->
 
 
 def test_before_a_late_advertisement_the_addresses_are_put_on_again(bench: Bench) -> None:
-    bench.host.present.clear()
+    bench.host.there.clear()
     bench.loop.run(2400 * MS)
     assert bench.advertise()
     assert bench.host.added[1:] == [(102400 * MS, 2)]
@@ -166,7 +167,7 @@ def test_what_the_guard_takes_off_just_then_is_put_back_and_nobody_blamed(bench:
     assert bench.advertise()
     bench.lose(ONE, TWO)
     bench.loop.run(0)
-    assert bench.host.present == {ONE, TWO}
+    assert bench.host.there == {ONE, TWO}
     assert "somebody else" not in bench.lines[-1][1]
 
 
@@ -189,7 +190,7 @@ def test_off_is_off(bench: Bench) -> None:
     bench.holding.lost(ONE.ip)
     bench.holding.advertised(SECOND)
     bench.loop.run(10 * SECOND)
-    assert bench.host.present == set()
+    assert bench.host.there == set()
     assert bench.host.renewed == []
     assert bench.deadline == 0
 
@@ -211,14 +212,14 @@ def test_what_somebody_takes_off_is_put_back_at_once_and_then_once_a_second(benc
     bench.run(700 * MS)
     # No renewal puts it on behind the back of the limit.
     assert bench.host.renewed[-1] == (101 * SECOND, 1, 2)
-    assert bench.host.present == {ONE}
+    assert bench.host.there == {ONE}
     bench.run(100 * MS)
-    assert bench.host.present == {ONE, TWO}
+    assert bench.host.there == {ONE, TWO}
 
 
 def test_in_a_quarrel_another_node_had_better_hold_them(bench: Bench) -> None:
     def insist() -> None:
-        if ONE in bench.host.present:
+        if ONE in bench.host.there:
             bench.lose(ONE)
 
     bench.run(5 * SECOND, insist)
@@ -238,7 +239,7 @@ def test_in_a_quarrel_another_node_had_better_hold_them(bench: Bench) -> None:
     bench.holding.put_on(SECOND, lambda _: None)
     bench.lose(ONE)
     bench.loop.run(0)
-    assert bench.host.present == {ONE, TWO}, "they had left it alone for a minute"
+    assert bench.host.there == {ONE, TWO}, "they had left it alone for a minute"
 
 
 def test_an_event_of_an_earlier_removal_is_no_loss(bench: Bench) -> None:

@@ -255,7 +255,7 @@ class Counters:
 
     def _remember(self, counter: int) -> None:
         if self._ring is None:  # Only now: most never hear a random counter.
-            self._ring = bytearray(8 * REMEMBERED)
+            self._ring = bytearray()
         place, entry = 8 * (self._heard % REMEMBERED), counter.to_bytes(8)
         self._ring[place : place + 8] = entry
         self._heard += 1
@@ -285,4 +285,5 @@ class Counters:
             self._heard = heard
             self._floor = highest
         if self._heard:
-            self._ring = bytearray(saved[RING:RECORD_SIZE].ljust(8 * REMEMBERED, b"\0"))
+            size = 8 * min(self._heard, REMEMBERED)
+            self._ring = bytearray(saved[RING : RING + size].ljust(size, b"\0"))

@@ -200,7 +200,7 @@ class Holding:
         if not self._held or self._interface is None:
             return
         try:
-            present = {one.interface.ip for one in self._host.addresses()}
+            present = self._host.present()
         except HostError as error:
             self._log.error(f"{self._label}{error}", key=f"restore {settings.name}")
             return

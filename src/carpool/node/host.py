@@ -5,7 +5,7 @@ calls back: nothing waits.
 """
 
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Protocol
@@ -137,6 +137,13 @@ class Host(Protocol):
 
     def addresses(self) -> list[HostAddress]:
         """Return every address of every interface. Raises HostError."""
+        ...
+
+    def present(self) -> Container[Address]:
+        """Return every address there is, as of this round of the loop. Raises HostError.
+
+        Thousands that have gone at once, each of which is looked for, are to cost one listing.
+        """
         ...
 
     def missing_privileges(self, *, change_addresses: bool) -> str | None:

@@ -56,3 +56,23 @@ def test_a_renewal_that_waits_brings_nothing_back_that_is_taken_off(loop: Loop) 
         assert problems == [None, None]
         assert not is_there(host, VIP)
         host.close()
+
+
+def test_what_is_present_is_listed_once_in_a_round(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Route() as route:
+        host = LinuxHost(loop)
+        interface = wire(route)
+        problems: list[str | None] = []
+        host.add_addresses(interface, [VIP], problems.append)
+        assert VIP.ip in host.present()
+        monkeypatch.setattr(host, "addresses", list)
+        assert VIP.ip in host.present()
+        loop.end_round()
+        assert VIP.ip not in host.present()
+        monkeypatch.undo()
+        host.remove_addresses(interface, [VIP], problems.append)
+        assert VIP.ip not in host.present()
+        assert problems == [None, None]
+        host.close()

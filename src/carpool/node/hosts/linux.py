@@ -1,6 +1,6 @@
 """Linux: addresses and events over netlink, frames through raw IP and packet sockets."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from contextlib import suppress
 from errno import EADDRNOTAVAIL, ENODEV
 from functools import partial
@@ -44,6 +44,7 @@ class LinuxHost:
         except NetlinkError as error:
             raise HostError(str(error)) from error
         self._renewals: list[bytes] = []
+        self._present: set[Address] | None = None
         loop.watch(self._renewer, self._renewer.discard_refusals)
 
     def close(self) -> None:
@@ -68,6 +69,16 @@ class LinuxHost:
         return [
             HostAddress(info.index, info.interface, not info.flags & _TENTATIVE) for info in found
         ]
+
+    def present(self) -> Container[Address]:
+        """Return every address there is, as of this round of the loop. Raises HostError."""
+        if self._present is None:
+            self._present = {one.interface.ip for one in self.addresses()}
+            self._loop.at_end_of_round(self._forget_present)
+        return self._present
+
+    def _forget_present(self) -> None:
+        self._present = None
 
     def missing_privileges(self, *, change_addresses: bool) -> str | None:
         """Return what this process may not do and how to mend it, or None."""
@@ -134,6 +145,7 @@ class LinuxHost:
     ) -> None:
         """Take `addresses` off; also what is not there. Then call `done`, at once."""
         changes = [AddressChange(interface.index, address, delete=True) for address in addresses]
+        self._forget_present()
         done(self._change("remove", changes, accepted=_ALREADY_GONE))
 
     def sweep(self, addresses: Iterable[Address]) -> list[AnyInterface]:

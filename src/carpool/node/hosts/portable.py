@@ -12,7 +12,7 @@ needs, before it holds any address, is waited for.
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Interface
@@ -158,6 +158,10 @@ class PortableHost(ABC):
     def addresses(self) -> list[HostAddress]:
         """Return every address of every interface. Raises HostError."""
         return list(self._current().addresses.values())
+
+    def present(self) -> Container[Address]:
+        """Return every address there is, as of the last listing. Raises HostError."""
+        return {one.interface.ip for one in self.addresses()}
 
     def watch(
         self, callback: Callable[[list[HostEvent]], None], _own: Collection[Address] = ()
