@@ -256,7 +256,9 @@ def test_a_renewal_needs_no_answer_and_is_not_told_to_who_does_not_want_it(
         Route() as route,
         RouteMonitor() as all_of_it,
         Renewer() as renewer,
-        RouteMonitor(only_losses_of={interface.packed}, renewed_by=renewer.port) as losses,
+        RouteMonitor(
+            only_losses_of={interface.packed}, added_by=(0x7FFFFFFF, renewer.port, 0x7FFFFFFE)
+        ) as losses,
     ):
         one, _ = cable(route)
         route.add_address(one.index, interface, valid_seconds=1000)

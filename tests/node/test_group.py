@@ -20,6 +20,7 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
 from carpool.node.together import join
+from carpool.node.turns import Turns
 
 SOURCE = bytes((192, 0, 2, 10))
 
@@ -135,6 +136,7 @@ class World:
         refuse_if_late: bool = False,
         seek_rival: int = 0,
         nodes: tuple[str, ...] = (),
+        turns: Turns | None = None,
     ) -> Group:
         """Return a group that has not begun."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
@@ -161,6 +163,7 @@ class World:
                 0
             ),
             settled=lambda: None,
+            turns=turns,
         )
         group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))
         group.use_sources({4: SOURCE})

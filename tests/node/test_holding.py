@@ -279,7 +279,7 @@ def test_the_guard_does_not_put_back_what_somebody_has_taken_off(guarded: Bench)
     guarded.lose(ONE)
     assert guarded.renewals == 0
     guarded.run(2 * SECOND)
-    assert guarded.host.present == {ONE, TWO}
+    assert guarded.host.there == {ONE, TWO}
     assert guarded.renewals == NET0.index
 
 

@@ -4,7 +4,7 @@ import array
 import socket
 import struct
 import sys
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOBUFS, EPROTO
@@ -56,22 +56,21 @@ class RouteMonitor:
     """
 
     def __init__(
-        self, *, only_losses_of: Container[bytes] = (), renewed_by: int | None = None
+        self, *, only_losses_of: Container[bytes] = (), added_by: Sequence[int] = ()
     ) -> None:
         """Listen from now on. Raises OSError.
 
         Of the addresses `only_losses_of`, packed, only that they go is told: who renews them all
-        the time need not read of it all the time. Where it is netlink port `renewed_by` that renews
-        them, the kernel does not even wake us for it (of IPv6 it does: it does not say there who
-        asked).
+        the time need not read of it all the time. Of what the netlink ports `added_by` add or
+        renew, the kernel does not even wake us (of IPv6 it does: it does not say there who asked).
         """
         self._only_losses_of = only_losses_of
         self._socket = open_socket()
         try:
             self._socket.setblocking(False)
             _enlarge_buffer(self._socket)
-            if renewed_by is not None:
-                _pass_over_additions(self._socket, renewed_by)
+            if added_by:
+                _pass_over_additions(self._socket, added_by)
             for group in (_RTNLGRP_LINK, _RTNLGRP_IPV4_IFADDR, _RTNLGRP_IPV6_IFADDR):
                 self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         except OSError:
@@ -123,19 +122,19 @@ class RouteMonitor:
         return datagram[_FIRST_V4] in own or datagram[_FIRST_V6] in own
 
 
-def _pass_over_additions(route: socket.socket, port: int) -> None:
-    """Let the kernel drop what tells of addresses that were added by netlink `port`."""
+def _pass_over_additions(route: socket.socket, ports: Sequence[int]) -> None:
+    """Let the kernel drop what tells of addresses that were added by netlink `ports`."""
     # Classic BPF (linux/filter.h) loads in network order what netlink has in the host's.
     (kind,) = struct.unpack(">H", _NEW_ADDRESS)
-    (ours,) = struct.unpack(">I", struct.pack("=I", port))
+    ours = [struct.unpack(">I", struct.pack("=I", port))[0] for port in ports]
     load_half, load_word, equal, accept = 0x28, 0x20, 0x15, 0x06
     program = (
         (load_half, 0, 0, _KIND.start),
-        (equal, 0, 3, kind),
+        (equal, 0, len(ours) + 1, kind),
         (load_word, 0, 0, _PORT),
-        (equal, 0, 1, ours),
-        (accept, 0, 0, 0),
+        *((equal, len(ours) - number, 0, port) for number, port in enumerate(ours)),
         (accept, 0, 0, RECEIVE_BYTES),
+        (accept, 0, 0, 0),
     )
     code = array.array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
     where, _ = code.buffer_info()

@@ -48,7 +48,7 @@ class Renewer:
 
     @property
     def port(self) -> int:
-        """The netlink port whose changes these are: what RouteMonitor may be told to pass over."""
+        """The netlink port whose additions these are, for RouteMonitor to pass over."""
         port: int = self._socket.getsockname()[0]
         return port
 

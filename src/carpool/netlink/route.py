@@ -112,6 +112,12 @@ class Route:
         _accept(operation, verdict)
         return next((link for link in map(messages.decode_link, answers) if link), None)
 
+    @property
+    def port(self) -> int:
+        """The netlink port whose changes these are."""
+        port: int = self._socket.getsockname()[0]
+        return port
+
     def addresses(self, index: int | None = None) -> list[AddressInfo]:
         """Return the IPv4 and IPv6 addresses of one interface, or of all."""
         found = self._dump("list addresses", RTM_GETADDR, messages.decode_address)

@@ -18,6 +18,7 @@ from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
 from carpool.node.together import join
+from carpool.node.turns import Turns
 
 if TYPE_CHECKING:
     from carpool.node.health.checks import Check, Checks
@@ -71,6 +72,8 @@ class Daemon:
         self._guarded = [group for group in settings if group.manage_addresses]
         self._punctuality = _punctuality(settings, loop, log, realtime=realtime)
         self._probed: Window | None = None
+        self._turns = Turns(loop)
+        self._lease_numbers = {id(group): number for number, group in enumerate(self._guarded)}
         self._guard = Guard(
             [(f"{group.name}: " * bool(group.name), group.addresses) for group in self._guarded],
             *(host, loop, log),
@@ -272,6 +275,7 @@ class Daemon:
             counters=counters,
             lease=self._lease(settings),
             phase=phase,
+            turns=self._turns,
             settled=self._leave_if_settled,
             recorder=self._recorder,
         )
@@ -293,7 +297,7 @@ class Daemon:
     def _lease(self, settings: GroupSettings) -> Lease | None:
         if not settings.manage_addresses:
             return None
-        return self._guard.lease(self._guarded.index(settings))
+        return self._guard.lease(self._lease_numbers[id(settings)])
 
     def _sweep(self, handover: Handover | None) -> None:
         """Take off what a killed daemon left: until the election says so, we hold nothing.
@@ -430,9 +434,12 @@ class Daemon:
         for segment in self._segments.values():
             if segment.link is None:
                 continue
-            here = [one for one in found if one.index == segment.link.index]
+            index = segment.link.index
+            here = [
+                one for one in found if one.index == index and one.interface.ip not in self._holders
+            ]
             for group in segment.groups:
-                group.use_sources(own_sources(here, group.settings.sources, self._holders))
+                group.use_sources(own_sources(here, group.settings.sources))
 
     def _flush_log(self) -> None:
         self._log.flush()

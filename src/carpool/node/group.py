@@ -29,6 +29,7 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.sending import CANNOT_SEND, Sending
 from carpool.node.settings import GroupSettings
+from carpool.node.turns import Turns
 
 if TYPE_CHECKING:
     from carpool.node.recorder import Recorder
@@ -65,13 +66,14 @@ class Group:
         counters: Counters,
         lease: Lease | None,
         phase: Phase | None = None,
+        turns: Turns | None = None,
         settled: Callable[[], None],
         recorder: "Recorder | None" = None,
     ) -> None:
         """Make a group in state INIT. `settled` is called whenever its scripts have all ended.
 
         `lease`: its term for the guard; None if scripts, and not the daemon, put its addresses on.
-        `phase`: when it advertises, where there are many groups.
+        `phase`, `turns`: when it advertises and takes over, where there are many groups.
         """
         self.settings = settings
         self.companions: tuple[Group, ...] = ()
@@ -94,6 +96,7 @@ class Group:
         self._log = log
         self._settled = settled
         self._hooks = HookQueue(loop, log, settings.script_timeout)
+        self._turns = turns
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
         self._link_loss = loop.call_at(loop.now(), lambda: self._use_carrier(usable=False))
@@ -334,6 +337,10 @@ class Group:
             self._timer.reschedule(due)
 
     def _on_timer(self) -> None:
+        takes_over = self.virtual_host.state is State.BACKUP
+        if takes_over and self._turns is not None and not self._turns.take():
+            self._timer.reschedule(self._loop.now())  # Behind all that is due already.
+            return
         self.virtual_host.handle_timer(self._loop.now())
         self.pump()
 

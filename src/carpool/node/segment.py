@@ -1,7 +1,7 @@
 """The groups that share an interface and a multicast group: what arrives there finds its group."""
 
 import socket
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from carpool.carp.auth import Address
@@ -205,18 +205,16 @@ class Segment:
         return self._mismatches.explain(advertisement, datagram.source, own, others, now)
 
 
-def own_sources(
-    found: Iterable[HostAddress], configured: Iterable[Address], vips: Container[Address]
-) -> dict[int, bytes]:
-    """Choose the address of each family to advertise from, packed, out of an interface's own.
+def own_sources(found: Iterable[HostAddress], configured: Iterable[Address]) -> dict[int, bytes]:
+    """Choose the address of each family to advertise from, packed.
 
-    What is configured comes first for IPv4; for IPv6 a link-local address does, as in the kernels.
-    A virtual address is never one's own.
+    `found` are an interface's own, without the virtual ones. What is configured comes first for
+    IPv4; for IPv6 a link-local address does, as in the kernels.
     """
     sources: dict[int, bytes] = {}
     for one in found:
         address = one.interface.ip
-        if address in vips or not one.usable:
+        if not one.usable:
             continue
         better = address.version == 6 and address.is_link_local
         if address.version not in sources or better:

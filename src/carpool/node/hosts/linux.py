@@ -100,7 +100,8 @@ class LinuxHost:
         """
         try:
             monitor = RouteMonitor(
-                only_losses_of={address.packed for address in own}, renewed_by=self._renewer.port
+                only_losses_of={address.packed for address in own},
+                added_by=(self._renewer.port, self._route.port),
             )
         except OSError as error:
             raise HostError(str(error)) from error
