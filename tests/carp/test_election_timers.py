@@ -10,6 +10,7 @@ from tests.carp.test_election_rows import MADE, Recorder
 
 from carpool.carp import virtualhost
 from carpool.carp.election import ROWS, TABLE, Event, Row, State
+from carpool.carp.seeking import PACE
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import STAND_BACK_TIME
 
@@ -44,6 +45,8 @@ def expected_timer(key: Key, bench: Bench, before: int | None) -> int | None:
         return bench.now - SECOND + host.master_down_time
     if key in LOOKS_AGAIN_SOON:
         return bench.now + host.interval
+    if key == (MASTER, Event.SEEKING_DUE):
+        return bench.now + PACE
     if key in WAIT_AFTER_STANDING_BACK:
         return bench.now + STAND_BACK_TIME + host.master_down_time
     if TABLE[key].next is MASTER:

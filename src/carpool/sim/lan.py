@@ -46,6 +46,9 @@ from carpool.sim.record import Condition, Record
 QUEUE = 256
 """Frames that wait in the socket of a frozen node; what comes later is lost."""
 
+COUNTER = slice(8, 16)
+"""Where it is in an advertisement."""
+
 EXPIRY_LATE = (0, 300_000_000)
 """How late Linux removes an address whose lifetime has passed, in nanoseconds: measured."""
 
@@ -362,10 +365,11 @@ class Lan:
         vhid = host.settings.vhid
         match effect:
             case Advertise(family=family, payload=payload, farewell=farewell):
+                is_new = self.record.said(vhid, payload[COUNTER])
                 if not farewell and host.state is State.MASTER:
                     if vhid in node.renewed:
                         self._hold(node, vhid)
-                    self.record.advertised(node.name, vhid)
+                    self.record.advertised(node.name, vhid, is_new=is_new)
                 self._send(node, family, payload)
             case Transition(state=state, event=event):
                 self.record.changed(node.name, vhid, state, event)

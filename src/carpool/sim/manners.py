@@ -173,10 +173,12 @@ def needless(case: Case) -> Iterator[Violation]:
 def believed(case: Case) -> Iterator[Violation]:
     """Nobody takes over from silence beside a better master that advertises, of whatever kind.
 
-    To refuse replays must not cost a false failover: one advertisement, but not two, may look
-    like a replay, because peers that count on from each other sometimes repeat a counter. What
-    one of them said that was missed, and is lower than what was heard, cannot be told from one.
+    To refuse replays must not cost a false failover. But peers of other kinds that count on from
+    each other sometimes repeat counters, twice in a row even; and what one of them said that was
+    missed, and is lower than what was heard, cannot be told from a replay.
     """
+    refuses = all(member.kind != "openbsd" for member in case.members.values())
+    repeats = case.history.record.repeats if refuses else {}
     for window in case.history.windows:
         for change in case.history.changes:
             silent = change.event is Event.MASTER_DOWN and case.members[change.node].is_carpool
@@ -187,7 +189,9 @@ def believed(case: Case) -> Iterator[Violation]:
             waited = int(case.patience(change.node) / case.bounds.slow)
             since = max(window.start, change.instant - waited) + SLACK
             for rival in names(part - {change.node}):
-                adverts = case.history.record.adverts.get((rival, case.history.vhid), [])
+                key = rival, case.history.vhid
+                adverts = case.history.record.adverts.get(key, [])
+                adverts = [advert for advert in adverts if advert not in repeats.get(key, ())]
                 heard = bisect_left(adverts, change.instant - SLACK) - bisect_left(adverts, since)
                 missed = not case.members[rival].is_carpool and case.befell(*KEEPS_FROM_HEARING)
                 if heard > 1 and case.rank(rival, window) < own and not missed:

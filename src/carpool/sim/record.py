@@ -90,6 +90,9 @@ class Record:
         self.conditions: list[Condition] = []
         self.adverts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         """When each (node, vhid) advertised."""
+        self.repeats: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+        """Which of these had a counter that somebody had said before."""
+        self._said: set[tuple[int, bytes]] = set()
         self._clock = clock
         self._held: defaultdict[int, list[tuple[int, frozenset[str]]]] = defaultdict(
             lambda: [(0, frozenset())]
@@ -125,9 +128,17 @@ class Record:
         """Note an announcement."""
         self.announcements.append(Announcement(self._clock(), node, vhid))
 
-    def advertised(self, node: str, vhid: int) -> None:
-        """Note an advertisement."""
+    def said(self, vhid: int, counter: bytes) -> bool:
+        """Note what a node says, whether or not it goes on. Tell whether the counter is new."""
+        known = len(self._said)
+        self._said.add((vhid, counter))
+        return len(self._said) > known
+
+    def advertised(self, node: str, vhid: int, *, is_new: bool) -> None:
+        """Note an advertisement of a master, and whether its counter is new."""
         self.adverts[node, vhid].append(self._clock())
+        if not is_new:
+            self.repeats[node, vhid].add(self._clock())
 
     def took(self, node: str, vhid: int) -> None:
         """Note that a node has put the addresses on its interface."""
