@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
@@ -85,6 +86,28 @@ def test_what_is_in_it(archive: Path) -> None:
 
 def test_it_is_small(archive: Path) -> None:
     assert archive.stat().st_size < 400_000
+
+
+def statements(source: str) -> tuple[str, list[tuple[str, int]]]:
+    """Return what a module does, and in which lines, whatever it says of itself."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str()) as words):
+                words.value = ""
+    lines = [
+        (type(one).__name__, one.lineno) for one in ast.walk(tree) if isinstance(one, ast.stmt)
+    ]
+    return ast.dump(tree), lines
+
+
+def test_what_it_leaves_out_of_a_module_is_words(archive: Path) -> None:
+    packed = zipfile.ZipFile(archive)
+    names = [name for name in packed.namelist() if name.startswith("carpool/")]
+    for name in (name for name in names if name.endswith(".py")):
+        source, shipped = (ROOT / "src" / name).read_text(), packed.read(name).decode()
+        assert statements(shipped) == statements(source), name
+    assert '"""' not in packed.read("carpool/carp/virtualhost.py").decode()
 
 
 @pytest.mark.parametrize("python", interpreters())
