@@ -58,6 +58,18 @@ def test_refusals_and_commands_are_told() -> None:
         assert said in text
 
 
+def test_what_is_repeated_is_told_when_it_last_was() -> None:
+    one = host(advskew=100)
+    one.start(0)
+    peer, other = Peer(), Peer("192.0.2.30")
+    for second in range(1, 10):
+        (peer if second < 5 else other).says(one, second * SECOND)
+    lines = list(story.lines("www", steps(one), every=False))
+    assert [line.instant // SECOND for line in lines] == [0, 1, 4, 5, 9]
+    assert "192.0.2.20" in lines[2].text
+    assert lines[2].text.endswith(" (3 more until now)")
+
+
 def test_groups_are_told_in_the_order_of_time() -> None:
     one, other = host(), host()
     one.start(0)

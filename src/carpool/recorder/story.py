@@ -95,31 +95,34 @@ def lines(group: str, steps: Iterable[Step], *, every: bool) -> Iterator[Line]:
     Once until something else happens: a change of state, or a difference.
     """
     repeated: dict[str, _Repeated] = {}
+    waiting: list[Line] = []
     for step in steps:
-        text = tell(step)
-        instant = step.entry.instant
+        text, instant = tell(step), step.entry.instant
         quiet = not (step.transitions or step.differs or step.invited)
         if quiet and not every:
             known = repeated.setdefault(text, _Repeated(instant, -1))
             known.last, known.times = instant, known.times + 1
-            if known.times:
-                continue
-        else:
-            yield from _again(group, repeated)
+            if not known.times:
+                waiting.append(Line(instant, group, text))
+            continue
+        yield from _in_order(group, waiting, repeated)
         yield Line(instant, group, text)
         for what in step.differs:
             yield Line(instant, group, f"{_BLANK}DIFFERS FROM RECORDED: {what}")
-    yield from _again(group, repeated)
+    yield from _in_order(group, waiting, repeated)
 
 
-def _again(group: str, repeated: dict[str, _Repeated]) -> Iterator[Line]:
-    found = [
+def _in_order(group: str, waiting: list[Line], repeated: dict[str, _Repeated]) -> list[Line]:
+    """Take out the lines that wait, and one for each that was repeated, when it last was."""
+    again = [
         Line(one.last, group, f"{text} ({one.times} more until now)")
         for text, one in repeated.items()
         if one.times
     ]
+    found = sorted([*waiting, *again], key=lambda line: line.instant)
+    waiting.clear()
     repeated.clear()
-    yield from sorted(found, key=lambda line: line.instant)
+    return found
 
 
 def tell(step: Step) -> str:
