@@ -216,3 +216,18 @@ def test_a_timer_that_is_not_due_is_not_recorded() -> None:
     assert [step.entry.what for step in steps(one)] == ["start"]
     Peer().says(one, 200)
     assert [step.entry.what for step in steps(one)] == ["start", HEARD]
+
+
+def test_a_timer_that_moves_without_an_effect_is_recorded() -> None:
+    one = host(fast=True, advbase=0, advskew=5)
+    one.start(0)
+    peer = Peer()
+    peer.says(one, SECOND, 5)
+    for _ in range(3):
+        due = one.timer()
+        assert due is not None
+        one.handle_timer(due)
+    again = steps(one)
+    assert [step.entry.what for step in again[:2]] == ["start", HEARD]
+    assert len(again) > 2
+    assert not any(step.differs for step in again)

@@ -149,6 +149,12 @@ class _Allowance:
 class Tape:
     """Grows until it is full, then forgets its beginning."""
 
+    __slots__ = (
+        *("_counted_since", "_harmful", "_harmless", "_last", "_most", "_only_counted", "_records"),
+        *("_room", "_segment_bytes", "_snapshot", "_suspicion", "_suspicion_now", "full"),
+        *("on_entry", "segments"),
+    )
+
     def __init__(
         self,
         snapshot: Callable[[], dict[str, Any]],
@@ -167,6 +173,8 @@ class Tape:
         self._most = max(most_bytes, LEAST_BYTES)
         self._segment_bytes = max(self._most // _SEGMENTS, _LEAST_SEGMENT) - _LONGEST_RECORD
         self.segments: deque[Segment] = deque()
+        self._records = bytearray()
+        """Those of the last segment."""
         self._last = _Last(0)
         self._harmless = _Allowance(8, 10 * SECOND)
         self._harmful = _Allowance(32, SECOND // 4)
@@ -201,6 +209,7 @@ class Tape:
         text = json.dumps(self._snapshot(), separators=(",", ":"))
         state = zlib.compress(text.encode(), 1)
         self.segments.append(Segment(state, now))
+        self._records = self.segments[-1].records
         self._room = max(self._segment_bytes - len(state), self._segment_bytes // 4)
         self.full = False
         self._last = _Last(now)
@@ -275,7 +284,8 @@ class Tape:
         last = self._last
         passed = now - last.instant
         if (
-            len(effects) != len(last.said)
+            not effects
+            or len(effects) != len(last.said)
             or due - last.due != last.step
             or not 0 <= passed <= _MOST
         ):
@@ -304,7 +314,7 @@ class Tape:
         self.on_entry(entry)
 
     def _append(self, record: bytes) -> None:
-        records = self.segments[-1].records
+        records = self._records
         records += record
         if len(records) >= self._room:
             self.full = True
