@@ -57,6 +57,11 @@ EXPLAINED = {
         "address's announcement; `moved`: from its death to the announcement of the second; "
         "`noticed last`: the same, but from each address's own last advertisement."
     ),
+    "Start-up": (
+        "`listening`: until the kernel shows a socket that hears advertisements; `cpu`: processor "
+        "time until then. `rss` counts shared pages for each process, `pss` and `alone` as above. "
+        "Programs have their bytecode, as installed ones."
+    ),
     "Floods": (
         "`drained`: how many frames the backup gets rid of in a second of processor time, in the "
         "kernel or by itself. `missed`: advertisements of the master that were late or lost; "

@@ -9,13 +9,13 @@ from pathlib import Path
 from bench.measure import Figures, Measure, Round
 from bench.measures.outages import PREFERRED
 from bench.peers import INTERFACE, NODES, Setup, wait_for
-from bench.processes import alone_mib, pss_mib, rss_mib
+from bench.processes import alone_mib, cpu_seconds, pss_mib, rss_mib
 from carpool.lab.network import Lab
 from carpool.lab.zone import Zone
 
 PROTOCOL = "112:"
 REPEATS = 5  # starts in a round: they cost no second each
-UNITS = {"listening": "ms", "rss": "MiB", "pss": "MiB", "alone": "MiB"}
+UNITS = {"listening": "ms", "cpu": "ms", "rss": "MiB", "pss": "MiB", "alone": "MiB"}
 POLL = 0.0005  # seconds
 PATIENCE = 10.0
 
@@ -24,6 +24,7 @@ def start(this: Round) -> Figures:
     """Start the daemon a few times; return the median, and its memory once it is master."""
     setup = Setup(this.folder, PREFERRED[this.peer.name], {})
     took: list[float] = []
+    spent: list[float] = []
     with Lab() as lab:
         zone = lab.add_zone("a", INTERFACE, [NODES["a"]])
         for _ in range(REPEATS):
@@ -36,6 +37,7 @@ def start(this: Round) -> Figures:
                     raise TimeoutError(f"not listening after {PATIENCE:.0f} s")
                 time.sleep(POLL)
             took.append((time.monotonic() - before) * 1000)
+            spent.append(cpu_seconds(zone.processes()) * 1000)
             if len(took) == REPEATS:
                 break
             for process in daemon:
@@ -46,6 +48,7 @@ def start(this: Round) -> Figures:
         processes = zone.processes()
         return {
             "listening": sorted(took)[len(took) // 2],
+            "cpu": sorted(spent)[len(spent) // 2],
             "rss": rss_mib(processes),
             "pss": pss_mib(processes),
             "alone": alone_mib(processes),
