@@ -24,6 +24,7 @@ INIT, BACKUP, MASTER = State
 
 UNSEEN: dict[tuple[State, Event, str], str] = {
     (BACKUP, Event.OVERRULED, "left out"): "a row without actions says why nothing happens",
+    (BACKUP, Event.OVERRULED, "to MASTER"): "who waits its turn hears the greater master before",
     (BACKUP, Event.TOO_SLOW, "left out"): "silence makes it master before the next slow word",
     (INIT, Event.RESUMED_AS_MASTER, "without ADD_ADDRESSES"): "they are on: it makes sure of it",
     (BACKUP, Event.LATE, "left out"): "of the fast profile, in which no node here is",
