@@ -107,6 +107,7 @@ def test_in_the_background(tmp_path: Path, kind: str) -> None:
         started = launch(lan, left, kind, *told.options, *HASTE, "-z", "-B")
         assert started.process.wait(10) == 0
         lan.until(lambda: told.calls() == [DOWN, UP])
+        lan.until(lambda: len(left.processes()) == 1, what="the end of the script")
         (pid,) = left.processes()
         assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
         left.signal(signal.SIGTERM)

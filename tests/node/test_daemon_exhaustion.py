@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,10 @@ def test_a_log_on_a_full_disk_hinders_nothing(tmp_path: Path) -> None:
         left = lan.left.start(carpool("run", str(file), "--node", "left"), log=FULL)
         lan.until_holders("left")
         right = lan.right.start(carpool("run", str(file), "--node", "right"), log=FULL)
-        lan.until(lambda: len(lan.adverts_of(lan.left)) >= 4)
+        # It cannot say that it listens; its guard is there, and then time enough for the rest.
+        lan.until(lambda: len(lan.right.processes()) > 1)
+        since = time.monotonic_ns()
+        lan.until(lambda: len(lan.adverts_of(lan.left, since=since)) >= 4)
         left.send_signal(signal.SIGTERM)
         assert left.wait(10) == 0
         lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
