@@ -73,6 +73,32 @@ def test_a_clean_stop_does_not_wait(tmp_path: Path) -> None:
         assert lan.shared(0) == 0
 
 
+SLUGGISH = """
+import sys
+from carpool.node import punctuality
+from carpool.node.lateness import Window
+
+def measured(_duration, _step):
+    window = Window()
+    window.note(2_000_000_000)
+    return window
+
+punctuality.measured = measured
+from carpool.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_machine_that_is_too_late_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    with Pair(tmp_path) as lan:
+        run = ["run", str(file(lan, on_late="refuse")), "--node", "left"]
+        daemon = lan.start(lan.left, [sys.executable, "-P", "-c", SLUGGISH, *run])
+        assert daemon.process.wait(30) == 2
+        assert "this machine wakes up to 2000.0 ms late" in daemon.text()
+        assert 'it needs interval = "812.5ms" here' in daemon.text()
+        assert "BACKUP" not in daemon.text()
+
+
 def test_scripts_do_not_inherit_the_priority_and_the_guard_has_it(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         found = tmp_path / "policy"
