@@ -482,13 +482,18 @@ class VirtualHost:
         self._send(now, 255, 255, NEVER_MASTER, farewell=True)
 
     def _await_master(self, now: int) -> None:
-        self._advertise_at = None
+        was_master, self._advertise_at = self._advertise_at is not None, None
         self._timer_event = Event.MASTER_DOWN
         self._invitation = None
         self._awaiting_since = max(now, self._stand_back_until, self._hold_down_until)
         self._masters_interval = 0
         if self._heard is not None:
             self._obey(*self._heard, now)
+            rival, _ = self._heard
+            less_demoted = rival.demotion < self._demotion
+            if was_master and less_demoted and rival.interval == self.interval:
+                # A demoted kernel, which yields to an equal interval, too: may it be back first.
+                self._awaiting_since += timing.TICK
         self._master_down_at = self._awaiting_since + self.master_down_time
         self._grace_left = self.master_down_time
         # Half an interval after the next advertisement is due: if that comes, we never look.
