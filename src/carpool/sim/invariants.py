@@ -80,10 +80,10 @@ def never_two(case: Case) -> Iterator[Violation]:
 def reunited(case: Case) -> Iterator[Violation]:
     """Where a partition ends, a master that looks for its rival and that rival are one at once.
 
-    Not where only one of them was deaf: the other has tired of answering, a little.
+    Not where one of them was deaf before: the other has tired of answering, a little.
     """
     looks = int(case.scenario.seek_rival / case.bounds.slow)
-    if not (looks and case.all_carpool):
+    if not (looks and case.all_carpool) or case.befell("deafen"):
         return
     for window in case.history.windows:
         after = window.start + REUNION
