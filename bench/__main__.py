@@ -100,8 +100,6 @@ def measure_all(options: argparse.Namespace, names: list[str]) -> int:
             peers.append(peer)
         else:
             print(f"bench: {peer} is not installed: its columns stay empty", file=sys.stderr)
-    # As an installed package has it, also where Python is told to write none.
-    compileall.compile_dir(Path(carpool.__file__).parent, quiet=1)
     settings = Settings(options.minutes or (0.25 if options.quick else 1.0), options.quick)
     results = Results.load(options.json) if options.resume or options.only else Results()
     results.begin({peer: PEERS[peer].version() for peer in peers})

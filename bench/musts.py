@@ -35,8 +35,11 @@ class Must:
     minutes: float = 0.0
     """And how long each, for measures that take the minutes asked for."""
     unit: str = "ms"
-    why: str = field(default="", kw_only=True)
-    """What limits it, told where it is not met."""
+
+    @property
+    def why(self) -> str:
+        """What limits it, told where it is not met; empty if that is not known."""
+        return WHY.get((self.measure, self.figure), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,43 @@ BOTH_CPU: Mapping[str, float] = {"keepalived": 1.0, "ucarp": 1 / 6}
 CPU = "% of a core"
 ON_TIME = 3300.0
 """ms: three intervals, the backup's skew (78 ms), and what a busy machine adds."""
+
+_IDLE = (
+    "Once a second the interpreter is woken, with cold caches, for an advertisement to make or to "
+    "check; a master also has the kernel renew the address, which the others do not. keepalived "
+    "and ucarp do their share in C."
+)
+_CROWD = (
+    "Advertisements go out and come in in bunches, so that being woken costs little. What is left "
+    "is the work for each: an HMAC, a datagram through the kernel, the state of its group, and on "
+    "the master the renewal of its lifetime, all of it but the HMAC interpreted."
+)
+_STOP = (
+    "It takes the old master's last word, the backup's wake-up, the address put on and announced, "
+    "and the client's next question: a few wake-ups in a row, each as late as the machine makes it "
+    "(see its noise below)."
+)
+WHY = {
+    ("death", "outage"): (
+        "All wait for three intervals and their skew after the last advertisement. What ucarp adds "
+        "hangs on when its packet capture is read, anywhere in a second: few rounds hit it by luck."
+    ),
+    ("stop", "outage"): _STOP,
+    ("stop-fast", "outage"): _STOP,
+    ("addresses-1", "master_cpu"): _IDLE,
+    ("addresses-1", "backup_cpu"): _IDLE,
+    ("addresses-255", "master_cpu"): _CROWD,
+    ("addresses-255", "backup_cpu"): _CROWD,
+    ("addresses-255", "moved_last"): (
+        "The bunches of advertisements are spread over the interval, so that some addresses were "
+        "advertised later than others before the master died. From its own last advertisement on, "
+        "each moves as soon as a single one: `noticed last` below."
+    ),
+    ("start", "listening"): (
+        "Starting Python and importing what the node's configuration needs is processor time "
+        "(`cpu` below); on a busy machine it takes so much longer."
+    ),
+}
 
 MUSTS = (
     Must(

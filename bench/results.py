@@ -56,7 +56,7 @@ class Results:
             "python": platform.python_version(),
             "cpus": os.cpu_count(),
         }
-        self.data["versions"] = dict(versions)
+        self.data["versions"] |= versions
 
     def add(self, name: str, entry: dict[str, Any]) -> None:
         """Take in a measure that is finished, in place of an older one."""
