@@ -91,6 +91,7 @@ def page(results: Results, drawn: set[str]) -> str:
     verdicts = [judge(must, results) for must in MUSTS]
     parts = [
         _head(results),
+        *([f"**{results.data['remark']}**\n"] if "remark" in results.data else []),
         "## What it must reach\n",
         *_verdicts(verdicts, peers),
         "",

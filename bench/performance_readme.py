@@ -1,7 +1,7 @@
 """The README's few figures, from the same results as docs/performance.md."""
 
 from bench.performance_page import ORDER
-from bench.results import Results
+from bench.results import Results, Spread
 from bench.svg import told
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
@@ -23,12 +23,16 @@ def summary(results: Results) -> str:
         spreads = [results.spread(measure, peer, figure) for peer in ORDER]
         if not any(spreads):
             continue
-        cells = [
-            f"{told(one.median)} {unit} ({told(one.least)}-{told(one.most)})" if one else "-"
-            for one in spreads
-        ]
+        cells = [_cell(one, unit) if one else "-" for one in spreads]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(spread: Spread, unit: str) -> str:
+    told_median = f"{told(spread.median)} {unit}"
+    if spread.least == spread.most:
+        return told_median
+    return f"{told_median} ({told(spread.least)}-{told(spread.most)})"
 
 
 def renewed(text: str, table: str) -> str:
