@@ -13,7 +13,8 @@ from carpool.carp.election import State
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, decode
-from carpool.node.group import LONGEST_BLINK, SHORTEST_BLINK, Group
+from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
+from carpool.node.group import Group
 from carpool.node.guard import Guard
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log

@@ -1,6 +1,5 @@
 """One VIP group at work: carries out what its virtual host asks, in order."""
 
-import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,15 @@ from carpool.carp.phase import Phase
 from carpool.carp.timing import SECOND
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.words import Ours, why_changed
+from carpool.node.blink import Blink
 from carpool.node.demotions import Demotions
 from carpool.node.guard import Lease
 from carpool.node.handover import GroupState, identity
 from carpool.node.holding import Holding
-from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
+from carpool.node.scripts import Scripts
 from carpool.node.sending import CANNOT_SEND, Sending
 from carpool.node.settings import GroupSettings
 from carpool.node.turns import Turns
@@ -34,10 +34,6 @@ from carpool.node.turns import Turns
 if TYPE_CHECKING:
     from carpool.node.recorder import Recorder
 
-LONGEST_BLINK = SECOND // 2
-"""How long (ns) at most a master without carrier goes on: a link that flaps costs no takeover."""
-SHORTEST_BLINK = SECOND // 20
-"""How long (ns) at most it keeps its addresses meanwhile: nobody can use them but this host."""
 SEND_ERROR_DEMOTION = 240
 """For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
 UNHELD_DEMOTION = 240
@@ -91,18 +87,14 @@ class Group:
         """What brought that about, in words."""
         self.transitions = 0
         """How often it has changed since this program was started."""
-        self._link: Link | None = None
         self._loop = loop
         self._log = log
         self._settled = settled
-        self._hooks = HookQueue(loop, log, settings.script_timeout)
+        self._scripts = Scripts(settings, self.label, loop=loop, log=log, settled=settled)
         self._turns = turns
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
-        self._link_loss = loop.call_at(loop.now(), lambda: self._use_carrier(usable=False))
-        self._link_loss.cancel()
-        self._letting_go = loop.call_at(loop.now(), self._let_go)
-        self._letting_go.cancel()
+        self._blink = Blink(loop, let_go=self._let_go, lost=lambda: self._use_carrier(usable=False))
         self._has_let_go = False
         self._retry = loop.call_at(loop.now(), self._can_hold)
         self._retry.cancel()
@@ -115,7 +107,7 @@ class Group:
         self._news: list[str] = []
         self._removing = False
         self._demotions = Demotions()
-        self._sending = Sending()
+        self._sending = Sending(settings, self.label, log)
         self._starting = False
         self._resuming = False
         self._pumping = False
@@ -128,12 +120,12 @@ class Group:
     @property
     def is_settled(self) -> bool:
         """Whether no script runs and no address is being taken off."""
-        return self._hooks.idle and not self._removing
+        return self._scripts.idle and not self._removing
 
     @property
     def running_script(self) -> tuple[str, int] | None:
         """What the log calls the script that runs, and when it was started (ns)."""
-        return self._hooks.running
+        return self._scripts.running
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
@@ -175,11 +167,11 @@ class Group:
     @property
     def open_outputs(self) -> list[tuple[str, int]]:
         """Pipes that ended scripts have left open in the background: their names, descriptors."""
-        return self._hooks.open_outputs
+        return self._scripts.open_outputs
 
     def adopt_output(self, name: str, fd: int) -> None:
         """Go on reading what a script of the program before this one has left running."""
-        self._hooks.adopt_output(name, fd)
+        self._scripts.adopt_output(name, fd)
 
     def stop(self) -> None:
         """Give up the addresses and say so. Wait for `is_settled` before leaving."""
@@ -187,22 +179,13 @@ class Group:
         self.pump()
 
     def link_changed(self, *, carrier: bool) -> None:
-        """Take notice of the carrier, unless told to ignore it.
-
-        A master waits a moment for a link that only blinks. No backup takes over in that time, for
-        it is less than an interval, and they wait for several. It keeps its addresses for a part of
-        that, and puts them on again if the link comes back in time.
-        """
+        """Take notice of the carrier, unless told to ignore it. A master waits for it a moment."""
         usable = carrier or self.settings.ignore_link
         if usable or self.virtual_host.state is not State.MASTER:
-            self._link_loss.cancel()
-            self._letting_go.cancel()
+            self._blink.end()
             self._use_carrier(usable=usable)
-        elif self._link_loss.when is None:
-            now = self._loop.now()
-            wait = min(self.virtual_host.interval // 2, LONGEST_BLINK)
-            self._link_loss.reschedule(now + wait)
-            self._letting_go.reschedule(now + min(wait, SHORTEST_BLINK))
+        else:
+            self._blink.begin(self.virtual_host.interval)
 
     def _let_go(self) -> None:
         """Take the addresses off, though master, while there is no carrier."""
@@ -238,8 +221,7 @@ class Group:
 
     def link_gone(self) -> None:
         """Take notice that the interface itself has been deleted."""
-        self._link_loss.cancel()
-        self._letting_go.cancel()
+        self._blink.end()
         self.virtual_host.link_lost(self._loop.now())
         self.pump()
         self._share_link(usable=False)
@@ -257,7 +239,7 @@ class Group:
 
     def use_link(self, link: Link | None, interface: Interface | None) -> None:
         """Speak through `link` on `interface` from now on; None while there is no interface."""
-        self._link = link
+        self._sending.link = link
         if self._holding is not None:
             self._holding.use_interface(interface)
 
@@ -418,7 +400,7 @@ class Group:
         if self._resuming:
             self._resuming = False  # It has run, in the program before this one.
         elif self.settings.up:
-            self._run_script("up", self.settings.up, self._announce)
+            self._scripts.run_up(self.virtual_host.state, self._announce)
 
     def _remove_addresses(self) -> None:
         self._resuming = self._has_let_go = False
@@ -443,40 +425,7 @@ class Group:
         self._settled()
 
     def _run_down_script(self, done: Callable[[], None]) -> None:
-        wanted = self.settings.down_at_start or not self._starting
-        self._run_script("down", self.settings.down if wanted else (), done)
-
-    def _run_script(self, kind: str, program: tuple[str, ...], done: Callable[[], None]) -> None:
-        if not program:
-            done()
-            return
-
-        def ended_again(result: HookResult) -> None:
-            if result.outcome is not Outcome.SUPERSEDED:
-                done()
-            self._settled()
-
-        def ended(result: HookResult) -> None:
-            # systemd tells all processes of a service to end; this one has an address to take off.
-            cut_short = result.outcome is Outcome.EXITED and result.exit_code == -signal.SIGTERM
-            if kind == "down" and cut_short and self._hooks.idle:
-                self._log.warning(f"{hook.label}: ended by SIGTERM, running it once more")
-                self._hooks.submit(hook, ended_again)
-            else:
-                ended_again(result)
-
-        settings = self.settings
-        vips = [str(address.ip) for address in settings.addresses]
-        arguments = (settings.interface, vips[0], *filter(None, [settings.xparam]))
-        environment = {
-            "CARPOOL_GROUP": settings.name,
-            "CARPOOL_STATE": self.virtual_host.state.value,
-            "CARPOOL_VHID": str(settings.carp.vhid),
-            "CARPOOL_INTERFACE": settings.interface,
-            "CARPOOL_ADDRESSES": " ".join(map(str, settings.addresses)),
-        }
-        hook = Hook((*program, *arguments), environment, f"{self.label}{kind} script")
-        self._hooks.submit(hook, ended)
+        self._scripts.run_down(self.virtual_host.state, done, at_start=self._starting)
 
     # Frames.
 
@@ -490,32 +439,9 @@ class Group:
             self._holding.advertised(interval)
 
     def _announce(self) -> None:
-        if self._link is None or self.virtual_host.state is not State.MASTER:
-            return
-        try:
-            for address in self.settings.addresses:
-                self._link.announce(address.ip.packed)
-        except OSError as error:
-            self._log.warning(
-                f"{self.label}cannot announce on {self.settings.interface}: {error.strerror}",
-                key=f"announce {self.settings.name}",
-            )
+        if self.virtual_host.state is State.MASTER:
+            self._sending.announce()
 
     def _advertise(self, effect: Advertise) -> None:
-        source = self.virtual_host.sources.get(effect.family)
-        if self._link is None or source is None:
-            return
-        try:
-            self._link.advertise(
-                self.settings.carp.vhid, source, effect.payload, self.settings.advertise
-            )
-        except OSError as error:
-            self._log.warning(
-                f"{self.label}cannot advertise on {self.settings.interface}: {error.strerror}",
-                key=f"advertise {self.settings.name}",
-            )
-            changed = self._sending.note(ok=False)
-        else:
-            changed = self._sending.note(ok=True)
-        if changed:
+        if self._sending.advertise(effect, self.virtual_host.sources.get(effect.family)):
             self.demote(CANNOT_SEND, SEND_ERROR_DEMOTION if self._sending.fails else 0)

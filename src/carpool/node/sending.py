@@ -1,4 +1,9 @@
-"""Whether advertisements leave this host: a master that nobody hears is none."""
+"""What a group sends, and whether it leaves this host: a master that nobody hears is none."""
+
+from carpool.carp.effects import Advertise
+from carpool.node.host import Link
+from carpool.node.log import Log
+from carpool.node.settings import GroupSettings
 
 MOST_ERRORS = 3
 """Advertisements in a row that may fail until a master demotes itself (ucarp's 3)."""
@@ -8,16 +13,50 @@ CANNOT_SEND = f"{MOST_ERRORS} advertisements in a row could not be sent"
 
 
 class Sending:
-    """Counts what could be sent, and what could not."""
+    """Sends the frames of one group, and counts what could not be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: GroupSettings, label: str, log: Log) -> None:
+        """`label` begins the log lines."""
+        self.link: Link | None = None
+        """What it sends through; None while there is no interface."""
         self.fails = False
         """Whether the node is to demote itself for it."""
+        self._settings = settings
+        self._label = label
+        self._log = log
         self._in_a_row = 0
-        """Against that: errors while it works, successes while it fails."""
+        """Against `fails`: errors while it works, successes while it fails."""
 
-    def note(self, *, ok: bool) -> bool:
-        """Note that an advertisement was sent, or could not be. Tell whether `fails` changed."""
+    def advertise(self, effect: Advertise, source: bytes | None) -> bool:
+        """Send an advertisement from `source`, if there is one. Tell whether `fails` changed."""
+        if self.link is None or source is None:
+            return False
+        settings = self._settings
+        try:
+            self.link.advertise(settings.carp.vhid, source, effect.payload, settings.advertise)
+        except OSError as error:
+            self._log.warning(
+                f"{self._label}cannot advertise on {settings.interface}: {error.strerror}",
+                key=f"advertise {settings.name}",
+            )
+            return self._note(ok=False)
+        return self._note(ok=True)
+
+    def announce(self) -> None:
+        """Tell the network where the addresses live."""
+        if self.link is None:
+            return
+        settings = self._settings
+        try:
+            for address in settings.addresses:
+                self.link.announce(address.ip.packed)
+        except OSError as error:
+            self._log.warning(
+                f"{self._label}cannot announce on {settings.interface}: {error.strerror}",
+                key=f"announce {settings.name}",
+            )
+
+    def _note(self, *, ok: bool) -> bool:
         self._in_a_row = self._in_a_row + 1 if ok == self.fails else 0
         if self._in_a_row < (SUCCESSES if ok else MOST_ERRORS):
             return False
