@@ -66,7 +66,7 @@ def test_a_stranger_is_named_and_the_address_announced_again(tmp_path: Path, vip
 
 def test_whoever_shouts_is_answered_once_a_second_and_logged_five_times(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
-        left, _ = lan.run_both()
+        left, _ = lan.run_both(announce_every=60)
         lan.until(lambda: len(lan.adverts_of(lan.left)) >= 4)
         since = time.monotonic_ns()
         shout(lan, stranger_on(lan), VIP, times=44)

@@ -99,6 +99,7 @@ def test_a_node_that_starts_ill_gives_way_to_one_that_is_well(tmp_path: Path) ->
         file = lan.checked({"uplink": {**UPLINK, "fall": 100}})
         left = lan.run(lan.left, file)
         lan.until_holders("left")
+        lan.until_logged(left, "to state: MASTER")
         assert left.text().index("www: demoted") < left.text().index("to state: MASTER")
         lan.run(lan.right, file)
         lan.until_holders("right", seconds=SOON)

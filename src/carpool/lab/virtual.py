@@ -10,7 +10,7 @@ from carpool.cluster.model import Cluster, Group
 from carpool.lab.probe import INTERVAL, Answer
 from carpool.lab.stage import DOWN
 from carpool.node.lease import guarded_time, kernel_lifetime
-from carpool.sim.lan import EXPIRY_LATE, Lan
+from carpool.sim.lan import Lan
 from carpool.sim.network import DELAY
 from carpool.sim.record import Span
 
@@ -30,7 +30,8 @@ class VirtualStage:
         self.zones = [node.name for node in cluster.nodes]
         self._lan = Lan.from_cluster(cluster, passwords, seed=1)
         for zone in self.zones:
-            self._lan.nodes[zone].lifetime = _lifetime(self.group, zone)
+            lifetime, guarded = _terms(self.group, zone)
+            self._lan.nodes[zone].lifetime, self._lan.nodes[zone].guarded = lifetime, guarded
             self._lan.crash(zone)
         self._pace = pace
         self._answers: list[Answer] = []
@@ -111,14 +112,10 @@ class VirtualStage:
         return list(self._lan.record.spans(self.group.vhid))
 
 
-def _lifetime(group: Group, zone: str) -> int:
-    """Return how long after an advertisement a zone keeps the address at the least (ns).
-
-    Kernel or guard takes it off, whichever is first; the LAN is as late with it as a kernel.
-    """
+def _terms(group: Group, zone: str) -> tuple[int, int]:
+    """Return how long after an advertisement kernel and guard keep the address of a zone (ns)."""
     skews = {member.node: member.advskew for member in group.members}
     others = [skew for node, skew in skews.items() if node != zone]
     patience = min(lapse_time(group.advbase, skew, group.dead_ratio) for skew in others)
     own = interval(group.advbase, skews[zone])
-    guarded = guarded_time(patience, own) - EXPIRY_LATE[1]
-    return max(min(kernel_lifetime(patience, own) * SECOND, guarded), own * 3 // 2)
+    return kernel_lifetime(patience, own) * SECOND, guarded_time(patience, own)

@@ -336,7 +336,8 @@ class Lan:
         for vhid in node.hosts:
             renewed = node.renewed.get(vhid)
             if renewed is not None:
-                end = max(self.now, renewed + node.lifetime + self._rng.randint(*EXPIRY_LATE))
+                left = node.lifetime + self._rng.randint(*EXPIRY_LATE)
+                end = max(self.now, renewed + min(left, node.guarded or left))
                 self._at(end, partial(self._expire, node, vhid, renewed))
 
     def _expire(self, node: Node, vhid: int, renewed: int) -> None:

@@ -103,6 +103,8 @@ class Node:
     lifetime: int | None = None
     """Nanoseconds for which the kernel keeps an address that no advertisement renews; None: it
     stays for ever."""
+    guarded: int | None = None
+    """Nanoseconds after which a guard takes it off, punctually; None: there is no guard."""
     clock: Clock = field(default_factory=Clock)
     alive: bool = False
     frozen: bool = False

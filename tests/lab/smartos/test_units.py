@@ -18,7 +18,7 @@ def test_our_own_unit() -> None:
     assert unit.start_limit_seconds == 0
     assert dict(unit.environment)["STATE_DIRECTORY"] == "/var/lib/carpool"
     assert unit.stop_seconds >= 10
-    assert (unit.kill_all, unit.wanted, unit.once) == (False, True, False)
+    assert (unit.kill_all, unit.wanted, unit.once) == (True, True, False)
 
 
 def test_words_of_a_command_line() -> None:
