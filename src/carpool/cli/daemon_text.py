@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from carpool.watch.durations import two_units
+
 _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def status_text(status: Mapping[str, Any]) -> str:
@@ -27,13 +28,7 @@ def duration(seconds: float) -> str:
     """Write a duration by its two greatest units: 3d 4h, 5m 0s, 12.3s."""
     if seconds < 60:
         return f"{seconds:.1f}s"
-    left = int(seconds)
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        number, left = divmod(left, size)
-        if number or parts:
-            parts.append(f"{number}{unit}")
-    return " ".join(parts[:2])
+    return " ".join(two_units(int(seconds)))
 
 
 def _row(group: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from carpool.carp.timing import SECOND
+from carpool.watch.durations import two_units
 from carpool.watch.lan import Event, Group, Key, Lan, Speaker
 from carpool.watch.sighting import Protocol
 
 HEADINGS = ("VHID", "PROTOCOL", "MASTER", "SKEW", "EVERY", "JITTER", "FOR")
 _WIDTHS = (4, 8, 17, 7, 7, 7, 7)
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _CONSTANT = 3
 """Advertisements in a row with one counter, after which it is worth a word."""
 
@@ -93,13 +93,7 @@ def duration(nanoseconds: int) -> str:
         return f"{seconds * 1000:.1f}ms"
     if seconds < 60:
         return f"{seconds:.2f}s"
-    left = int(seconds)
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        number, left = divmod(left, size)
-        if number or parts:
-            parts.append(f"{number}{unit}")
-    return "".join(parts[:2])
+    return "".join(two_units(int(seconds)))
 
 
 def _label(key: Key) -> str:
