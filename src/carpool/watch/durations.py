@@ -5,7 +5,8 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 def two_units(seconds: int) -> list[str]:
     """Return a duration by its two greatest units: ["3d", "4h"], ["5m", "0s"]."""
-    left, parts = seconds, []
+    left = seconds
+    parts: list[str] = []
     for size, unit in _UNITS:
         number, left = divmod(left, size)
         if number or parts:
