@@ -4,7 +4,7 @@ import pytest
 from tests.carp.support import Bench
 
 from carpool.carp.election import Event, State
-from carpool.carp.timing import SECOND, TICK, interval, nearest_advskew
+from carpool.carp.timing import SECOND, TICK, interval, nearest_advskew, takeover_turn
 
 
 def fast(advskew: int = 1, *, dead_ratio: int = 3) -> Bench:
@@ -127,6 +127,19 @@ def test_lateness_does_not_hold_up_a_takeover_after_a_bow_out() -> None:
     assert bench.state() is State.MASTER
 
 
+def test_a_demoted_node_lets_all_others_go_first_after_a_bow_out() -> None:
+    bench = Bench.of(4, advbase=0, fast=True, place=1).start()
+    bench.hears(0, 4)
+    bench.host.set_demotion(20, bench.now)
+    bench.forget()
+    before = bench.now
+    bench.hears(255, 255, more=True)
+    due = bench.host.timer()
+    assert due is not None
+    third = takeover_turn(2, 4 * TICK)
+    assert before + third < due < before + bench.host.master_down_time
+
+
 def test_without_the_profile_lateness_counts_as_before() -> None:
     bench = Bench.of(4, advbase=0).start()
     bench.pause(100 * TICK).timer_runs()
@@ -180,6 +193,9 @@ def test_a_restart_may_take_as_long_as_the_last_advertisement_says() -> None:
         new.now = bench.now + pause
         new.host.resume(memory, new.now)
         assert new.state() is state
+        # As slow as it said it would be, until somebody knows how fast the machine is.
+        assert new.host.interval == (255 * TICK if state is State.MASTER else TICK)
+        new.host.slow_down(0)
         assert new.host.interval == TICK
 
 

@@ -1,6 +1,7 @@
 """``carpool metrics``: held against the parser of Prometheus' own Python client."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -150,6 +151,17 @@ def test_a_file_that_cannot_be_written_is_told(
     target = tmp_path / "no" / "carpool.prom"
     assert metrics.main(["--output", str(target), "--run-dir", str(tmp_path)]) == 2
     assert f"cannot write {target}: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_device_or_a_link_stays_what_it_is(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to("/dev/null")
+    os.mkfifo(pipe)
+    for target in (link, pipe, tmp_path):
+        with pytest.raises(OSError, match=r"is not a file|Is a directory"):
+            metrics._replace(target, "text")
+    assert link.is_symlink()
+    assert pipe.is_fifo()
 
 
 def test_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -354,6 +354,19 @@ def test_a_master_that_cannot_send_is_demoted_until_it_can(world: World) -> None
     assert world.lines[-1].startswith("www: no longer demoted")
 
 
+def test_a_node_that_could_not_send_tries_again_after_a_minute_as_a_backup(world: World) -> None:
+    group = world.group("www", 1)
+    world.links["www"].fails = True
+    world.loop.run(3 * SECOND)
+    group.demote("maintenance", 255)
+    assert state(group) is State.BACKUP
+    world.links["www"].fails = False
+    world.loop.run(58 * SECOND)
+    assert len(group.demotions) == 2
+    world.loop.run(2 * SECOND)
+    assert group.demotions.keys() == {"maintenance"}
+
+
 def test_a_node_that_cannot_hold_the_addresses_is_demoted_for_a_minute_or_until_it_can(
     world: World,
 ) -> None:

@@ -39,3 +39,17 @@ def test_the_neighbours_are_the_other_nodes_of_the_group(tmp_path: Path) -> None
     b = (ip_address("192.0.2.2"), ip_address("2001:db8::2"))
     assert two.neighbours == b
     assert everyone.neighbours == (*b, ip_address("192.0.2.3"))
+
+
+def test_where_a_node_speaks_from_another_interface_nobody_knows_its_address(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "key").touch(mode=0o600)
+    (tmp_path / "key").write_text("0123456789abcdef\n")
+    file = tmp_path / "cluster.toml"
+    file.write_text(FILE.replace("vhid = 2", 'vhid = 2\ninterface = { c = "net1" }'))
+    cluster = load(file).cluster
+    assert cluster is not None
+    two, everyone = plan(cluster, cluster.nodes[0])
+    assert two.neighbours
+    assert everyone.neighbours == ()

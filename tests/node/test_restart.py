@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from carpool.node import handover, restart
 from carpool.node.commands import Result
 from carpool.node.control import RequestError
 from carpool.node.daemon import Daemon
-from carpool.node.handover import GroupState, Handover, identity, receive
+from carpool.node.handover import OLDEST, VERSION, GroupState, Handover, identity, receive
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
@@ -200,6 +201,12 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
         sent.send()
         monkeypatch.setattr(os, "getpid", lambda: 1)
         assert receive() is None
+        monkeypatch.undo()
+        monkeypatch.setattr(os, "environ", dict(os.environ))
+        # From a program that is older, and to one that is.
+        for version, received_by_us in ((OLDEST, True), (VERSION + 1, False)):
+            replace(sent, version=version).send()
+            assert (receive() is not None) is received_by_us
         claimed.release()
 
 

@@ -37,6 +37,21 @@ def test_settings_come_back_without_their_passwords() -> None:
             assert getattr(told, name) == getattr(one.settings, name), name
 
 
+def test_a_tape_that_goes_on_while_it_is_written_down_is_no_matter() -> None:
+    one = host()
+    one.start(0)
+    peer = Peer()
+    lines = trace.group_lines("www", "net0", one.settings, one.tape)
+    written = [next(lines), next(lines)]
+    before = len(one.tape.segments)
+    second = 0
+    while len(one.tape.segments) == before:
+        second += 1
+        peer.says(one, second * SECOND)
+    written += lines
+    assert len(written) == 1 + before
+
+
 def test_no_secret_is_in_it() -> None:
     one = recorded()
     written = content(one)
@@ -78,6 +93,8 @@ def changed(number: int, **keys: Any) -> bytes:
         (changed(2, records="CQ=="), "line 3: there is no record of kind 9"),
         (changed(2, records="AQAB"), "line 3: "),
         (changed(2, state=[1]), "line 3: "),
+        (changed(0, wall=10**23), "line 1: an instant that is on no calendar"),
+        (changed(1, settings={"vhid": "x", "addresses": [], "replay": "off"}), "line 2: setting"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(bad: bytes, said: str) -> None:

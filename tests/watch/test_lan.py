@@ -95,6 +95,23 @@ def test_a_farewell_is_believed_at_once() -> None:
     assert seen.whys == ["first seen", "took its leave", "took over"]
 
 
+def test_a_last_word_that_concedes_makes_no_second_master() -> None:
+    seen = Onlooker()
+    for second in range(1, 4):
+        seen.hear(second, ADVERT)
+    # Demoted, it says so; another node takes over, and it has a last word.
+    demoted = replace(ADVERT, interval=2 * SECOND, patience=5 * SECOND, demotion=100)
+    seen.hear(3.5, demoted)
+    seen.hear(3.501, OF_B)
+    seen.hear(3.502, demoted)
+    seen.until(4)
+    assert seen.masters() == (B,)
+    for half in (9, 11, 13):
+        seen.hear(half / 2, OF_B)
+        seen.hear(half / 2 + 0.05, replace(ADVERT, demotion=100))
+    assert set(seen.masters()) == {A, B}, "it was no last word"
+
+
 def test_two_masters_and_their_end() -> None:
     seen = Onlooker()
     for second in range(1, 8):

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from carpool.carp.timing import SECOND
+from carpool.cli import scan
 from carpool.cli.scan import ranges
 from carpool.watch.lan import Lan
 from carpool.watch.page import Act, Page, Row
@@ -76,6 +77,22 @@ def test_a_demotion_is_asked_for_and_confirmed() -> None:
     assert page.press("y", rows) is None
     page.press("d", rows)
     assert "no daemon of this host" in page.compose("t", "h", rows, [], SIZE)[-1].text
+
+
+def test_the_first_row_with_a_group_is_chosen() -> None:
+    rows, page = [Row("about the daemon"), Row("one", "", "www"), Row("two", "", "db")], Page()
+    assert page.compose("t", "h", rows[:1], [], SIZE)
+    assert page.compose("t", "h", rows, [], SIZE)[3].text == ">one"
+    page.press("d", rows)
+    assert page.press("y", rows) == Act("demote", "www")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
+def test_a_scan_takes_time(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        scan.main(["lo", "--seconds", text])
+    assert ended.value.code == 2
+    assert "not a time of more than 0" in capsys.readouterr().err
 
 
 def test_only_what_changed_is_written() -> None:

@@ -203,11 +203,11 @@ class VirtualHost:
         if not memory.master:
             self._fire(Event.RESUMED_AS_BACKUP, now)
             return
-        # Backups wait for as long as the last advertisement asked for.
+        # Backups wait for as long as the last advertisement asked for; so does the first of ours,
+        # until whoever watches the machine says how fast it can be.
         self.slow_down(memory.slowed_to)
-        late = now - memory.advertised_at >= self._patience
-        self.slow_down(0)
-        if late or self._demotion == NEVER_MASTER:
+        if now - memory.advertised_at >= self._patience or self._demotion == NEVER_MASTER:
+            self.slow_down(0)
             self._fire(Event.START, now)
         else:
             self._fire(Event.RESUMED_AS_MASTER, now)
@@ -402,8 +402,10 @@ class VirtualHost:
     def _turn(self, heard: Heard) -> int:
         """Return how long to wait for a better backup to take over (ns)."""
         place = self.settings.place
-        if place is None or self._demotion:
+        if place is None:
             return timing.takeover_wait(self.advskew)
+        if self._demotion:
+            return timing.takeover_wait(max(self.advskew, timing.DEMOTED_ADVSKEW))  # the last
         # Who leaves is no longer one of those before us.
         its_interval = self._rulers.interval_of(heard.source)
         gone = its_interval is not None and its_interval <= self.interval

@@ -15,6 +15,7 @@ from typing import Final
 from carpool.cli.check import show
 from carpool.cli.daemons import add_options, ask_all
 from carpool.cli.metrics_text import CONTENT_TYPE, metrics_text
+from carpool.cli.trace import refuse_what_is_no_file
 
 EPILOG = """With neither --listen nor --output the metrics are printed.
 
@@ -139,6 +140,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new, never half of one."""
+    refuse_what_is_no_file(path)
     with NamedTemporaryFile(
         "w", dir=path.absolute().parent, prefix=".carpool-", delete=False
     ) as new:

@@ -18,7 +18,7 @@ from carpool.cluster.password import PasswordError
 from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
-from carpool.node.handover import HELD_BACK, TRY, VERSION, Handover, identities, receive
+from carpool.node.handover import HELD_BACK, OLDEST, TRY, VERSION, Handover, identities, receive
 from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
 from carpool.node.log import Level, Log, stderr_sink
@@ -220,7 +220,7 @@ def _keep_bytecode(state: StateDirectory) -> None:
 
 def _try(daemon: Daemon, groups: Sequence[GroupSettings], version: int) -> None:
     """Say what we would run, if we can. Raises _UnfitError and CannotRunError."""
-    if version != VERSION:
+    if not OLDEST <= version <= VERSION:
         raise _UnfitError(f"this program takes over from version {VERSION}, not {version}")
     daemon.open()
     print(json.dumps({"groups": identities(groups)}))

@@ -24,6 +24,7 @@ exit codes: 0 each group has one master; 1 one has none or several; 2 cannot lis
 """
 _COLUMNS = 100
 _STEP = 0.25
+_MOST_SECONDS = 86400
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("interface", metavar="IFACE", help="where to listen")
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long (default: 4)")
+    parser.add_argument("--seconds", type=_seconds, default=4.0, help="how long (default: 4)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     lan = Lan(time.monotonic_ns())
@@ -58,6 +59,16 @@ def main(arguments: list[str]) -> int:
     else:
         show("".join(f"{line}\n" for line in _text(lan, groups, now)))
     return int(any(map(is_wrong, groups)))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text}: not a time of more than 0 and at most a day")
+    return seconds
 
 
 def _text(lan: Lan, groups: Sequence[Group], now: int) -> list[str]:

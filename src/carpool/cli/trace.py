@@ -1,6 +1,7 @@
 """``carpool trace``: write what the daemon of this host was told lately, and what it decided."""
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -81,7 +82,11 @@ def _fetch(connection: Connection, options: argparse.Namespace) -> int:
 
 
 def write(target: Path, lines: Iterable[bytes]) -> None:
-    """Write a file of mode 0600, whole or not at all. Raises OSError."""
+    """Write a file of mode 0600, whole or not at all; never in place of what is no file.
+
+    Raises OSError.
+    """
+    refuse_what_is_no_file(target)
     new = target.with_name(f".{target.name}.{os.getpid()}")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -92,6 +97,14 @@ def write(target: Path, lines: Iterable[bytes]) -> None:
         with suppress(OSError):
             new.unlink()
         raise
+
+
+def refuse_what_is_no_file(target: Path) -> None:
+    """Raise OSError if a file of that name would take the place of a device, say, or a link."""
+    if not target.name or target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        raise OSError(errno.EEXIST, "is not a file, and stays what it is")
 
 
 def _tell(problem: str, code: int) -> int:

@@ -31,7 +31,7 @@ DEFAULT_ADVSKEW = 1
 class Interval:
     """A time from 4 ms to 1 s, as a text with its unit; read as nanoseconds."""
 
-    kind = 'an interval from "4ms" to "1s"'
+    kind = 'an interval from "4ms" to "996ms"'
     example = '"20ms"'
 
     def read(self, value: object, key: Key, source: Source) -> int | None:

@@ -63,7 +63,9 @@ def check_loss(draft: Draft, source: Source, loss: float) -> None:
         rate = failovers_per_day(advbase, skews, dead_ratio, loss, fast=fast)
         if rate < 1:
             continue
-        message = f"with {loss:.4g} of all frames lost, a backup takes over {_often(rate)} a day"
+        message = (
+            f"with {100 * loss:.4g} % of all frames lost, a backup takes over {_often(rate)} a day"
+        )
         enough = enough_dead_ratio(advbase, skews, loss, fast=fast)
         if enough is None:
             mend = "mend the network"

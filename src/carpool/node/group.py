@@ -98,6 +98,8 @@ class Group:
         self._has_let_go = False
         self._retry = loop.call_at(loop.now(), self._can_hold)
         self._retry.cancel()
+        self._send_again = loop.call_at(loop.now(), self._can_send)
+        self._send_again.cancel()
         self._holding: Holding | None = None
         if lease is not None:
             self._holding = Holding(
@@ -444,4 +446,14 @@ class Group:
 
     def _advertise(self, effect: Advertise) -> None:
         if self._sending.advertise(effect, self.virtual_host.sources.get(effect.family)):
-            self.demote(CANNOT_SEND, SEND_ERROR_DEMOTION if self._sending.fails else 0)
+            if self._sending.fails:
+                self.demote(CANNOT_SEND, SEND_ERROR_DEMOTION)
+                # A backup sends nothing that could tell whether it can again.
+                self._send_again.reschedule(self._loop.now() + _RETRY_AFTER)
+            else:
+                self._can_send()
+
+    def _can_send(self) -> None:
+        self._send_again.cancel()
+        self._sending.forget()
+        self.demote(CANNOT_SEND, 0)

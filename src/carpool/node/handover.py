@@ -17,8 +17,10 @@ from carpool.carp.auth import Address
 from carpool.carp.memory import Memory
 from carpool.node.settings import GroupSettings
 
-VERSION = 1
-"""Of what is handed over: a program that knows another one does not take over."""
+VERSION = 2
+"""Of what is handed over: a program that knows only an older one does not take over."""
+OLDEST = 1
+"""The first that this program can go on from."""
 
 TRY = "--try"
 """The option of `carpool run` that makes it say what it would run, and end."""
@@ -108,7 +110,7 @@ def receive() -> Handover | None:
         content = os.pread(int(told), _MOST_BYTES, 0)
         os.close(int(told))
         document = json.loads(content)
-        if document["version"] != VERSION or document["pid"] != os.getpid():
+        if not OLDEST <= document["version"] <= VERSION or document["pid"] != os.getpid():
             return None
         groups = tuple(
             GroupState(**{**group, "memory": Memory(**group["memory"])})

@@ -6,7 +6,7 @@ Each of our own passwords and sets is tried in its place, and what fits is named
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from carpool.carp.auth import Address, Authenticator
 from carpool.carp.timing import SECOND
@@ -19,6 +19,9 @@ _FORGOTTEN_AFTER = 2 * _AGAIN_AFTER + SECOND
 _MOST_SOURCES = 64
 _BETWEEN_GUESSES = SECOND // 4
 """Sources can be made up, and a guess takes as long as some hundred advertisements."""
+_MOST_OTHERS, _MOST_SETS = 16, 64
+"""What a guess looks at, at the most: anybody can send what is not authentic, and while we guess,
+no advertisement leaves."""
 
 UNKNOWN = (
     "has a digest of neither our password nor our addresses: another cluster uses vhid {vhid} here "
@@ -64,12 +67,12 @@ class Mismatches:
     ) -> str | None:
         """Say what differs from the group `own`; None if it is too early for another guess.
 
-        `others`: the other groups of this node. `now` is in nanoseconds.
+        `others`: the other groups of this node, the likeliest first. `now` is in nanoseconds.
         """
         if not self.would_explain(source, now):
             return None
         self._last = now
-        what = explain(advertisement, own, tuple(others))
+        what = explain(advertisement, own, tuple(islice(others, _MOST_OTHERS)))
         self._found.pop(source, None)
         self._found[source] = Mismatch(source, advertisement.vhid, now, what)
         if len(self._found) > _MOST_SOURCES:
@@ -82,7 +85,7 @@ def explain(
 ) -> str:
     """Say what differs from the group `own`, and how to mend it."""
     vhid = own.carp.vhid
-    for addresses, difference in _other_sets(own, others):
+    for addresses, difference in islice(_other_sets(own, others), _MOST_SETS):
         if _fits(advertisement, own, addresses):
             return (
                 f"has the right password and another set of addresses: {difference}; every node "

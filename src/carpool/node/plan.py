@@ -1,5 +1,6 @@
 """From a cluster file to what one node runs."""
 
+from carpool.carp.auth import Address
 from carpool.carp.timing import lapse_time
 from carpool.cluster.model import Cluster, Group, Member, Node
 from carpool.cluster.password import read_password
@@ -27,12 +28,7 @@ def _group(group: Group, member: Member, node: Node, cluster: Cluster) -> GroupS
         interface=member.interface,
         addresses=group.addresses,
         sources=tuple(real.ip for real in node.addresses) if on_own_interface else (),
-        neighbours=tuple(
-            real.ip
-            for other in cluster.nodes
-            if other is not node and group.member(other.name) is not None
-            for real in other.addresses
-        ),
+        neighbours=_neighbours(group, node, cluster),
         up=group.up or (),
         down=group.down or (),
         script_timeout=group.script_timeout,
@@ -45,6 +41,19 @@ def _group(group: Group, member: Member, node: Node, cluster: Cluster) -> GroupS
         patience=_patience(group, member),
         refuse_if_late=group.on_late == "refuse",
     )
+
+
+def _neighbours(group: Group, node: Node, cluster: Cluster) -> tuple[Address, ...]:
+    """Return from where the other nodes speak; nothing where the file does not say that of all."""
+    found: list[Address] = []
+    for other in cluster.nodes:
+        member = group.member(other.name)
+        if other is node or member is None:
+            continue
+        if member.interface != other.interface:
+            return ()  # It speaks from an address of that interface, which is not in the file.
+        found += [real.ip for real in other.addresses]
+    return tuple(found)
 
 
 def _patience(group: Group, own: Member) -> int | None:

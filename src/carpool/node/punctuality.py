@@ -128,6 +128,11 @@ class Punctuality:
         self.take_priority()
         self._timer.reschedule(self._loop.now())
 
+    def keep_pace(self) -> None:
+        """Let each group advertise as fast as this machine can, also if it was slowed down."""
+        for member in self._members:
+            self._keep_pace(member)
+
     # While it runs.
 
     def put_off(self, callback: Callable[[], None]) -> None:
@@ -146,6 +151,7 @@ class Punctuality:
         now = self._loop.now()
         self.catch_up()
         if not self._window_ends:
+            self.keep_pace()
             # Only now: to start takes a while, which says nothing of the machine.
             self._loop.on_late(self.lateness.note)
             self._window_ends = now + WINDOW
@@ -190,12 +196,17 @@ class Punctuality:
     def _apply(self, member: _Member, window: Window) -> None:
         group, pace = member.group, member.pace
         raised = pace.advskew > pace.configured
-        group.virtual_host.slow_down(pace.advskew if raised else 0)
+        self._keep_pace(member)
         now = f"advertising every {_ms(interval(0, pace.advskew))} ms"
         if raised:
             self._log.warning(f"{group.label}{_cannot_hold(window, pace)}; {now}{self._advice}")
         else:
             self._log.notice(f"{group.label}this machine is on time again; {now}")
+
+    def _keep_pace(self, member: _Member) -> None:
+        pace = member.pace
+        raised = pace.advskew > pace.configured and not member.group.settings.refuse_if_late
+        member.group.virtual_host.slow_down(pace.advskew if raised else 0)
 
     @property
     def _advice(self) -> str:

@@ -35,10 +35,11 @@ def drop_priority() -> None:
 def lock_memory() -> str | None:
     """Keep what is in memory from being paged out (mlockall(2)). Return None, or why not."""
     flags = _MCL_CURRENT | _MCL_ONFAULT
-    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
-        # Not where there is a limit: one day the memory beyond it would be refused.
-        flags |= _MCL_FUTURE
     try:
+        # illumos has no such limit, nor this form of mlockall.
+        if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+            # Not where there is a limit: one day the memory beyond it would be refused.
+            flags |= _MCL_FUTURE
         # Only here: it takes 10 ms to import.
         import ctypes  # noqa: PLC0415
 

@@ -193,8 +193,8 @@ class Restart:
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
     def _go_on(self, problem: str) -> None:
-        for group in self._daemon.groups:
-            group.virtual_host.slow_down(0)
+        if self._daemon.punctuality is not None:
+            self._daemon.punctuality.keep_pace()
         self._log.error(f"restart: {problem}; going on as before")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         for group in self._leaving:

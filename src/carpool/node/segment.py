@@ -133,6 +133,7 @@ class Segment:
         """Tell whether another node may advertise from `source`, or does."""
         return any(
             group.virtual_host.peers.of(source) is not None
+            or not group.settings.neighbours  # Then anybody may be one.
             or any(source == neighbour.packed for neighbour in group.settings.neighbours)
             for group in self.groups
         )
@@ -201,7 +202,8 @@ class Segment:
         if isinstance(advertisement, Rejection):
             return None
         own = self._groups[advertisement.vhid].settings
-        others = (group for group in self.all_settings if group is not own)
+        others = [group for group in self.all_settings if group is not own]
+        others.sort(key=lambda group: group.interface != own.interface)
         return self._mismatches.explain(advertisement, datagram.source, own, others, now)
 
 

@@ -56,6 +56,11 @@ class Sending:
                 key=f"announce {settings.name}",
             )
 
+    def forget(self) -> None:
+        """Begin again, as if all had been sent."""
+        self.fails = False
+        self._in_a_row = 0
+
     def _note(self, *, ok: bool) -> bool:
         self._in_a_row = self._in_a_row + 1 if ok == self.fails else 0
         if self._in_a_row < (SUCCESSES if ok else MOST_ERRORS):

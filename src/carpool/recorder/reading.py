@@ -71,12 +71,20 @@ def read(content: bytes) -> Trace:
         head = Head(
             str(lines[0]["program"]),
             str(lines[0]["node"]),
-            int(lines[0]["wall"]),
+            _instant(lines[0]["wall"]),
             str(lines[0]["why"]),
         )
     except (ValueError, TypeError, LookupError) as error:
         raise TraceError(f"line 1: {error!s:.200}") from None
     return Trace(head, tuple(groups))
+
+
+def _instant(told: Any) -> int:
+    """Return nanoseconds since 1970, within what a calendar can say."""
+    wall = int(told)
+    if not 0 <= wall < 1 << 63:
+        raise ValueError("an instant that is on no calendar")
+    return wall
 
 
 def _lines(content: bytes) -> Iterator[dict[str, Any]]:
@@ -99,6 +107,12 @@ def _group(line: Mapping[str, Any]) -> GroupTrace:
     given["addresses"] = tuple(map(ip_address, given["addresses"]))
     given["replay"] = Replay(given["replay"])
     given = {key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}
+    defaults = {one.name: one.default for one in fields(Settings)}
+    for name, value in given.items():
+        default = defaults[name]
+        number = name in ("vhid", "advbase", "advskew") or type(default) in (int, bool)
+        if number and not isinstance(value, int):
+            raise ValueError(f"setting {name} is not a number")
     settings = Settings(password=_STAND_IN, **given)
     return GroupTrace(str(line["group"]), str(line["interface"]), settings, [], notes)
 

@@ -53,11 +53,11 @@ def head_line(head: Head) -> dict[str, Any]:
 def group_lines(
     name: str, interface: str, settings: Settings, tape: Tape
 ) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a group."""
+    """Yield the lines of a group, whose tape may go on meanwhile."""
     tape.flush()
     shown = dict(_shown(settings))
     yield {"group": name, "interface": interface, "settings": shown}
-    for segment in tape.segments:
+    for segment in tuple(tape.segments):
         yield _segment_line(segment)
 
 

@@ -16,7 +16,7 @@ from carpool.carp.timing import SECOND, interval, lapse_time
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
 from carpool.cluster.model import Group
-from carpool.node.lease import kernel_lifetime
+from carpool.node.lease import guarded_time, kernel_lifetime
 from carpool.sim.clock import Clock
 
 
@@ -77,6 +77,13 @@ Make = Callable[[Settings, Mapping[int, bytes], Counters], Host]
 def carpool(settings: Settings, sources: Mapping[int, bytes], counters: Counters) -> Host:
     """Return the daemon's own protocol core."""
     return VirtualHost(settings, sources=sources, counters=counters)
+
+
+def guarded(group: Group) -> int:
+    """Return after how long the guard of the slowest node takes the addresses off (ns)."""
+    skews = [member.advskew for member in group.members]
+    patience = lapse_time(group.advbase, min(skews), group.dead_ratio)
+    return guarded_time(patience, interval(group.advbase, max(skews)))
 
 
 def lifetime(group: Group) -> int:

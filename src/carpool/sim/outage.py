@@ -15,7 +15,7 @@ from carpool.carp.timing import SECOND, interval, master_down_time
 from carpool.carp.virtualhost import STAND_BACK_TIME, VirtualHost
 from carpool.cluster.model import Cluster, Group
 from carpool.sim.lan import Lan
-from carpool.sim.node import lifetime
+from carpool.sim.node import guarded, lifetime
 
 
 def _yield(lan: Lan, name: str) -> None:
@@ -143,4 +143,5 @@ def _lan(group: Group, cluster: Cluster, seed: int) -> Lan:
         # The password decides nothing here, so that the file need not be there.
         settings = replace(group.carp_settings(member, b"simulated"), accepted_passwords=())
         lan.add(member.node, [settings], sources, lifetime=lifetime(group))
+        lan.nodes[member.node].guarded = guarded(group)
     return lan

@@ -21,6 +21,7 @@ NOBODY, SEVERAL, UNSEEN = ".", "!", " "
 
 _LATE = 1.5
 """Intervals of silence after which somebody who speaks has replaced the silent one."""
+_ANSWERED_WITHIN = SECOND // 10
 _SMOOTHING = 8
 """A mean over about so many advertisements (RFC 6298 smooths round-trip times alike)."""
 
@@ -34,13 +35,14 @@ class Speaker:
 
     letter: str
     last: Sighting
-    first_at: int
     heard_at: int
     advertisements: int = 1
     pace: int = 0
     """The mean time between its advertisements, 0 as long as there was one only."""
     jitter: int = 0
     """The mean difference of that time from the pace."""
+    conceded: bool = False
+    """Whether its last word was an answer, before its time, to somebody who outranks it."""
     same_counter: int = 0
     """How many advertisements in a row had the counter of the one before."""
 
@@ -94,17 +96,24 @@ class Group:
         """Take note of an advertisement."""
         speaker = self.speakers.get(sighting.source)
         if speaker is not None:
+            early = now - speaker.heard_at < speaker.last.interval // 2
+            speaker.conceded = early and any(
+                _outranks(other.last, sighting) and now - other.heard_at < _ANSWERED_WITHIN
+                for other in self.speakers.values()
+                if other is not speaker
+            )
             speaker.hear(sighting, now)
             return
         if len(self.speakers) >= MOST_SPEAKERS:
             del self.speakers[min(self.speakers, key=lambda one: self.speakers[one].heard_at)]
         letter = chr(ord("A") + self.letters % 26)
         self.letters += 1
-        self.speakers[sighting.source] = Speaker(letter, sighting, now, now)
+        self.speakers[sighting.source] = Speaker(letter, sighting, now)
 
     def look(self, now: int) -> tuple[bytes, ...]:
         """Return who is master now, first who spoke last."""
-        speaking = [one for one in self.speakers.values() if one.is_master(now)]
+        alive = [one for one in self.speakers.values() if one.is_master(now)]
+        speaking = [one for one in alive if not one.conceded] or alive
         speaking.sort(key=lambda one: one.heard_at, reverse=True)
         # Who is late while another speaks has been replaced; who is late alone may come yet.
         kept = speaking[:1] + [one for one in speaking[1:] if not one.is_late(now)]
@@ -115,6 +124,12 @@ class Group:
         if len(self.masters) == 1:
             return self.speakers[self.masters[0]].letter
         return SEVERAL if self.masters else NOBODY
+
+
+def _outranks(one: Sighting, other: Sighting) -> bool:
+    """Tell whether by CARP's rules the second sender gives way to the first; of VRRP nothing."""
+    ranks = [(said.demotion, said.interval) for said in (one, other)]
+    return one.protocol is Protocol.CARP and not one.leaving and ranks[0] < ranks[1]
 
 
 class Lan:

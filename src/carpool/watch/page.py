@@ -31,7 +31,8 @@ class Page:
     """What is chosen, how far it is scrolled, and what waits to be confirmed."""
 
     def __init__(self) -> None:
-        self.chosen = 0
+        self.chosen: int | None = None
+        """The row that keys act on; None until there are rows: then the first with a group."""
         self.said = ""
         """An answer to show until the next key."""
         self._top = 0
@@ -50,13 +51,13 @@ class Page:
         columns, lines = size
         foot = foot[-max(lines // _MOST_FOOT, 1) :]
         self._visible = max(lines - _FRAME_LINES - len(foot), 1)
-        self.chosen = max(min(self.chosen, len(rows) - 1), 0)
-        self._top = max(min(self._top, self.chosen), self.chosen - self._visible + 1)
+        chosen_row = self._chosen_of(rows)
+        self._top = max(min(self._top, chosen_row), chosen_row - self._visible + 1)
         self._top = max(min(self._top, len(rows) - self._visible), 0)
         shown = rows[self._top : self._top + self._visible]
         page = [Line(title, "head"), Line(heading, "dim")]
         for number, row in enumerate(shown, self._top):
-            chosen = number == self.chosen and row.group is not None
+            chosen = number == chosen_row and row.group is not None
             mark = ">" if chosen else " "
             page.append(Line(f"{mark}{row.text}"[:columns], row.style or "chosen" * chosen))
         page += [Line("")] * (self._visible - len(shown))
@@ -72,13 +73,21 @@ class Page:
             return None
         steps = {"up": -1, "down": 1, "page up": -self._visible, "page down": self._visible}
         if key in steps:
-            self.chosen = max(min(self.chosen + steps[key], len(rows) - 1), 0)
+            self.chosen = max(min(self._chosen_of(rows) + steps[key], len(rows) - 1), 0)
         elif key in ("d", "p"):
             self._ask({"d": "demote", "p": "promote"}[key], rows)
         return None
 
+    def _chosen_of(self, rows: Sequence[Row]) -> int:
+        if self.chosen is None:
+            first = next((number for number, row in enumerate(rows) if row.group), None)
+            if first is None:
+                return 0
+            self.chosen = first
+        return max(min(self.chosen, len(rows) - 1), 0)
+
     def _ask(self, command: str, rows: Sequence[Row]) -> None:
-        group = rows[self.chosen].group if rows else None
+        group = rows[self._chosen_of(rows)].group if rows else None
         if group is None:
             self.said = f"nothing to {command}: no daemon of this host has this group"
         else:

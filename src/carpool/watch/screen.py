@@ -7,6 +7,7 @@ over a slow line. No colour with NO_COLOR in the environment (no-color.org), or 
 import os
 import select
 import shutil
+import signal
 import socket
 import sys
 import termios
@@ -53,6 +54,8 @@ class Screen:
 
     def __enter__(self) -> Self:
         self._saved = termios.tcgetattr(sys.stdin)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _end)
         tty.setcbreak(sys.stdin)
         self._write(_ENTER)
         return self
@@ -91,6 +94,11 @@ class Screen:
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _end(number: int, _frame: object) -> None:
+    """End so that the terminal is left as it was; with the exit code that a shell shows."""
+    raise SystemExit(128 + number)
 
 
 def difference(
