@@ -22,7 +22,7 @@ from carpool.recorder.snapshot import capture
 from carpool.sim.generate import generate
 from carpool.sim.scenario import play
 
-SEEDS = 60
+SEEDS = 25
 
 
 @pytest.mark.parametrize("most_bytes", [1 << 20, 1 << 13], ids=["whole", "from the middle"])
@@ -40,7 +40,7 @@ def test_random_scenarios_are_rerun_to_the_byte(
             segments += len(one.tape.segments)
             tapes += 1
             assert one.tape.size <= most_bytes
-    assert told > 2000
+    assert told > 800
     assert segments > tapes or most_bytes > 1 << 13
 
 

@@ -20,11 +20,11 @@ def tape_of(most_bytes: int) -> Tape:
     return Tape(lambda: STATE, lambda: (0, 0, 0), most_bytes)
 
 
-def test_a_million_inputs_take_the_bytes_that_they_may() -> None:
+def test_200_000_inputs_take_the_bytes_that_they_may() -> None:
     tape = tape_of(1 << 16)
     said = [Advertisement(42, 1, number % 97 == 0, number << 16, b"") for number in range(1000)]
     largest = now = 0
-    for _ in range(1000):
+    for _ in range(200):
         for one in said:
             if tape.full:
                 largest = max(largest, tape.size)

@@ -38,7 +38,7 @@ def test_settings_come_back_without_their_passwords() -> None:
 
 
 def test_a_tape_that_goes_on_while_it_is_written_down_is_no_matter() -> None:
-    one = host()
+    one = host(1 << 13)
     one.start(0)
     peer = Peer()
     lines = trace.group_lines("www", "net0", one.settings, one.tape)

@@ -84,5 +84,5 @@ def test_with_a_tenth_of_the_frames_lost_a_dead_ratio_of_9_is_enough() -> None:
     lan = pair(1, dead_ratio=9)
     begun = lan.now
     lan.disturb(loss=0.1)
-    lan.run(30 * SECOND)
+    lan.run(10 * SECOND)
     assert list(lan.record.dark(VHID, begun)) == list(lan.record.doubled(VHID, begun)) == []
