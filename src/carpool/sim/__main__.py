@@ -42,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _explore(options.explore, options.faults)
     if options.file is not None:
         return _replay(options.file)
+    try:
+        options.save.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--save {options.save}: {error.strerror}")
     seeds = range(options.seed, options.seed + options.runs)
     known: Counter[str] = Counter()
     progress = Progress(len(seeds))

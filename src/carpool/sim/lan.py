@@ -43,8 +43,9 @@ from carpool.sim.network import DELAY, Network
 from carpool.sim.node import Host, Make, Node, carpool, lifetime
 from carpool.sim.record import Condition, Record
 
-QUEUE = 256
-"""Frames that wait in the socket of a frozen node; what comes later is lost."""
+QUEUE = 1024
+"""Frames that wait in the socket of a frozen node, in the room that daemons ask for
+(`node.links.rawip`); what comes later is lost, and its replay is new to that node."""
 
 COUNTER = slice(8, 16)
 """Where it is in an advertisement."""
