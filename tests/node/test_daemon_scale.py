@@ -37,6 +37,7 @@ def every_vhid(lan: Lan) -> Path:
     return cluster_file(lan, groups)
 
 
+@pytest.mark.slow
 def test_255_vhids_converge_to_one_master_and_all_fail_over(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         file = every_vhid(lan)
