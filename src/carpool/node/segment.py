@@ -202,8 +202,13 @@ class Segment:
         if isinstance(advertisement, Rejection):
             return None
         own = self._groups[advertisement.vhid].settings
-        others = [group for group in self.all_settings if group is not own]
-        others.sort(key=lambda group: group.interface != own.interface)
+        # Not sorted: there may be thousands, and most packets of a flood are not explained.
+        others = (
+            group
+            for near in (True, False)
+            for group in self.all_settings
+            if group is not own and (group.interface == own.interface) is near
+        )
         return self._mismatches.explain(advertisement, datagram.source, own, others, now)
 
 
