@@ -25,6 +25,8 @@ def summary(results: Results) -> str:
             continue
         cells = [_cell(one, unit) if one else "-" for one in spreads]
         lines.append(f"| {title} | {' | '.join(cells)} |")
+    if "remark" in results.data:
+        lines += ["", results.data["remark"]]
     return "\n".join(lines)
 
 

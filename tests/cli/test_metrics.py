@@ -19,6 +19,7 @@ from tests.cli.test_status import document, group, peer
 
 from carpool.cli import metrics
 from carpool.cli.metrics_text import metrics_text
+from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 
 MONITORING = Path(__file__).parents[2] / "examples" / "monitoring"
 BUSY = document(
@@ -139,7 +140,7 @@ def test_serving(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_and_can_be_read_by_the_collector(tmp_path: Path) -> None:
     target = tmp_path / "carpool.prom"
     target.write_text("old")
-    metrics._replace(target, "new\n")
+    write_whole(target, [b"new\n"], 0o644)
     assert target.read_text() == "new\n"
     assert target.stat().st_mode & 0o777 == 0o644
     assert [path.name for path in tmp_path.iterdir()] == ["carpool.prom"]
@@ -159,7 +160,7 @@ def test_a_device_or_a_link_stays_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     for target in (link, pipe, tmp_path):
         with pytest.raises(OSError, match=r"is not a file|Is a directory"):
-            metrics._replace(target, "text")
+            refuse_what_is_no_file(target)
     assert link.is_symlink()
     assert pipe.is_fifo()
 

@@ -1,21 +1,18 @@
 """``carpool metrics``: what this host's daemons are doing, for Prometheus."""
 
 import argparse
-import os
 import sys
-from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from socket import AF_INET, AF_INET6
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from carpool.cli.check import show
 from carpool.cli.daemons import add_options, ask_all
 from carpool.cli.metrics_text import CONTENT_TYPE, metrics_text
-from carpool.cli.trace import refuse_what_is_no_file
+from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 
 EPILOG = """With neither --listen nor --output the metrics are printed.
 
@@ -60,7 +57,8 @@ def main(arguments: list[str]) -> int:
         show(text)
         return code
     try:
-        _replace(options.output, text)
+        refuse_what_is_no_file(options.output)
+        write_whole(options.output, [text.encode()], 0o644)
     except OSError as error:
         reason = error.strerror or error
         print(f"carpool metrics: cannot write {options.output}: {reason}", file=sys.stderr)
@@ -136,20 +134,3 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"serving http://{shown}:{server.server_port}/metrics", file=sys.stderr, flush=True)
         server.serve_forever()
     return 0
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new, never half of one."""
-    refuse_what_is_no_file(path)
-    with NamedTemporaryFile(
-        "w", dir=path.absolute().parent, prefix=".carpool-", delete=False
-    ) as new:
-        try:
-            new.write(text)
-            os.fchmod(new.fileno(), 0o644)
-            new.flush()
-            Path(new.name).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(new.name).unlink()
-            raise

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from carpool.cli.check import show
+from carpool.cli.whole_file import write_whole
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
 from carpool.cluster.inputs import check_files
@@ -175,17 +176,7 @@ def _replace(folder: Path, file: File) -> bool:
         old: bytes | None = path.read_bytes()
     except OSError:
         old = None
-    new = folder / f".{file.name}.new"
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            os.fchmod(descriptor, file.mode)
-            opened.write(file.data)
-        new.replace(path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    write_whole(path, [file.data], file.mode)
     return old != file.data
 
 

@@ -1,16 +1,14 @@
 """``carpool trace``: write what the daemon of this host was told lately, and what it decided."""
 
 import argparse
-import errno
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from carpool.cli.daemons import CANNOT_ASK, NOT_RUNNING, directories, parser
+from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 from carpool.node.client import AskError, Connection, NotRunningError, RefusedError, find
 from carpool.recorder.trace import text
 
@@ -73,38 +71,13 @@ def _fetch(connection: Connection, options: argparse.Namespace) -> int:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         target = Path(f"{answer['node']}-{stamp}.trace")
     try:
-        write(target, text(lines()))
+        refuse_what_is_no_file(target)
+        write_whole(target, text(lines()), 0o600)
     except OSError as error:
         return _tell(f"{target}: {error.strerror}", CANNOT_WRITE)
     count = f"{len(names)} group{'s' * (len(names) != 1)}"
     print(f"wrote {target}: {count}, {target.stat().st_size:,} bytes")
     return 0
-
-
-def write(target: Path, lines: Iterable[bytes]) -> None:
-    """Write a file of mode 0600, whole or not at all; never in place of what is no file.
-
-    Raises OSError.
-    """
-    refuse_what_is_no_file(target)
-    new = target.with_name(f".{target.name}.{os.getpid()}")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.writelines(lines)
-        new.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
-
-
-def refuse_what_is_no_file(target: Path) -> None:
-    """Raise OSError if a file of that name would take the place of a device, say, or a link."""
-    if not target.name or target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if target.is_symlink() or (target.exists() and not target.is_file()):
-        raise OSError(errno.EEXIST, "is not a file, and stays what it is")
 
 
 def _tell(problem: str, code: int) -> int:
