@@ -153,7 +153,7 @@ WHY = {
     ("addresses-255", "backup_cpu"): _CROWD,
     ("addresses-255", "moved_last"): (
         "When this was measured, 255 addresses were advertised in two bunches, half an interval "
-        "apart, so that some died later than others. From its own last advertisement on each moved "
+        "apart, so that some were last heard later than others. From its own last advertisement each moved "
         "as soon as a single one: `noticed last` below. Since then they share one bunch."
     ),
     ("start", "listening"): (
