@@ -153,8 +153,8 @@ WHY = {
     ("addresses-255", "backup_cpu"): _CROWD,
     ("addresses-255", "moved_last"): (
         "When this was measured, 255 addresses were advertised in two bunches, half an interval "
-        "apart, so that some were last heard later than others. From its own last advertisement each moved "
-        "as soon as a single one: `noticed last` below. Since then they share one bunch."
+        "apart, so that some were last heard later than others. From its own last advertisement "
+        "each moved as soon as a single one: `noticed last` below. Since then they share one bunch."
     ),
     ("start", "listening"): (
         "Starting Python and importing what the node's configuration needs is processor time "
