@@ -175,7 +175,7 @@ MISTAKES = [
     ("CP225", 18, "groups.db.advbase", "advbase = 1\n", "advbase = 1\nprofile = 'fast'\n"),
     ("CP225", 20, "groups.db.advskew", "advbase = 1\n",
      "profile = 'fast'\ninterval = '20ms'\nadvskew = 5\n"),
-    ("CP209", 14, "groups.db.advbase", "advbase = 1\n", "profile = 'fast'\nadvskew.web1 = 0\n"),
+    ("CP209", 19, "groups.db.advskew", "advbase = 1\n", "profile = 'fast'\nadvskew.web1 = 0\n"),
     ("CP210", 18, "groups.db.preempt", "advbase = 1\n", "preempt = true\nprofile = 'fast'\n"),
     ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nprofile = 'fast'\n"),
 ]  # fmt: skip

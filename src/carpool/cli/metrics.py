@@ -10,7 +10,7 @@ from socket import AF_INET, AF_INET6
 from typing import Final
 
 from carpool.cli.check import show
-from carpool.cli.daemons import add_options, ask_all
+from carpool.cli.daemons import BRISKLY, add_options, ask_all
 from carpool.cli.metrics_text import CONTENT_TYPE, metrics_text
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404, "see /metrics")
             return
-        answers, silent, _, _ = ask_all("status", self._options)
+        answers, silent, _, _ = ask_all("status", self._options, BRISKLY)
         body = metrics_text(answers, silent).encode()
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE)

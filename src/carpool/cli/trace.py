@@ -1,9 +1,10 @@
 """``carpool trace``: write what the daemon of this host was told lately, and what it decided."""
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,7 @@ def _fetch(connection: Connection, options: argparse.Namespace) -> int:
 
     target = options.output
     if target == Path("-"):
-        for line in text(lines()):
-            sys.stdout.buffer.write(line)
-        return 0
+        return _print(text(lines()))
     if target is None:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         target = Path(f"{answer['node']}-{stamp}.trace")
@@ -77,6 +76,20 @@ def _fetch(connection: Connection, options: argparse.Namespace) -> int:
         return _tell(f"{target}: {error.strerror}", CANNOT_WRITE)
     count = f"{len(names)} group{'s' * (len(names) != 1)}"
     print(f"wrote {target}: {count}, {target.stat().st_size:,} bytes")
+    return 0
+
+
+def _print(trace: Iterable[bytes]) -> int:
+    try:
+        for line in trace:
+            sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # Who reads has enough.
+    except OSError as error:
+        # What is left in the buffer is not to fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _tell(f"standard output: {error.strerror}", CANNOT_WRITE)
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from carpool.carp.timing import SECOND
 from carpool.cli.daemon_text import status_text
-from carpool.cli.daemons import add_options, ask_each, directories
+from carpool.cli.daemons import BRISKLY, add_options, ask_each, directories
 from carpool.cli.demote import DEFAULT_AMOUNT
 from carpool.cluster.load import load
 from carpool.node.client import AskError, Connection, NotRunningError, find
@@ -38,7 +38,7 @@ letter for each master, . for none, ! for several. Without IFACE it shows what c
 tells of this host.
 
 keys: up and down choose a group, d demotes this host in it and p promotes it (asks first), q quits.
-Where standard output is no terminal it writes a line for each change instead.
+Without a terminal for input and output it writes a line for each change instead.
 
 exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it cannot be asked.
 """
@@ -124,11 +124,14 @@ def _watch_host(options: argparse.Namespace) -> int:
     if not answers:
         return code
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        print("carpool watch: standard output is no terminal; see carpool status", file=sys.stderr)
+        which = "input" if sys.stdout.isatty() else "output"
+        print(
+            f"carpool watch: standard {which} is no terminal; see carpool status", file=sys.stderr
+        )
         return 2
 
     def frame(_columns: int) -> tuple[str, str, list[Row], list[Line]]:
-        answers, problems, _ = ask_each("status", options)
+        answers, problems, _ = ask_each("status", options, BRISKLY)
         rows = [one for answer in answers for one in _host_rows(answer)]
         title = f"this host, {time.strftime('%H:%M:%S')}"
         return title, "", rows, [Line(problem, "bad") for problem in problems]

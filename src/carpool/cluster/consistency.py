@@ -190,9 +190,15 @@ def _check_interval(group: Values, seats: tuple[Seat, ...], key: Key, source: So
         mend = "use an advskew of at most 254"
         source.report(Rule.BOW_OUT, (*key, "advskew"), message, mend)
     if advbase == 0 and (names := _with_skew(seats, 0)):
-        message = f"0, with advskew 0 on {listing(names)}, means 256 advertisements a second"
-        mend = "use advbase 1, or an advskew of at least 1"
-        source.report(Rule.NO_INTERVAL, (*key, "advbase"), message, mend)
+        meant = "means 256 advertisements a second"
+        if group.get("profile") == "fast":  # advbase is none of its keys
+            message = f"0 on {listing(names)} {meant} in the fast profile, as 1 does"
+            mend = 'use an advskew of at least 1, or interval = "4ms" in its place'
+            source.report(Rule.NO_INTERVAL, (*key, "advskew"), message, mend)
+        else:
+            message = f"0, with advskew 0 on {listing(names)}, {meant}"
+            mend = "use advbase 1, or an advskew of at least 1"
+            source.report(Rule.NO_INTERVAL, (*key, "advbase"), message, mend)
 
 
 def _check_patience(group: Values, seats: tuple[Seat, ...], key: Key, source: Source) -> None:
