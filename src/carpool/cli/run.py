@@ -18,6 +18,7 @@ from carpool.cluster.password import PasswordError
 from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
+from carpool.node.events import Events
 from carpool.node.handover import HELD_BACK, OLDEST, TRY, VERSION, Handover, identities, receive
 from carpool.node.host import Host, HostError
 from carpool.node.hosts import this_host
@@ -143,6 +144,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     open_standard_descriptors()
     loop = Loop()
     log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
+    Events(log)
     host = this_host(loop, log)
     node = _identify(loaded.cluster, options.node, host)
     groups = plan(loaded.cluster, node)
@@ -198,13 +200,16 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         if state is not None and options.state_dir is None:
             _keep_bytecode(state)
         started = "starting" if handover is None else "restarted"
-        log.notice(f"node {node.name}: {_count(len(groups), 'group')}, {started}")
+        text = f"node {node.name}: {_count(len(groups), 'group')}, {started}"
+        log.happened("daemon", Level.NOTICE, text, details={"phase": started})
         try:
             daemon.run(handover)
         except Exception as error:
             recorder.crashed(error)
             raise
-        log.notice(f"node {node.name}: stopped")
+        log.happened(
+            "daemon", Level.NOTICE, f"node {node.name}: stopped", details={"phase": "stopped"}
+        )
     finally:
         if claimed is not None:
             claimed.release()

@@ -17,7 +17,7 @@ from carpool.carp.frames import Claim
 from carpool.carp.timing import SECOND
 from carpool.node.group import Group
 from carpool.node.host import Link
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import OnConflict
 
@@ -174,12 +174,21 @@ class Conflicts:
             OnConflict.DEFEND: "announcing it again",
             OnConflict.YIELD: f"leaving it alone for {YIELD_FOR // SECOND} s",
         }
-        self._log.error(
+        self._log.happened(
+            "conflict",
+            Level.ERROR,
             f"{group.label}{mac.hex(':')} on {group.settings.interface} uses {watched.address}, "
             "and no advertisement that we hear explains it: take the address off that machine, or "
             "if it is a node of ours find out why it is not heard"
             + (f"; {does[answer]}" if answer in does else ""),
+            group=group.settings.name,
             key=f"conflict {watched.address}",
+            details={
+                "address": str(watched.address),
+                "mac": mac.hex(":"),
+                "interface": group.settings.interface,
+                "answer": answer.value,
+            },
         )
         if answer is OnConflict.YIELD:
             self._yielding[group] = now + YIELD_FOR

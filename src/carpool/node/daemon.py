@@ -13,7 +13,7 @@ from carpool.node.group import Group
 from carpool.node.guard import Guard, Lease
 from carpool.node.handover import Handover
 from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 from carpool.node.settings import GroupSettings
@@ -313,7 +313,12 @@ class Daemon:
             return
         try:
             for stale in self._host.sweep(managed):
-                self._log.warning(f"removed {stale}, left behind by an earlier run")
+                self._log.happened(
+                    "address",
+                    Level.WARNING,
+                    f"removed {stale}, left behind by an earlier run",
+                    details={"change": "off", "address": str(stale)},
+                )
         except HostError as error:
             self._log.error(f"{error}; two nodes may hold it now")
 
@@ -347,7 +352,12 @@ class Daemon:
     # The host changes under us.
 
     def _on_wake(self, slept: int) -> None:
-        self._log.notice(f"this machine has slept for {slept / SECOND:.1f} s")
+        self._log.happened(
+            "daemon",
+            Level.NOTICE,
+            f"this machine has slept for {slept / SECOND:.1f} s",
+            details={"slept_seconds": slept / SECOND},
+        )
         for group in self._groups:
             group.woke()
 
@@ -395,20 +405,38 @@ class Daemon:
                 continue
             segment.link.mac = interface.mac
             if changed or reopened:
-                self._log.notice(f"{interface.name}: link {'up' if interface.carrier else 'down'}")
+                self._tell_link(interface, f"link {'up' if interface.carrier else 'down'}")
                 for group in segment.groups:
                     group.link_changed(carrier=interface.carrier)
             elif moved:
-                self._log.notice(f"{interface.name}: has MAC {interface.mac.hex(':')} now")
+                self._tell_link(interface, f"has MAC {interface.mac.hex(':')} now")
                 for group in segment.groups:
                     group.hardware_address_changed()
+
+    def _tell_link(self, interface: Interface, what: str) -> None:
+        self._log.happened(
+            "link",
+            Level.NOTICE,
+            f"{interface.name}: {what}",
+            details={
+                "interface": interface.name,
+                "there": True,
+                "carrier": interface.carrier,
+                "mac": interface.mac.hex(":"),
+            },
+        )
 
     def _on_interface_gone(self, event: InterfaceGone) -> None:
         for name in [one.name for one in self._interfaces.values() if one.index == event.index]:
             del self._interfaces[name]
         for segment in self._segments.values():
             if segment.link is not None and segment.link.index == event.index:
-                self._log.error(f"{segment.interface}: the interface has gone")
+                self._log.happened(
+                    "link",
+                    Level.ERROR,
+                    f"{segment.interface}: the interface has gone",
+                    details={"interface": segment.interface, "there": False, "carrier": False},
+                )
                 segment.close()
                 for group in segment.groups:
                     group.link_gone()

@@ -1,7 +1,8 @@
 """One VIP group at work: carries out what its virtual host asks, in order."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
@@ -106,7 +107,7 @@ class Group:
                 settings, lease, host=host, loop=loop, log=log, restored=self._restored
             )
         self._farewells: list[Advertise] = []
-        self._news: list[str] = []
+        self._news: list[tuple[str, dict[str, Any]]] = []
         self._removing = False
         self._demotions = Demotions()
         self._sending = Sending(settings, self.label, log)
@@ -193,15 +194,19 @@ class Group:
         """Take the addresses off, though master, while there is no carrier."""
         if self._holding is not None and self.virtual_host.state is State.MASTER:
             self._has_let_go = True
-            self._log.notice(
+            self._log.happened(
+                "address",
+                Level.NOTICE,
                 f"{self.label}no carrier: the addresses are off until it is back",
+                group=self.settings.name,
                 key=f"carrier {self.settings.name}",
+                details={"change": "off"},
             )
             self._holding.take_off(self._was_let_go)
 
     def _was_let_go(self, problem: str | None) -> None:
         if problem is not None:
-            self._log.error(f"{self.label}{problem}; two nodes may hold it soon")
+            self._tell_stuck(problem, "two nodes may hold it soon")
 
     def _use_carrier(self, *, usable: bool) -> None:
         if usable and self._has_let_go and self._holding is not None:
@@ -251,9 +256,13 @@ class Group:
         self.virtual_host.use_sources(sources, self._loop.now())
         for family in sorted({address.version for address in self.settings.addresses}):
             if family not in sources and (family in before or not before):
-                self._log.warning(
+                self._log.happened(
+                    "link",
+                    Level.WARNING,
                     f"{self.label}{self.settings.interface} has no IPv{family} address of its own: "
-                    f"nothing is advertised over IPv{family} until it has one"
+                    f"nothing is advertised over IPv{family} until it has one",
+                    group=self.settings.name,
+                    details={"interface": self.settings.interface, "family": family},
                 )
 
     def address_gone(self, address: Address) -> None:
@@ -292,7 +301,13 @@ class Group:
         change = self._demotions.change(reason, amount)
         if change is None:
             return
-        self._log.write(Level.WARNING if amount else Level.NOTICE, f"{self.label}{change}")
+        self._log.happened(
+            "demotion",
+            Level.WARNING if amount else Level.NOTICE,
+            f"{self.label}{change}",
+            group=self.settings.name,
+            details={"reason": reason, "amount": amount, "total": self._demotions.total},
+        )
         self.virtual_host.set_demotion(self._demotions.total, self._loop.now())
         self.pump()
 
@@ -311,8 +326,10 @@ class Group:
             self._perform(effect)
         self._pumping = False
         # Now that it has happened: while it is said, nobody waits.
-        for text in self._news:
-            self._log.warning(text)
+        for text, details in self._news:
+            self._log.happened(
+                "state", Level.WARNING, text, group=self.settings.name, details=details
+            )
         self._news.clear()
         due = self.virtual_host.timer()
         if due is None:
@@ -349,14 +366,30 @@ class Group:
         for callback in self.on_transition:
             callback()
         if change.event in (Event.RESUMED_AS_MASTER, Event.RESUMED_AS_BACKUP):
-            self._log.notice(f"{self.label}still {change.state} - {change.event.value}")
+            self._log.happened(
+                "resumed",
+                Level.NOTICE,
+                f"{self.label}still {change.state} - {change.event.value}",
+                group=self.settings.name,
+                details={"state": change.state.value},
+            )
             return
         host = self.virtual_host
         ours = Ours(host.interval, host.master_down_time, host.demotion)
         why = why_changed(change, ours)
         self.since, self.why = self._loop.now(), why
         self.transitions += 1
-        self._news.append(f"{self.label}Switching to state: {change.state} - {why}")
+        details = {
+            "from": change.previous.value,
+            "to": change.state.value,
+            "cause": why,
+            "master": str(ip_address(host.master)) if host.master else None,
+            "vhid": self.settings.carp.vhid,
+            "interface": self.settings.interface,
+            "addresses": [str(address) for address in self.settings.addresses],
+            "transition": self.transitions,
+        }
+        self._news.append((f"{self.label}Switching to state: {change.state} - {why}", details))
 
     # Addresses and scripts.
 
@@ -379,7 +412,13 @@ class Group:
 
     def _hand_over(self, problem: str) -> None:
         """Give up an address that this host cannot hold."""
-        self._log.error(f"{self.label}{problem}; another node must take over, trying again later")
+        self._log.happened(
+            "address",
+            Level.ERROR,
+            f"{self.label}{problem}; another node must take over, trying again later",
+            group=self.settings.name,
+            details={"change": "cannot be put on", "problem": problem},
+        )
         # Say nothing of an address that this host does not hold.
         while self.virtual_host.next_effect():
             pass
@@ -415,8 +454,17 @@ class Group:
 
     def _taken_off(self, problem: str | None) -> None:
         if problem is not None:
-            self._log.error(f"{self.label}{problem}; two nodes may hold it now")
+            self._tell_stuck(problem, "two nodes may hold it now")
         self._removed()
+
+    def _tell_stuck(self, problem: str, danger: str) -> None:
+        self._log.happened(
+            "address",
+            Level.ERROR,
+            f"{self.label}{problem}; {danger}",
+            group=self.settings.name,
+            details={"change": "cannot be taken off", "problem": problem},
+        )
 
     def _removed(self) -> None:
         """Say the farewells, now that the addresses are gone."""

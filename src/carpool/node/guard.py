@@ -28,7 +28,7 @@ from typing import NoReturn
 from carpool.carp.timing import SECOND
 from carpool.node.host import AnyInterface, Host, HostError, Interface
 from carpool.node.lease import FAST_LIFETIME, FAST_RENEW_EVERY
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 
 _AGAIN = SECOND // 10
@@ -171,7 +171,7 @@ class Guard:
             return
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         text = f"the guard, process {pid}, has ended ({how}); starting another"
-        self._log.error(text, key="guard")
+        self._log.happened("daemon", Level.ERROR, text, key="guard")
         self.dismiss()
         self._start_later()
 
@@ -194,6 +194,7 @@ class Guard:
             with suppress(OSError):  # as `ps -e` shows it, where there is such a file: Linux
                 Path("/proc/self/comm").write_bytes(_NAME)
             loop = Loop()
+            self._log.keeper = None  # Its lines are for the log alone: the events are the daemon's.
             host = self._host.for_child(loop)
             watch = _Watch(self._holdings, self._deadlines, host, loop, self._log)
             if self._prepare is not None:

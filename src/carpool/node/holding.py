@@ -17,7 +17,7 @@ from carpool.node.lease import (
     guarded_time,
     kernel_lifetime,
 )
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.settings import GroupSettings
 
@@ -107,10 +107,14 @@ class Holding:
         now = self._loop.now()
         if not self._held or self._interface is None or not self._has_run_out(now):
             return self._held
-        self._log.warning(
+        self._log.happened(
+            "address",
+            Level.WARNING,
             f"{self._label}the daemon was held up for {(now - self._advertised_at) / SECOND:.3g} s "
             "and its addresses ran out; putting them on again",
+            group=self._settings.name,
             key=f"late {self._settings.name}",
+            details={"change": "ran out"},
         )
         self._ran_out_at = now
         self._forget_losses()
@@ -210,9 +214,8 @@ class Holding:
             return
         self._restores.append(now)
         names = ", ".join(map(str, missing))
-        key = f"restore {settings.name}"
         if now - self._ran_out_at < SECOND:
-            self._log.warning(f"{self._label}{names}: ran out, putting it back", key=key)
+            self._tell_loss("ran out", f"{names}: ran out, putting it back")
         elif self._quarrels(now):
             self._restored(
                 f"{names}: taken off {settings.interface} by somebody else again and again; tell "
@@ -220,10 +223,19 @@ class Holding:
             )
             return
         else:
-            self._log.warning(
-                f"{self._label}{names}: taken off {settings.interface} by somebody else, "
-                "putting it back",
-                key=key,
+            self._tell_loss(
+                "taken off by somebody else",
+                f"{names}: taken off {settings.interface} by somebody else, putting it back",
             )
         self._host.add_addresses(self._interface, missing, self._restored, lifetime=self._lifetime)
         self._let_renew()
+
+    def _tell_loss(self, change: str, text: str) -> None:
+        self._log.happened(
+            "address",
+            Level.WARNING,
+            f"{self._label}{text}",
+            group=self._settings.name,
+            key=f"restore {self._settings.name}",
+            details={"change": change},
+        )

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop, Timer
 from carpool.node.spawn import spawn
 
@@ -42,6 +43,10 @@ class Hook:
     """Added to the daemon's own environment."""
     label: str
     """What the log calls it, such as "web: up script"."""
+    kind: str = "script"
+    """Of the events that tell of it."""
+    group: str | None = None
+    """The group it runs for."""
 
 
 class Outcome(Enum):
@@ -130,12 +135,14 @@ class HookQueue:
             self._outputs.popleft().close()
 
     def _supersede(self, hook: Hook, done: Done | None) -> None:
-        self._log.notice(f"{hook.label}: not run, a newer one takes its place")
+        text = "not run, a newer one takes its place"
+        _happened(self._log, Level.NOTICE, hook, text, outcome="superseded")
         if done:
             self._loop.call_at(self._loop.now(), lambda: done(HookResult(hook, Outcome.SUPERSEDED)))
 
     def _start(self, hook: Hook, done: Done | None) -> None:
-        self._log.info(f"{hook.label}: running {shlex.join(hook.argv)}")
+        text = f"running {shlex.join(hook.argv)}"
+        _happened(self._log, Level.INFO, hook, text, outcome=None)
         self._running = run = _Run(self._loop, self._log, hook, lambda r: self._ended(r, done))
         output = run.start(self._timeout)
         if output:
@@ -155,6 +162,16 @@ class HookQueue:
             waiting, self._drained = self._drained, []
             for callback in waiting:
                 callback()
+
+
+def _happened(log: Log, level: Level, hook: Hook, text: str, **details: Any) -> None:
+    log.happened(
+        hook.kind,
+        level,
+        f"{hook.label}: {text}",
+        group=hook.group,
+        details={"script": hook.label.removeprefix(f"{hook.group}: "), **details},
+    )
 
 
 class _Run:
@@ -188,13 +205,15 @@ class _Run:
         return self._output
 
     def _not_started(self, reason: str) -> None:
-        self._log.error(f"{self.hook.label}: cannot run {self.hook.argv[0]}: {reason}")
+        text = f"cannot run {self.hook.argv[0]}: {reason}"
+        _happened(self._log, Level.ERROR, self.hook, text, outcome="not started", problem=reason)
         self._loop.call_at(self.started, lambda: self._end(Outcome.NOT_STARTED))
 
     def _terminate(self) -> None:
         self._timed_out = True
         seconds = (self._loop.now() - self.started) / 1e9
-        self._log.error(f"{self.hook.label}: still running after {seconds:g} s, ending it")
+        text = f"still running after {seconds:g} s, ending it"
+        _happened(self._log, Level.ERROR, self.hook, text, outcome="timed out", seconds=seconds)
         self._kill(signal.SIGTERM)
         self._timer = self._loop.call_at(self._loop.now() + _GRACE, self._kill_for_good)
 
@@ -225,10 +244,12 @@ class _Run:
             return
         duration = (self._loop.now() - self.started) / 1e9
         if code == 0:
-            self._log.info(f"{self.hook.label}: done in {duration:.3f} s")
+            level, text = Level.INFO, f"done in {duration:.3f} s"
         else:
             how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-            self._log.warning(f"{self.hook.label}: {how} after {duration:.3f} s")
+            level, text = Level.WARNING, f"{how} after {duration:.3f} s"
+        told = {"outcome": "exited", "exit_code": code, "seconds": duration}
+        _happened(self._log, level, self.hook, text, **told)
         self._end(Outcome.EXITED, code)
 
     def _end(self, outcome: Outcome, code: int | None = None) -> None:

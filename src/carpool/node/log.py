@@ -10,9 +10,9 @@ import socket
 import sys
 import syslog
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 _LONGEST_LINE = 4096  # bytes with the newline: PIPE_BUF, up to which a pipe takes all or nothing
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/log", "/var/run/syslog")
@@ -42,6 +42,9 @@ FACILITIES = {
 """syslog's facilities by name (RFC 5424, 6.2.1; "security" is glibc's old name of auth)."""
 
 Form = Callable[[Level, str], str]
+Keeper = Callable[[str, Level, str, str | None, Mapping[str, Any]], None]
+"""Takes an event: its kind, level, text, group and details. See `carpool.node.events`."""
+_NO_DETAILS: Mapping[str, Any] = {}
 
 
 def dated(level: Level, text: str) -> str:
@@ -215,6 +218,8 @@ class Log:
         """Where lines go. May be replaced at any time."""
         self.level = level
         """The least urgent level that is written."""
+        self.keeper: Keeper | None = None
+        """Whom `happened` tells; None: nobody."""
         self._burst = burst
         self._interval = interval_ns
         self._clock = clock
@@ -249,6 +254,30 @@ class Log:
             return
         if key is None or self._admit(level, text, key):
             self._emit(level, text)
+
+    def happened(
+        self,
+        kind: str,
+        level: Level,
+        text: str,
+        *,
+        group: str | None = None,
+        key: str | None = None,
+        details: Mapping[str, Any] = _NO_DETAILS,
+    ) -> None:
+        """Write one line as `write` does, and tell the keeper, if any: this is an event.
+
+        The keeper is told of what the limit of `key` admits, also if its level is not written, up
+        to INFO. `group`: the one it concerns; "" is none.
+        """
+        written = level <= self.level
+        kept = self.keeper is not None and level <= Level.INFO
+        if not (written or kept) or (key is not None and not self._admit(level, text, key)):
+            return
+        if written:
+            self._emit(level, text)
+        if kept and self.keeper is not None:
+            self.keeper(kind, level, escaped(text), group or None, details)
 
     def flush(self) -> None:
         """Log how many lines were suppressed. Call it now and then, and before the end."""

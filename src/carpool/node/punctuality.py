@@ -16,7 +16,7 @@ from carpool.carp.election import State
 from carpool.carp.timing import SECOND, TICK, interval
 from carpool.node import clock, realtime
 from carpool.node.lateness import EDGES, WINDOW, Lateness, Window, merged
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.pace import Pace
 from carpool.node.settings import GroupSettings
@@ -185,8 +185,10 @@ class Punctuality:
         recent = merged(list(self.lateness.last)[-_RECENT:])
         if settings.refuse_if_late:
             if member.pace.advskew > before:
-                self._log.error(
-                    f"{member.group.label}{_cannot_hold(recent, member.pace)}; going on with it, "
+                self._happened(
+                    member,
+                    Level.ERROR,
+                    f"{_cannot_hold(recent, member.pace)}; going on with it, "
                     'as on_late = "refuse" forbids to raise it',
                     key=f"late machine {settings.name}",
                 )
@@ -194,14 +196,29 @@ class Punctuality:
         self._apply(member, recent)
 
     def _apply(self, member: _Member, window: Window) -> None:
-        group, pace = member.group, member.pace
+        pace = member.pace
         raised = pace.advskew > pace.configured
         self._keep_pace(member)
         now = f"advertising every {_ms(interval(0, pace.advskew))} ms"
         if raised:
-            self._log.warning(f"{group.label}{_cannot_hold(window, pace)}; {now}{self._advice}")
+            text = f"{_cannot_hold(window, pace)}; {now}{self._advice}"
+            self._happened(member, Level.WARNING, text)
         else:
-            self._log.notice(f"{group.label}this machine is on time again; {now}")
+            self._happened(member, Level.NOTICE, f"this machine is on time again; {now}")
+
+    def _happened(self, member: _Member, level: Level, text: str, key: str | None = None) -> None:
+        settings, pace = member.group.settings, member.pace
+        self._log.happened(
+            "pace",
+            level,
+            f"{member.group.label}{text}",
+            group=settings.name,
+            key=key,
+            details={
+                "configured_interval": _seconds(interval(0, pace.configured)),
+                "interval": _seconds(member.group.virtual_host.interval),
+            },
+        )
 
     def _keep_pace(self, member: _Member) -> None:
         pace = member.pace

@@ -19,7 +19,7 @@ from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import Daemon
 from carpool.node.group import Group
 from carpool.node.handover import HELD_BACK, TRY, VERSION, Handover, identity
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.rundir import Claim
@@ -71,7 +71,7 @@ class Restart:
             raise RequestError("a restart is under way already")
         self._under_way = True
         self._reply, self._force, self._asked_at = reply, force, self._loop.now()
-        self._log.notice("restart: trying the new program")
+        self._happened(Level.NOTICE, "restart: trying the new program", "trying")
         self._commands.start((*self._argv, TRY, str(VERSION)), self._tried)
 
     def _tried(self, result: Result) -> None:
@@ -133,13 +133,18 @@ class Restart:
         """Let the groups leave that the new program does not have, or has otherwise."""
         self._leaving = [group for group in self._daemon.groups if not self._stays(group)]
         for group in self._leaving:
-            self._log.notice(f"{group.label}leaves: it is not in the new configuration as it was")
+            text = f"{group.label}leaves: it is not in the new configuration as it was"
+            self._happened(Level.NOTICE, text, "leaving", group)
             group.stop()
 
     def _refuse(self, reason: str) -> None:
-        self._log.error(f"restart: refused, going on as before: {reason}")
+        self._happened(Level.ERROR, f"restart: refused, going on as before: {reason}", "refused")
         self._under_way = False
         self._answer({"ok": False, "error": reason})
+
+    def _happened(self, level: Level, text: str, phase: str, group: Group | None = None) -> None:
+        name = None if group is None else group.settings.name
+        self._log.happened("daemon", level, text, group=name, details={"phase": phase})
 
     def _answer(self, answer: Mapping[str, object]) -> None:
         reply, self._reply = self._reply, None
@@ -157,7 +162,7 @@ class Restart:
             return
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
-        self._log.notice("restart: replacing the program")
+        self._happened(Level.NOTICE, "restart: replacing the program", "replacing")
         self._log.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
@@ -195,7 +200,7 @@ class Restart:
     def _go_on(self, problem: str) -> None:
         if self._daemon.punctuality is not None:
             self._daemon.punctuality.keep_pace()
-        self._log.error(f"restart: {problem}; going on as before")
+        self._happened(Level.ERROR, f"restart: {problem}; going on as before", "failed")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         for group in self._leaving:
             self._daemon.start_group(group)

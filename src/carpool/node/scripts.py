@@ -82,5 +82,10 @@ class Scripts:
             "CARPOOL_INTERFACE": settings.interface,
             "CARPOOL_ADDRESSES": " ".join(map(str, settings.addresses)),
         }
-        hook = Hook((*program, *arguments), environment, f"{self._label}{kind} script")
+        hook = Hook(
+            (*program, *arguments),
+            environment,
+            f"{self._label}{kind} script",
+            group=settings.name,
+        )
         self._hooks.submit(hook, ended)

@@ -113,7 +113,7 @@ class Segment:
     def _on_gate(self) -> None:
         turned_away = self.link is not None and self._turn_away_others(self.link)
         if turned_away and self._gate.is_closed:
-            self._log.warning(
+            self._tell_flood(
                 f"{self.interface}: a flood of packets that are no CARP advertisements; "
                 f"looking at one in {SAMPLE} of them for a minute",
                 key=f"{self.interface} flood",
@@ -123,11 +123,16 @@ class Segment:
         turned_away = self.link is not None and self._turn_away_others(self.link)
         if turned_away and self._forgers.muted:
             sources = ", ".join(str(ip_address(source)) for source in self._forgers.muted)
-            self._log.warning(
+            self._tell_flood(
                 f"{self.interface}: a flood of forged advertisements from {sources}; looking at "
                 f"one in {FORGER_SAMPLE} of them for a minute",
                 key=f"{self.interface} forgers",
             )
+
+    def _tell_flood(self, text: str, key: str) -> None:
+        self._log.happened(
+            "flood", Level.WARNING, text, key=key, details={"interface": self.interface}
+        )
 
     def _may_be_node(self, source: bytes) -> bool:
         """Tell whether another node may advertise from `source`, or does."""
@@ -189,11 +194,18 @@ class Segment:
                 explanation = self._explain(datagram, now)
                 if explanation is None:
                     return
-        self._log.write(
-            _LEVELS.get(rejection, Level.DEBUG if explanation is None else Level.WARNING),
+        level = _LEVELS.get(rejection, Level.DEBUG if explanation is None else Level.WARNING)
+        self._log.happened(
+            "mismatch",
+            level,
             f"an advertisement{source} on {self.interface} was rejected: "
             f"{explanation or rejection.value}",
             key=f"{self.interface} {rejection}",
+            details={
+                "interface": self.interface,
+                "rejection": rejection.value,
+                "source": source.removeprefix(" from ") or None,
+            },
         )
 
     def _explain(self, datagram: Datagram, now: int) -> str | None:

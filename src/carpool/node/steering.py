@@ -24,7 +24,7 @@ from carpool.carp.election import MOST_DEMOTED, State
 from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import DEMOTED_REASON, Daemon
 from carpool.node.group import Group
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance, MaintenanceError
 from carpool.node.recorder import Recorder
@@ -96,7 +96,13 @@ class Steering:
         ]
         names = [group.settings.name for group in masters]
         if names:
-            self._log.notice(f"control: told to yield {', '.join(names)}")
+            self._log.happened(
+                "yield",
+                Level.NOTICE,
+                f"control: told to yield {', '.join(names)}",
+                group=names[0] if len(names) == 1 else None,
+                details={"groups": names},
+            )
         for group in masters:
             group.yield_mastership()
         reply({"ok": True, "yielded": names})
@@ -128,7 +134,13 @@ class Steering:
         except MaintenanceError as error:
             raise RequestError(str(error)) from None
         what = "this node" if names is None else ", ".join(names)
-        self._log.notice(f"control: maintenance {'on' if on else 'off'}: {what}")
+        self._log.happened(
+            "maintenance",
+            Level.NOTICE,
+            f"control: maintenance {'on' if on else 'off'}: {what}",
+            group=names[0] if names is not None and len(names) == 1 else None,
+            details={"on": on, "groups": names},
+        )
         self._maintenance.apply(self._daemon.groups)
         inside = [one for one in self._daemon.groups if self._maintenance.includes(one)]
         reply(

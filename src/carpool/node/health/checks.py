@@ -9,7 +9,7 @@ from carpool.node.health.make import make_probe
 from carpool.node.health.monitor import Health, Monitor
 from carpool.node.health.probe import Probe
 from carpool.node.health.settings import CheckSettings
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 
 OnChange = Callable[["Check"], None]
@@ -105,13 +105,30 @@ class Check:
     def _tell(self, *, changed: bool) -> None:
         name, against = self.settings.name, self._monitor.against
         if changed and self.problem is None:
-            self._log.notice(f"check {name}: good")
+            self._happened(Level.NOTICE, f"check {name}: good")
         elif changed:
-            self._log.warning(f"check {name}: bad: {self.problem}")
+            self._happened(Level.WARNING, f"check {name}: bad: {self.problem}")
         elif against:
             needed = self.settings.rise if self.problem is None else self.settings.fall
             what = self.problem or "good again"
-            self._log.info(f"check {name}: {what} ({against} of {needed})", key=f"check {name}")
+            text = f"check {name}: {what} ({against} of {needed})"
+            self._happened(Level.INFO, text, key=f"check {name}")
+
+    def _happened(self, level: Level, text: str, key: str | None = None) -> None:
+        groups = self.settings.groups
+        self._log.happened(
+            "check",
+            level,
+            text,
+            group=groups[0] if len(groups) == 1 else None,
+            key=key,
+            details={
+                "check": self.settings.name,
+                "health": self.health.value,
+                "problem": self.problem,
+                "groups": list(groups),
+            },
+        )
 
 
 class Checks:

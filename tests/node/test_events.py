@@ -1,0 +1,85 @@
+"""What has happened is logged, numbered, kept for a while and told."""
+
+from carpool.node.events import KEPT, Events, Happening, Kept, document
+from carpool.node.log import Level, Log
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.written: list[tuple[Level, str]] = []
+
+    def write(self, level: Level, text: str) -> None:
+        self.written.append((level, text))
+
+
+def happening(text: str = "www: Switching to state: MASTER - alone") -> Happening:
+    return Happening("state", text, Level.WARNING, "www", {"to": "MASTER"})
+
+
+def test_one_event_is_one_line_and_one_number() -> None:
+    lines = Lines()
+    events = Events(Log(lines), clock=lambda: 1_767_323_045_678_000_000)
+    events.emit(happening())
+    (kept,) = events.since(1)
+    assert lines.written == [(Level.WARNING, happening().text)]
+    assert document(kept, "web1") == {
+        "seq": 1,
+        "time": "2026-01-02T03:04:05.678Z",
+        "node": "web1",
+        "group": "www",
+        "kind": "state",
+        "level": "warning",
+        "text": happening().text,
+        "details": {"to": "MASTER"},
+    }
+
+
+def test_what_components_tell_the_log_is_kept() -> None:
+    log = Log(Lines())
+    events = Events(log)
+    log.happened("link", Level.NOTICE, "net0: link down\x1b[2J", group="")
+    log.notice("no event, only a line")
+    (kept,) = events.since(1)
+    assert (kept.kind, kept.text, kept.group) == ("link", "net0: link down\\x1b[2J", None)
+
+
+def test_nobody_keeps_them_and_the_line_is_the_same() -> None:
+    lines = Lines()
+    Log(lines).happened("link", Level.NOTICE, "net0: link down")
+    assert lines.written == [(Level.NOTICE, "net0: link down")]
+
+
+def test_level_and_limit() -> None:
+    lines = Lines()
+    log = Log(lines, level=Level.ERROR, burst=2)
+    events = Events(log)
+    for _ in range(5):
+        log.happened("flood", Level.WARNING, "a flood", key="flood")
+    log.happened("mismatch", Level.DEBUG, "one more")
+    assert lines.written == []  # as the level says
+    assert len(list(events.since(1))) == 2  # the limit holds for both; what is DEBUG is no event
+
+
+def test_the_latest_are_kept() -> None:
+    events = Events(Log())
+    for _ in range(KEPT + 7):
+        events.emit(happening())
+    kept = list(events.since(0))
+    assert (len(kept), events.first_seq, events.next_seq) == (KEPT, 8, KEPT + 8)
+    assert [one.seq for one in events.since(KEPT + 6)] == [KEPT + 6, KEPT + 7]
+    assert list(events.since(KEPT + 8)) == []
+
+
+def test_listeners() -> None:
+    events, told = Events(Log()), list[Kept]()
+    unsubscribe = events.subscribe(told.append)
+    events.emit(happening())
+    unsubscribe()
+    unsubscribe()
+    events.emit(happening())
+    assert [(one.seq, one.kind) for one in told] == [(1, "state")]
+
+
+def test_each_start_has_its_epoch() -> None:
+    assert Events(Log()).epoch != Events(Log()).epoch
+    assert Events(Log(), epoch="abc").epoch == "abc"
