@@ -1,13 +1,15 @@
 """``carpool apply FILE``: make the zones of a cluster file, or make them what it says."""
 
+import argparse
+
 from carpool.cli.check import show
 from carpool.cli.deployment import (
     Progress,
     RefusedError,
     add_plan_options,
     fleet,
+    fleet_parser,
     interruptible,
-    parser,
     print_json,
     print_problems,
     refuse,
@@ -29,12 +31,7 @@ by the user.
 
 def main(arguments: list[str]) -> int:
     """Do it, print what became of it, and return the exit code."""
-    made = parser("apply", "Make the zones of a cluster file what it says.", EPILOG)
-    add_plan_options(made)
-    made.add_argument(
-        "--break-lock", action="store_true", help="take the lock away from another operator"
-    )
-    options = made.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         with fleet(options, secrets=True) as working, interruptible(working):
             owner = lock.owner(f"apply {options.file.name}")
@@ -58,3 +55,13 @@ def main(arguments: list[str]) -> int:
     if report.interrupted:
         return 130
     return 2 if report.problems or any(group.fault for group in report.groups) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = fleet_parser("apply", "Make the zones of a cluster file what it says.", EPILOG)
+    add_plan_options(made)
+    made.add_argument(
+        "--break-lock", action="store_true", help="take the lock away from another operator"
+    )
+    return made

@@ -19,46 +19,7 @@ exit codes: 0 nothing found, or only warnings; 1 warnings, with --strict; 2 erro
 
 def main(arguments: list[str]) -> int:
     """Check the files, print what was found, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool check",
-        description="Tell everything that is wrong in the files, and between them.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="text",
-        help="text: FILE:LINE:COLUMN: ..., as editors read it (default); json; "
-        "github: annotations of a GitHub workflow",
-    )
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="same as --format json"
-    )
-    parser.add_argument(
-        "--ignore",
-        metavar="CODE,...",
-        type=_codes,
-        action="extend",
-        default=[],
-        help="leave out what has one of these codes",
-    )
-    parser.add_argument(
-        "--no-passwords",
-        action="store_true",
-        help="do not read password files, which may not be where the check runs",
-    )
-    parser.add_argument(
-        "--loss",
-        metavar="PERCENT",
-        type=_percent,
-        default=0.0,
-        help="tell which groups fail over without a fault more than once a day where the network "
-        "loses that many of all frames, and the dead_ratio that bears it",
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     found = check_files(options.files, secrets=not options.no_passwords, loss=options.loss)
     findings = [finding for finding in found if finding.code not in options.ignore]
     show(FORMATS[options.format](findings))
@@ -69,6 +30,50 @@ def main(arguments: list[str]) -> int:
     if errors:
         return 2
     return 1 if warnings and options.strict else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool check",
+        description="Tell everything that is wrong in the files, and between them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    made.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    made.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="text: FILE:LINE:COLUMN: ..., as editors read it (default); json; "
+        "github: annotations of a GitHub workflow",
+    )
+    made.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+    )
+    made.add_argument(
+        "--ignore",
+        metavar="CODE,...",
+        type=_codes,
+        action="extend",
+        default=[],
+        help="leave out what has one of these codes",
+    )
+    made.add_argument(
+        "--no-passwords",
+        action="store_true",
+        help="do not read password files, which may not be where the check runs",
+    )
+    made.add_argument(
+        "--loss",
+        metavar="PERCENT",
+        type=_percent,
+        default=0.0,
+        help="tell which groups fail over without a fault more than once a day where the network "
+        "loses that many of all frames, and the dead_ratio that bears it",
+    )
+    return made
 
 
 def show(text: str) -> None:

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parser(command: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+def daemon_parser(command: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
     """Return a parser of a command that tells one daemon to do something."""
     made = argparse.ArgumentParser(
         f"carpool {command}",
@@ -45,6 +45,9 @@ def parser(command: str, description: str, epilog: str = "") -> argparse.Argumen
     )
     add_options(made)
     return made
+
+
+parser = daemon_parser
 
 
 def directories(options: argparse.Namespace) -> list[Path]:

@@ -3,14 +3,20 @@
 import argparse
 
 from carpool.carp.election import MOST_DEMOTED
-from carpool.cli.daemons import parser, report_demotions
+from carpool.cli.daemons import daemon_parser, report_demotions
 
 DEFAULT_AMOUNT = 100
 
 
 def main(arguments: list[str]) -> int:
     """Demote groups on this host, and return the exit code."""
-    made = parser(
+    options = parser().parse_args(arguments)
+    return report_demotions("demote", options, amount=options.by)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = daemon_parser(
         "demote",
         "Make this host less wanted as master, until carpool promote or the end of the daemon. A "
         "node that is less demoted takes over at once; where there is none, this one stays.",
@@ -23,8 +29,7 @@ def main(arguments: list[str]) -> int:
         metavar="N",
         help=f"how much, 1 to {MOST_DEMOTED} (default {DEFAULT_AMOUNT}); it adds to other reasons",
     )
-    options = made.parse_args(arguments)
-    return report_demotions("demote", options, amount=options.by)
+    return made
 
 
 def _amount(text: str) -> int:

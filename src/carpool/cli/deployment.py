@@ -36,7 +36,7 @@ class RefusedError(Exception):
     """A command that cannot begin; the text says why and how to mend it."""
 
 
-def parser(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
+def fleet_parser(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """Return a parser with the options that all of these commands have."""
     made = argparse.ArgumentParser(
         f"carpool {command}",
@@ -61,6 +61,9 @@ def parser(command: str, description: str, epilog: str) -> argparse.ArgumentPars
         "--ssh-config", type=Path, metavar="FILE", help="ssh_config (default ~/.ssh/config)"
     )
     return made
+
+
+parser = fleet_parser
 
 
 def add_plan_options(made: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """``carpool destroy FILE``: delete the zones of a cluster file."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -7,8 +8,8 @@ from carpool.cli.deployment import (
     Progress,
     RefusedError,
     fleet,
+    fleet_parser,
     interruptible,
-    parser,
     print_json,
     print_problems,
     refuse,
@@ -29,13 +30,7 @@ exit codes: 0 none of the zones is left; 2 an error: run it again; 130 stopped b
 
 def main(arguments: list[str]) -> int:
     """Ask, delete the zones, and return the exit code."""
-    made = parser("destroy", "Delete the zones of a cluster file, with all in them.", EPILOG)
-    made.add_argument("--yes", action="store_true", help="do not ask")
-    made.add_argument("--images", action="store_true", help="delete unused images as well")
-    made.add_argument(
-        "--break-lock", action="store_true", help="take the lock away from another operator"
-    )
-    options = made.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         with fleet(options, secrets=False) as working:
             with interruptible(working):
@@ -57,6 +52,17 @@ def main(arguments: list[str]) -> int:
     if any(result.outcome is Outcome.INTERRUPTED for result in results):
         return 130
     return 2 if any(result.problem for result in results) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = fleet_parser("destroy", "Delete the zones of a cluster file, with all in them.", EPILOG)
+    made.add_argument("--yes", action="store_true", help="do not ask")
+    made.add_argument("--images", action="store_true", help="delete unused images as well")
+    made.add_argument(
+        "--break-lock", action="store_true", help="take the lock away from another operator"
+    )
+    return made
 
 
 def _ask(targets: Sequence[Target]) -> None:

@@ -12,14 +12,7 @@ from carpool.cluster.wording import choose_from
 
 def main(arguments: list[str]) -> int:
     """Print the explanation of each code, or the list of all. Return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool explain",
-        description="Tell what a finding of carpool check means; without CODE, list all codes.",
-    )
-    parser.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515")
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    parser.add_argument("--markdown", action="store_true", help="print the page docs/check.md")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.markdown:
         print(markdown(), end="")
         return 0
@@ -39,6 +32,18 @@ def main(arguments: list[str]) -> int:
         for rule in Rule:
             print(f"{rule.code}  {rule.severity:<7}  {rule.title}")
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool explain",
+        description="Tell what a finding of carpool check means; without CODE, list all codes.",
+    )
+    made.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515")
+    made.add_argument("--json", action="store_true", help="print JSON, for programs")
+    made.add_argument("--markdown", action="store_true", help="print the page docs/check.md")
+    return made
 
 
 def _wrapped(rule: Rule) -> str:

@@ -1,11 +1,13 @@
 """``carpool status FILE``: what the zones of a cluster file are right now, over SSH."""
 
+import argparse
+
 from carpool.cli.check import show
 from carpool.cli.deployment import (
     RefusedError,
     fleet,
+    fleet_parser,
     interruptible,
-    parser,
     print_json,
     print_problems,
     refuse,
@@ -21,9 +23,7 @@ so; 2 not every node could be asked.
 
 def main(arguments: list[str]) -> int:
     """Print the state of the cluster and return the exit code."""
-    options = parser(
-        "status", "Tell what the zones of a cluster file are, and who is master.", EPILOG
-    ).parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         with fleet(options, secrets=False) as working, interruptible(working):
             working.survey()
@@ -47,3 +47,9 @@ def main(arguments: list[str]) -> int:
     if problems:
         return 2
     return 1 if any(group.fault for group in groups) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    text = "Tell what the zones of a cluster file are, and who is master."
+    return fleet_parser("status", text, EPILOG)

@@ -22,22 +22,7 @@ exit codes: 0 written; 1 written, with errors left to mend; 2 nothing written.
 
 def main(arguments: list[str]) -> int:
     """Import the files and return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool import",
-        description="Make a cluster file from vmadm payloads and ucarp's set-ups.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help="the cluster file to write; without it, it is printed, and no password is written",
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     inputs = read_files(options.files)
     for read in inputs:
         for finding in read.source.findings():
@@ -59,3 +44,23 @@ def main(arguments: list[str]) -> int:
         mend = f"; comments in it say what is left to mend ({left})" if left else ""
         print(f"written: {written}{mend}", file=sys.stderr)
     return 1 if errors else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool import",
+        description="Make a cluster file from vmadm payloads and ucarp's set-ups.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="the cluster file to write; without it, it is printed, and no password is written",
+    )
+    made.add_argument("--force", action="store_true", help="overwrite files that exist")
+    return made

@@ -46,7 +46,7 @@ class _RefusedError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Make the file and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     asks = not options.yes and sys.stdin.isatty()
     try:
         if not options.force:
@@ -75,14 +75,15 @@ def _show(findings: Sequence[Finding]) -> None:
         raise _RefusedError("that makes no working cluster; nothing was written")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool init",
         description="Make a cluster file for one group of nodes, and a password for it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add(
         "file",
         nargs="?",
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--listen", metavar="IFACE", help="hear which vhids are taken on this interface")
     add("--seconds", type=float, default=4.0, help="how long to listen (default: 4)")
     add("--force", action="store_true", help="overwrite files that exist")
-    zone = parser.add_argument_group("SmartOS zones").add_argument
+    zone = made.add_argument_group("SmartOS zones").add_argument
     zone("--image", type=_one(zone_readers.UUID), metavar="UUID", help="the nodes are zones of it")
     zone("--brand", choices=("joyent", "joyent-minimal", "lx"), default="joyent")
     zone("--kernel-version", type=_one(zone_readers.KERNEL_VERSION), help="for brand lx")
@@ -136,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     zone("--memory", type=_number(readers.Integer(64, 4_194_304, "256")), metavar="MIB")
     zone("--gateway", type=_each(_GATEWAYS), action="append", default=[], metavar="ADDRESS")
     zone("--resolver", type=_each(_HOSTS), action="append", default=[], metavar="ADDRESS")
-    return parser  # fmt: skip
+    return made  # fmt: skip
 
 
 def _read(reader: Reader, value: object) -> Any:

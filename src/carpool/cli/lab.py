@@ -41,55 +41,60 @@ def main(arguments: list[str]) -> int:
             print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
             return 0 if arguments else 2
         case ["demo", *rest]:
-            return _demo(rest)
+            return _demo(_demo_parser().parse_args(rest))
         case ["demo-smartos", *rest]:
-            return _demo_smartos(rest)
+            return _demo_smartos(_demo_smartos_parser().parse_args(rest))
         case ["run", *rest]:
-            return _run(rest)
-    return _run(arguments)
+            return _run(_run_parser().parse_args(rest))
+    return _run(_run_parser().parse_args(arguments))
 
 
-def _demo(arguments: list[str]) -> int:
-    from carpool.lab.performance import SHIPPED, Wishes, perform
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each thing that it does, by the word that asks for it."""
+    return {"demo": _demo_parser(), "demo-smartos": _demo_smartos_parser(), "run": _run_parser()}
 
-    parser = argparse.ArgumentParser(
+
+def _demo_parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         "carpool lab demo",
         description="Take the master of a cluster down in four ways, let it come back each time, "
         "and measure what a client of the virtual address suffers.",
         epilog=DEMO_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    made.add_argument(
         "file",
         nargs="?",
         type=Path,
-        default=SHIPPED,
         metavar="FILE",
         help="the cluster file, whose first group of two nodes or more plays; its scripts do not "
         "run (default: a file with two zones that comes with carpool)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the timeline")
-    parser.add_argument(
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    made.add_argument("--svg", type=Path, metavar="FILE", help="draw the timeline")
+    made.add_argument(
         "--fast", action="store_true", help="advertise four times a second: takes half the time"
     )
-    parser.add_argument(
+    made.add_argument(
         "--virtual",
         action="store_true",
         help="play on a virtual network in this process, as is done where there are no namespaces",
     )
-    options = parser.parse_args(arguments)
-    cluster = _load("demo", options.file)
+    return made
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from carpool.lab.performance import SHIPPED, Wishes, perform
+
+    cluster = _load("demo", options.file or SHIPPED)
     if cluster is None:
         return 2
     wishes = Wishes(options.json, options.svg, fast=options.fast, virtual=options.virtual)
     return _guarded("demo", lambda: perform(cluster, wishes))
 
 
-def _demo_smartos(arguments: list[str]) -> int:
-    from carpool.lab.smartos.performance import perform
-
-    parser = argparse.ArgumentParser(
+def _demo_smartos_parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         "carpool lab demo-smartos",
         description="Make a cluster of two SmartOS zones from nothing, with the commands that one "
         "would type, on stand-ins for two hypervisors with real SSH servers; take its master down, "
@@ -97,33 +102,41 @@ def _demo_smartos(arguments: list[str]) -> int:
         epilog=DEMO_SMARTOS_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    options = parser.parse_args(arguments)
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    return made
+
+
+def _demo_smartos(options: argparse.Namespace) -> int:
+    from carpool.lab.smartos.performance import perform
+
     return _guarded("demo-smartos", lambda: perform(options.json))
 
 
-def _run(arguments: list[str]) -> int:
-    from carpool.lab.prepare import prepare
-    from carpool.lab.prompt import run_lab
-
-    parser = argparse.ArgumentParser(
+def _run_parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         "carpool lab run",
         description="Run a cluster on this machine, with a zone for each node and a client, and "
         "carry out commands: look, break, mend.",
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
-    parser.add_argument(
+    made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
+    made.add_argument(
         "-c", dest="commands", metavar="COMMANDS", help="what to do, parted by ';'; then end"
     )
-    parser.add_argument("--json", action="store_true", help="let status print JSON")
-    parser.add_argument(
+    made.add_argument("--json", action="store_true", help="let status print JSON")
+    made.add_argument(
         "--no-scripts",
         action="store_true",
         help="leave out the up and down scripts of the file, which else run on this machine",
     )
-    options = parser.parse_args(arguments)
+    return made
+
+
+def _run(options: argparse.Namespace) -> int:
+    from carpool.lab.prepare import prepare
+    from carpool.lab.prompt import run_lab
+
     cluster = _load("run", options.file)
     if cluster is None:
         return 2

@@ -25,7 +25,7 @@ class _QuitError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Make or check a manifest and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.check:
         return _check(options.check)
     answers: dict[str, Any] = {}
@@ -55,16 +55,17 @@ def main(arguments: list[str]) -> int:
     return _make(answers, options.output)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool manifest",
         description="Make an SMF manifest for any daemon, every answer checked.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
-    parser.add_argument("--ask", action="store_true", help="ask for all that no option gives")
-    parser.add_argument(
+    made.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
+    made.add_argument("--ask", action="store_true", help="ask for all that no option gives")
+    made.add_argument(
         "--check", type=Path, nargs="+", metavar="FILE", help="check these manifests instead"
     )
     for item in ITEMS:
@@ -72,12 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         text = f"{item.question}{note}".replace("%", "%%")
         if item.kind is Kind.YES_NO:
             action: Any = argparse.BooleanOptionalAction
-            parser.add_argument(f"--{item.name}", action=action, help=text)
+            made.add_argument(f"--{item.name}", action=action, help=text)
         elif item.kind is Kind.MANY:
-            parser.add_argument(f"--{item.name}", action="append", metavar="X", help=text)
+            made.add_argument(f"--{item.name}", action="append", metavar="X", help=text)
         else:
-            parser.add_argument(f"--{item.name}", metavar="X", help=text)
-    return parser
+            made.add_argument(f"--{item.name}", metavar="X", help=text)
+    return made
 
 
 def _given(item: Item, value: Any) -> Any:

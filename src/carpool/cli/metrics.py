@@ -26,27 +26,7 @@ _SECONDS_PER_CLIENT: Final = 5
 
 def main(arguments: list[str]) -> int:
     """Print, write or serve metrics; return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool metrics",
-        description="Tell what the daemons of this host are doing, in Prometheus' text format.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
-        "--listen",
-        type=_listen_address,
-        metavar="ADDRESS[:PORT]",
-        help=f"serve http://ADDRESS:PORT/metrics (port {DEFAULT_PORT}); [ADDRESS]:PORT for IPv6",
-    )
-    how.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="write FILE, for the textfile collector of node_exporter",
-    )
-    add_options(parser)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.listen is not None:
         return _serve(options)
     answers, silent, problems, code = ask_all("status", options)
@@ -64,6 +44,31 @@ def main(arguments: list[str]) -> int:
         print(f"carpool metrics: cannot write {options.output}: {reason}", file=sys.stderr)
         return 2
     return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool metrics",
+        description="Tell what the daemons of this host are doing, in Prometheus' text format.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    how = made.add_mutually_exclusive_group()
+    how.add_argument(
+        "--listen",
+        type=_listen_address,
+        metavar="ADDRESS[:PORT]",
+        help=f"serve http://ADDRESS:PORT/metrics (port {DEFAULT_PORT}); [ADDRESS]:PORT for IPv6",
+    )
+    how.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write FILE, for the textfile collector of node_exporter",
+    )
+    add_options(made)
+    return made
 
 
 def _listen_address(text: str) -> tuple[str, int]:

@@ -1,12 +1,14 @@
 """``carpool plan FILE``: what `carpool apply` would do, from what the hypervisors say."""
 
+import argparse
+
 from carpool.cli.check import show
 from carpool.cli.deployment import (
     RefusedError,
     add_plan_options,
     fleet,
+    fleet_parser,
     interruptible,
-    parser,
     print_json,
     print_problems,
     refuse,
@@ -24,12 +26,7 @@ are changes to make.
 
 def main(arguments: list[str]) -> int:
     """Print the plan and return the exit code."""
-    made = parser("plan", "Tell what has to be done to make the zones of a cluster file.", EPILOG)
-    add_plan_options(made)
-    made.add_argument(
-        "--detailed-exitcode", action="store_true", help="exit with 3 if there are changes to make"
-    )
-    options = made.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         with fleet(options, secrets=True) as working, interruptible(working):
             working.survey()
@@ -55,3 +52,15 @@ def main(arguments: list[str]) -> int:
     if problems:
         return 2
     return 3 if changes and options.detailed_exitcode else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = fleet_parser(
+        "plan", "Tell what has to be done to make the zones of a cluster file.", EPILOG
+    )
+    add_plan_options(made)
+    made.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit with 3 if there are changes to make"
+    )
+    return made

@@ -40,25 +40,7 @@ class _WriteError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Render the files, print or write them, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool render",
-        description="Make the files that each node of a cluster file needs.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
-    parser.add_argument("--node", metavar="NAME", help="only this node (default: all)")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="write them to DIR/NODE/ (default: print them)",
-    )
-    add_compat(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--secrets", action="store_true", help="print passwords too")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
 
     secrets = options.secrets or options.output is not None
     findings = check_files([options.file], secrets=secrets)
@@ -82,6 +64,29 @@ def main(arguments: list[str]) -> int:
     except (PasswordError, RenderError, _WriteError) as error:
         return _refuse(str(error))
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool render",
+        description="Make the files that each node of a cluster file needs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
+    made.add_argument("--node", metavar="NAME", help="only this node (default: all)")
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write them to DIR/NODE/ (default: print them)",
+    )
+    add_compat(made)
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument("--secrets", action="store_true", help="print passwords too")
+    return made
 
 
 def _render(

@@ -28,7 +28,7 @@ DIFFERS, BAD_FILE = 1, 2
 
 def main(arguments: list[str]) -> int:
     """Tell the story of a trace and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         trace = _read(options.file)
         groups = _chosen(trace, options.group)
@@ -58,24 +58,25 @@ def main(arguments: list[str]) -> int:
     return DIFFERS if differing else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool replay",
         description="Decide once more what a daemon decided, step by step, and say why.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="TRACE", help="the file")
-    parser.add_argument(
+    made.add_argument("file", type=Path, metavar="TRACE", help="the file")
+    made.add_argument(
         "--group", action="append", metavar="NAME", help="this group only; may be repeated"
     )
-    parser.add_argument("--from", dest="since", metavar="TIME", help="show what came then or later")
-    parser.add_argument("--to", dest="until", metavar="TIME", help="show what came until then")
-    parser.add_argument(
+    made.add_argument("--from", dest="since", metavar="TIME", help="show what came then or later")
+    made.add_argument("--to", dest="until", metavar="TIME", help="show what came until then")
+    made.add_argument(
         "--all", action="store_true", help="show every step, also what goes on as before"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, a line for each step")
-    return parser
+    made.add_argument("--json", action="store_true", help="print JSON, a line for each step")
+    return made
 
 
 def _read(path: Path) -> Trace:

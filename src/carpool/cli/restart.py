@@ -1,10 +1,11 @@
 """``carpool restart``: replace the program of a running daemon, without a failover."""
 
+import argparse
 import sys
 import time
 
 from carpool.cli.daemon_text import status_text
-from carpool.cli.daemons import CANNOT_ASK, directories, parser, tell
+from carpool.cli.daemons import CANNOT_ASK, daemon_parser, directories, tell
 from carpool.node.client import AskError, Connection, NotRunningError, find
 
 _PATIENCE = 150.0
@@ -14,18 +15,7 @@ _START_SECONDS = 20.0
 
 def main(arguments: list[str]) -> int:
     """Restart the daemon, wait until it is back, and return the exit code."""
-    made = parser(
-        "restart",
-        "Replace the program of the running daemon by what is installed now, with the cluster "
-        "file as it is now. A master stays master and keeps its addresses. The new program and "
-        "file are tried first: if they are unfit, nothing changes.",
-    )
-    made.add_argument(
-        "--force",
-        action="store_true",
-        help="even if the backups might take over before the new program has started",
-    )
-    options = made.parse_args(arguments)
+    options = parser().parse_args(arguments)
     answer = tell("restart", options, seconds=_PATIENCE, force=options.force)
     if isinstance(answer, int):
         return answer
@@ -45,3 +35,19 @@ def main(arguments: list[str]) -> int:
         time.sleep(0.02)
     print("carpool restart: the daemon has not come back; see its log", file=sys.stderr)
     return CANNOT_ASK
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = daemon_parser(
+        "restart",
+        "Replace the program of the running daemon by what is installed now, with the cluster "
+        "file as it is now. A master stays master and keeps its addresses. The new program and "
+        "file are tried first: if they are unfit, nothing changes.",
+    )
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="even if the backups might take over before the new program has started",
+    )
+    return made

@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     handover = receive()
     try:
         with _abandoned_on_failure(handover):
-            _run(_parse(arguments), handover)
+            _run(parser().parse_args(arguments), handover)
     except SystemExit as error:  # argparse has said why
         return _SMF_ERR_CONFIG if under_smf and error.code == _UNFIT else int(error.code or 0)
     except (_UnfitError, PasswordError) as error:
@@ -82,27 +82,28 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool run",
         description="Run this node's part of a cluster file, in the foreground.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
-    parser.add_argument(
+    made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
+    made.add_argument(
         "--node",
         metavar="NAME",
         help="which node this is (default: the one with this host's address)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--state-dir",
         type=Path,
         metavar="DIR",
         help="keep in this directory what must survive a restart "
         f"(default: $STATE_DIRECTORY, which systemd sets, or {DEFAULT})",
     )
-    parser.add_argument(
+    made.add_argument(
         "--run-dir",
         type=Path,
         metavar="DIR",
@@ -110,16 +111,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         f"systemd sets, or the first that can be used of "
         f"{', '.join(map(str, default_run_directories()))})",
     )
-    parser.add_argument("--debug", action="store_true", help="log rejected frames and more")
-    parser.add_argument(
+    made.add_argument("--debug", action="store_true", help="log rejected frames and more")
+    made.add_argument(
         "--smf",
         action="store_true",
         help="as the start method of an SMF service: go to the background once all is open, "
         "log to where SMF says, use SMF's exit codes",
     )
     # Asked by a daemon that is to be restarted: could this program take over from it?
-    parser.add_argument(TRY, type=int, dest="successor_to", help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    made.add_argument(TRY, type=int, dest="successor_to", help=argparse.SUPPRESS)
+    return made
 
 
 @contextmanager

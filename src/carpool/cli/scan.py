@@ -29,16 +29,7 @@ _MOST_SECONDS = 86400
 
 def main(arguments: list[str]) -> int:
     """Listen, tell, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool scan",
-        description="Listen for CARP and VRRP, and tell which groups there are.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("interface", metavar="IFACE", help="where to listen")
-    parser.add_argument("--seconds", type=_seconds, default=4.0, help="how long (default: 4)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     lan = Lan(time.monotonic_ns())
     try:
         with Ear(options.interface) as ear:
@@ -59,6 +50,20 @@ def main(arguments: list[str]) -> int:
     else:
         show("".join(f"{line}\n" for line in _text(lan, groups, now)))
     return int(any(map(is_wrong, groups)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool scan",
+        description="Listen for CARP and VRRP, and tell which groups there are.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("interface", metavar="IFACE", help="where to listen")
+    made.add_argument("--seconds", type=_seconds, default=4.0, help="how long (default: 4)")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
 
 
 def _seconds(text: str) -> float:

@@ -21,19 +21,7 @@ mistakes, or there is no group in it with two nodes.
 
 def main(arguments: list[str]) -> int:
     """Print the outages and return the exit code."""
-    parser = argparse.ArgumentParser(
-        "carpool simulate",
-        description="Tell for each fault how long the addresses of a cluster file would be gone.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--runs", type=_count, default=20, metavar="N", help="runs for each fault (default 20)"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (0)")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     loaded = load(options.file, secrets=False)
     if loaded.cluster is None:
         for finding in loaded.findings:
@@ -54,6 +42,23 @@ def main(arguments: list[str]) -> int:
     ]
     show(json_text(found, options.runs, options.seed) if options.json else table(found))
     return 1 if any(cost.worst is None for cost in found) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
+        "carpool simulate",
+        description="Tell for each fault how long the addresses of a cluster file would be gone.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument(
+        "--runs", type=_count, default=20, metavar="N", help="runs for each fault (default 20)"
+    )
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (0)")
+    return made
 
 
 def table(found: Sequence[Cost]) -> str:

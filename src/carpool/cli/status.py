@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,15 @@ _FLEET = "carpool.cli.fleet_status"
 
 def main(arguments: list[str]) -> int:
     """Print the state of this host, or of a cluster. Return the exit code."""
-    parser = _parser()
-    options, others = parser.parse_known_args(arguments)
+    made = parser()
+    options, others = made.parse_known_args(arguments)
     if options.file is not None:
         return _fleet(arguments)
     if options.help:
-        parser.print_help()
+        made.print_help()
         return 0
     if others:
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+        made.error(f"unrecognized arguments: {' '.join(others)}")
     answers, problems, code = ask_each("status", options)
     if options.json:
         show(json.dumps({"daemons": answers, "problems": problems}, indent=2) + "\n")
@@ -49,8 +50,9 @@ def exit_code(answers: list[dict[str, Any]]) -> int:
     return MASTER_OF_SOME if any(masters) else MASTER_OF_NONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool status",
         description="Tell what the daemons of this host are master of, and why. With FILE, tell "
         "what the zones of a cluster file are, over SSH.",
@@ -58,11 +60,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
-    parser.add_argument("-h", "--help", action="store_true", help="show this text")
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_options(parser)
-    return parser
+    made.add_argument("-h", "--help", action="store_true", help="show this text")
+    made.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    add_options(made)
+    return made
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of both things that it does: of this host, and of a FILE."""
+    both = {"": parser()}
+    with suppress(ModuleNotFoundError):
+        both["FILE"] = import_module(_FLEET).parser()
+    return both
 
 
 def _fleet(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from carpool.cli.daemons import CANNOT_ASK, NOT_RUNNING, directories, parser
+from carpool.cli.daemons import CANNOT_ASK, NOT_RUNNING, daemon_parser, directories
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 from carpool.node.client import AskError, Connection, NotRunningError, RefusedError, find
 from carpool.recorder.trace import text
@@ -22,7 +22,25 @@ CANNOT_WRITE = 5
 
 def main(arguments: list[str]) -> int:
     """Write a trace and return the exit code."""
-    made = parser(
+    options = parser().parse_args(arguments)
+    try:
+        there = find(directories(options), options.node)
+        if len(there) > 1:
+            return _tell(f"several daemons run here: {', '.join(there)}; name one with --node", 2)
+        ((_, path),) = there.items()
+        with Connection(path) as connection:
+            return _fetch(connection, options)
+    except NotRunningError as error:
+        return _tell(str(error), NOT_RUNNING)
+    except RefusedError as error:
+        return _tell(str(error), 1)
+    except AskError as error:
+        return _tell(str(error), CANNOT_ASK)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = daemon_parser(
         "trace",
         "Write what the daemon of this host was told lately, and what it decided, into a file for "
         "carpool replay. The daemon goes on.",
@@ -38,20 +56,7 @@ def main(arguments: list[str]) -> int:
         metavar="FILE",
         help="the file (default: NODE-TIME.trace, here); - for standard output",
     )
-    options = made.parse_args(arguments)
-    try:
-        there = find(directories(options), options.node)
-        if len(there) > 1:
-            return _tell(f"several daemons run here: {', '.join(there)}; name one with --node", 2)
-        ((_, path),) = there.items()
-        with Connection(path) as connection:
-            return _fetch(connection, options)
-    except NotRunningError as error:
-        return _tell(str(error), NOT_RUNNING)
-    except RefusedError as error:
-        return _tell(str(error), 1)
-    except AskError as error:
-        return _tell(str(error), CANNOT_ASK)
+    return made
 
 
 def _fetch(connection: Connection, options: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from carpool.cli.telling import tell
 from carpool.cli.ucarp_secret import hide_password
 
 if TYPE_CHECKING:
+    import argparse
+
     from carpool.cli.ucarp_options import UcarpOptions
     from carpool.node.settings import GroupSettings
 
@@ -26,6 +28,33 @@ def main(arguments: list[str]) -> int:
     if parsed.usage:
         print(USAGE, file=sys.stderr if parsed.errors else sys.stdout, end="")
     return parsed.exit_code if parsed.options is None else _run(parsed.options)
+
+
+def parser() -> "argparse.ArgumentParser":
+    """Return what knows of its options, for manual pages and completion: `parse` reads them.
+
+    They are taken from the usage, which `ucarp` has.
+    """
+    import argparse
+    import re
+
+    from carpool.cli.ucarp_options import USAGE
+
+    made = argparse.ArgumentParser(
+        "carpool ucarp",
+        usage="%(prog)s OPTION... [@FILE]...",
+        description="Keep one IPv4 address alive, as ucarp does, with ucarp's options.",
+        epilog=USAGE.rpartition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    for letter, name, metavar, text in re.findall(r"  (-\w), (--\w+)(?:=(\w+))? +(.*)", USAGE):
+        if metavar:
+            made.add_argument(letter, name, metavar=metavar, help=text)
+        else:
+            made.add_argument(letter, name, action="store_true", help=text)
+    made.add_argument("file", nargs="*", metavar="@FILE", help="a file of further options")
+    return made
 
 
 def _run(options: "UcarpOptions") -> int:

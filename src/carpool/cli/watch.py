@@ -52,7 +52,7 @@ Frame = Callable[[int], tuple[str, str, list[Row], list[Line]]]
 
 def main(arguments: list[str]) -> int:
     """Show until the user has enough; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.interface is None:
         return _watch_host(options)
     names: dict[bytes, str] = {}
@@ -77,19 +77,20 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of its arguments."""
+    made = argparse.ArgumentParser(
         "carpool watch",
         description="Watch who is master.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    made.add_argument(
         "interface", nargs="?", metavar="IFACE", help="listen here (default: ask the daemons)"
     )
-    parser.add_argument("--file", type=Path, help="a cluster file, for the names of its nodes")
-    add_options(parser)
-    return parser
+    made.add_argument("--file", type=Path, help="a cluster file, for the names of its nodes")
+    add_options(made)
+    return made
 
 
 def _watch_network(ear: Ear, options: argparse.Namespace, names: Mapping[bytes, str]) -> int:
