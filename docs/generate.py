@@ -1,4 +1,4 @@
-"""Write the pages of this directory that are drawn from the code: ``docs/generate.py [--check]``.
+"""Write the pages that are made from the code: ``python -m docs.generate [--check]``.
 
 With ``--check`` nothing is written; the exit status is 1 if a page is not up to date.
 """
@@ -8,11 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from tools import man_pages
+
 from carpool.carp.election import ROWS, Event, State
 from carpool.carp.words import ACTIONS
+from carpool.cluster.explanations import markdown
 
-HERE = Path(__file__).parent
-MARK = "<!-- Drawn from src/carpool/carp/election.py by docs/generate.py: change it there. -->"
+ROOT = Path(__file__).parent.parent
+MARK = "<!-- Drawn from carp/election.py by python -m docs.generate: change it there. -->"
 
 LEGEND = """\
 A *less demoted* master is one whose advertisement has the smaller demotion byte. Among equally
@@ -69,20 +72,27 @@ def _diagram() -> list[str]:
     ]
 
 
-PAGES: dict[str, Callable[[], str]] = {"election.md": election}
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/election.md": election,
+    "docs/check.md": markdown,
+    "docs/cluster-file.md": man_pages.keys_page,
+    "data/share/man/man1/carpool.1": man_pages.commands_page,
+    "data/share/man/man5/carpool.toml.5": man_pages.file_page,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Write every page, or say which are not up to date."""
     stale = 0
     for name, draw in PAGES.items():
-        page, path = draw(), HERE / name
+        page, path = draw(), ROOT / name
         if path.exists() and path.read_text() == page:
             continue
         if arguments == ["--check"]:
             stale += 1
-            sys.stderr.write(f"docs/{name} is out of date: run python docs/generate.py\n")
+            sys.stderr.write(f"{name} is out of date: run python -m docs.generate\n")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(page)
     return 1 if stale else 0
 

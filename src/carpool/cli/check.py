@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    made.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file to check")
     made.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     made.add_argument(
         "--format",

@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    made.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file to import")
     made.add_argument(
         "-o",
         "--output",

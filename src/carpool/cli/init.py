@@ -115,7 +115,11 @@ def parser() -> argparse.ArgumentParser:
         type=_one(readers.InterfaceName()),
         help="where the nodes have it (default: net0 in a zone, eth0 elsewhere)",
     )
-    add("--vhid", type=_number(readers.Integer(1, 255, "1")), help="default: a free one")
+    add(
+        "--vhid",
+        type=_number(readers.Integer(1, 255, "1")),
+        help="the group's number, 1 to 255 (default: a free one)",
+    )
     add("--preempt", action="store_true", help="a better node that returns takes the address back")
     add(
         "--used",
@@ -130,13 +134,51 @@ def parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="overwrite files that exist")
     zone = made.add_argument_group("SmartOS zones").add_argument
     zone("--image", type=_one(zone_readers.UUID), metavar="UUID", help="the nodes are zones of it")
-    zone("--brand", choices=("joyent", "joyent-minimal", "lx"), default="joyent")
-    zone("--kernel-version", type=_one(zone_readers.KERNEL_VERSION), help="for brand lx")
-    zone("--nic-tag", type=_one(zone_readers.NIC_TAG), help="physical network of the zones")
-    zone("--vlan", type=_number(readers.Integer(0, 4095, "0")))
-    zone("--memory", type=_number(readers.Integer(64, 4_194_304, "256")), metavar="MIB")
-    zone("--gateway", type=_each(_GATEWAYS), action="append", default=[], metavar="ADDRESS")
-    zone("--resolver", type=_each(_HOSTS), action="append", default=[], metavar="ADDRESS")
+    zone(
+        "--brand",
+        choices=("joyent", "joyent-minimal", "lx"),
+        default="joyent",
+        help="brand of the zones (default: joyent)",
+    )
+    zone(
+        "--kernel-version",
+        type=_one(zone_readers.KERNEL_VERSION),
+        metavar="VERSION",
+        help="Linux version that zones of brand lx report",
+    )
+    zone(
+        "--nic-tag",
+        type=_one(zone_readers.NIC_TAG),
+        metavar="TAG",
+        help="physical network of the zones",
+    )
+    zone(
+        "--vlan",
+        type=_number(readers.Integer(0, 4095, "0")),
+        help="VLAN of the zones (default: none)",
+    )
+    zone(
+        "--memory",
+        type=_number(readers.Integer(64, 4_194_304, "256")),
+        metavar="MIB",
+        help="memory of a zone (default: 256)",
+    )
+    zone(
+        "--gateway",
+        type=_each(_GATEWAYS),
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="default router of the zones; may be repeated",
+    )
+    zone(
+        "--resolver",
+        type=_each(_HOSTS),
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="DNS server of the zones; may be repeated",
+    )
     return made  # fmt: skip
 
 
