@@ -3,6 +3,7 @@
 With ``--check`` nothing is written; the exit status is 1 if a page is not up to date.
 """
 
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from tools import man_pages
 
 from carpool.carp.election import ROWS, Event, State
 from carpool.carp.words import ACTIONS
+from carpool.cli import shells
 from carpool.cluster.explanations import markdown
 
 ROOT = Path(__file__).parent.parent
@@ -78,12 +80,16 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/cluster-file.md": man_pages.keys_page,
     "data/share/man/man1/carpool.1": man_pages.commands_page,
     "data/share/man/man5/carpool.toml.5": man_pages.file_page,
+    "data/share/bash-completion/completions/carpool": shells.bash,
+    "data/share/zsh/site-functions/_carpool": shells.zsh,
+    "data/share/fish/vendor_completions.d/carpool.fish": shells.fish,
 }
 
 
 def main(arguments: list[str]) -> int:
     """Write every page, or say which are not up to date."""
     stale = 0
+    os.environ.pop("RUNTIME_DIRECTORY", None)  # help texts tell it
     for name, draw in PAGES.items():
         page, path = draw(), ROOT / name
         if path.exists() and path.read_text() == page:

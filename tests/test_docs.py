@@ -18,6 +18,11 @@ from carpool.cluster.source import Source
 PAGES = Path(__file__).parent.parent / "data/share/man"
 
 
+@pytest.fixture(autouse=True)
+def _anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+
+
 def test_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     status = generate.main(["--check"])
     assert (status, capsys.readouterr().err) == (0, "")

@@ -1,13 +1,10 @@
 """The pages carpool(1) and carpool.toml(5), from the parsers and the cluster file's tables."""
 
 import argparse
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from unittest.mock import patch
 
 from tools.mdoc import (
     argument,
@@ -98,10 +95,9 @@ def commands_page() -> str:
         *_listing(),
         ".Sh COMMANDS",
     ]
-    with _neutral():
-        for command, made in parsers.parsers():
-            for word, parser in made.items():
-                lines += _command(f"{command} {word}".strip(), parser)
+    for command, made in parsers.parsers():
+        for word, parser in made.items():
+            lines += _command(f"{command} {word}".strip(), parser)
     lines += [
         ".Sh SIGNALS",
         *tagged((f"Dv {names}", prose(text)) for names, text in SIGNALS),
@@ -271,9 +267,3 @@ def _without_comments(path: Path) -> list[str]:
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text.strip().splitlines()
-
-
-def _neutral() -> "AbstractContextManager[object]":
-    """Leave out of the help texts what depends on where this runs."""
-    others = {key: value for key, value in os.environ.items() if key != "RUNTIME_DIRECTORY"}
-    return patch.dict(os.environ, others, clear=True)

@@ -34,6 +34,7 @@ COMMANDS = {
     "trace": "write what the daemon was told lately, and what it decided",
     "replay": "decide once more what a trace says was decided, and tell why",
     "manifest": "make an SMF manifest for any daemon, or check one",
+    "completion": "print what bash, zsh or fish needs to complete these words",
     "ucarp": "do what ucarp does, with ucarp's command line",
     "simulate": "tell what each fault would cost a cluster, in virtual time",
     "lab": "run a cluster file on this machine, zones as network namespaces, and break it",
