@@ -52,6 +52,7 @@ WALL_CLOCK = {
 """What reads the wall clock, or shows its time: attributes of the module time."""
 READS_THE_WALL_CLOCK = {
     "node/log.py",  # to stamp its lines
+    "node/log_lines.py",  # likewise
     "node/events.py",  # to stamp events
     "node/recorder.py",  # to say when a trace was written
     "node/trace_files.py",  # to name it

@@ -175,6 +175,25 @@ MISTAKES = [
     ("CP225", 18, "groups.db.advbase", "advbase = 1\n", "advbase = 1\nprofile = 'fast'\n"),
     ("CP225", 20, "groups.db.advskew", "advbase = 1\n",
      "profile = 'fast'\ninterval = '20ms'\nadvskew = 5\n"),
+    ("CP103", 19, "log", "advbase = 1\n", "advbase = 1\n[[log]]\n"),
+    ("CP101", 20, "log.lvl", "advbase = 1\n", "advbase = 1\n[log]\nlvl = 'info'\n"),
+    ("CP111", 20, "log.format", "advbase = 1\n", "advbase = 1\n[log]\nformat = 'jsn'\n"),
+    ("CP111", 20, "log.level", "advbase = 1\n", "advbase = 1\n[log]\nlevel = 'warn'\n"),
+    ("CP111", 20, "log.facility", "advbase = 1\n", "advbase = 1\n[log]\nfacility = 'local8'\n"),
+    ("CP104", 20, "log.enterprise", "advbase = 1\n", "advbase = 1\n[log]\nenterprise = 0\n"),
+    *(
+        ("CP121", 20, "log.server", "advbase = 1\n", f"advbase = 1\n[log]\nserver = '{server}'\n")
+        for server in (
+            *("loghost", "192.0.2.1", "udp://loghost:514", "tls://192.0.2.1", "udp://192.0.2.256"),
+            *("udp://192.0.2.1:0", "tcp://192.0.2.1:65536", "udp://[fe80::1%eth0]", "tcp://::1:601"),
+            *("udp://0.0.0.0", "udp://224.0.0.1:514", "udp://192.0.2.1:514/"),
+        )
+    ),
+    ("CP228", 20, "log.facility", "advbase = 1\n", "advbase = 1\n[log]\nfacility = 'local3'\n"),
+    ("CP228", 21, "log.facility", "advbase = 1\n",
+     "advbase = 1\n[log]\nformat = 'json'\nfacility = 'local3'\n"),
+    ("CP228", 21, "log.enterprise", "advbase = 1\n",
+     "advbase = 1\n[log]\nformat = 'syslog'\nenterprise = 7\n"),
     ("CP209", 19, "groups.db.advskew", "advbase = 1\n", "profile = 'fast'\nadvskew.web1 = 0\n"),
     ("CP210", 18, "groups.db.preempt", "advbase = 1\n", "preempt = true\nprofile = 'fast'\n"),
     ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nprofile = 'fast'\n"),

@@ -5,14 +5,14 @@ import tomllib
 
 import pytest
 
-from carpool.cluster import check_schema, schema
+from carpool.cluster import check_schema, log_schema, schema
 from carpool.cluster.model import Check, Group, Node, Zone
 from carpool.cluster.source import Source
 from carpool.cluster.table import Field
 
 FIELDS = [
     pytest.param(field, id=f"{table.header}{field.name}")
-    for table in (*schema.TABLES, check_schema.CHECK)
+    for table in (*schema.TABLES, check_schema.CHECK, log_schema.LOG)
     for field in table.fields
 ]
 

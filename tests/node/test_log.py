@@ -13,6 +13,7 @@ import pytest
 from carpool.node import log
 from carpool.node.log import (
     FACILITIES,
+    About,
     Level,
     Log,
     SplitSink,
@@ -66,7 +67,7 @@ def fill(writer: int) -> None:
     os.set_blocking(writer, True)
 
 
-def plain(level: Level, text: str) -> str:
+def plain(level: Level, text: str, _about: About | None = None) -> str:
     return f"{level.name} {text}"
 
 

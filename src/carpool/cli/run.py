@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carpool.cli import bytecode
+from carpool.cli import bytecode, run_log
 from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         f"systemd sets, or the first that can be used of "
         f"{', '.join(map(str, default_run_directories()))})",
     )
-    made.add_argument("--debug", action="store_true", help="log rejected frames and more")
+    run_log.add_options(made)
     made.add_argument(
         "--smf",
         action="store_true",
@@ -144,7 +144,8 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         raise _UnfitError(f"{options.file}: {_count(errors, 'error')}; nothing was touched")
     open_standard_descriptors()
     loop = Loop()
-    log = Log(stderr_sink(), level=Level.DEBUG if options.debug else Level.INFO)
+    wanted = run_log.wanted_log(options, loaded.cluster.log)
+    log = run_log.first_log(wanted)
     Events(log)
     host = this_host(loop, log)
     node = _identify(loaded.cluster, options.node, host)
@@ -155,6 +156,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     if options.successor_to is not None:
         _try(Daemon(groups, host, loop, log, None, checks), groups, options.successor_to)
         return
+    run_log.direct(log, wanted, node.name, loop)
     state = open_state_directory(options.state_dir or default_state_directory(), log)
     claimed = _claim(options.run_dir, node.name, log, handover)
     try:

@@ -48,6 +48,7 @@ class Draft:
     zones: dict[str, Values]
     own_zones: dict[str, object]
     checks: dict[str, Values]
+    log: Values | None = None
 
     def zone_key(self, node: str, name: str) -> Key:
         """Return where it is written what key ``name`` of the node's zone is."""
@@ -97,7 +98,7 @@ def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
 
 def read_document(document: dict[str, Any], source: Source) -> Draft:
     """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
-    _report_unknown(document, ["cluster", "zone", "nodes", "groups", "checks"], (), source)
+    _report_unknown(document, ["cluster", "zone", "nodes", "groups", "checks", "log"], (), source)
     cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
@@ -113,7 +114,17 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
         if isinstance(table, dict) and "zone" in table
     }
     zones = _read_zones(document.get("zone"), own, nodes, source)
-    return Draft(cluster, nodes, groups, seats, zones, own, checks)
+    log = _read_log(document["log"], source) if "log" in document else None
+    return Draft(cluster, nodes, groups, seats, zones, own, checks, log)
+
+
+def _read_log(given: object, source: Source) -> Values:
+    # Only here: most files say nothing of the log.
+    from carpool.cluster.log_schema import LOG, check_log  # noqa: PLC0415
+
+    values = _read_table(LOG, given, ("log",), source)
+    check_log(values, given, source)
+    return values
 
 
 def _read_checks(document: dict[str, Any], source: Source) -> dict[str, Values]:

@@ -59,6 +59,9 @@ EXPLANATIONS = {
     Rule.BAD_FMRI: "Services are enabled by their name in SMF. Inside the zone `svcs -a` lists "
     "them.",
     Rule.BAD_INTERVAL: 'A time with its unit is a number and `ms` or `s`, in quotes: `"20ms"`.',
+    Rule.BAD_LOG_SERVER: "A log server is written as `udp://ADDRESS:PORT` or `tcp://ADDRESS:PORT`, "
+    "an IPv6 address in brackets. A name is not looked up: a name server that does not answer "
+    "would hold the daemon up just when there is something to say.",
     Rule.REPEATED: "One of the two does nothing, and it is likely that something else was meant "
     "there.",
     Rule.SHARED_VIP: "A group moves from node to node by itself. An address in two groups would be "
@@ -125,6 +128,8 @@ EXPLANATIONS = {
     "also one that was heard before. Whoever has recorded some can send them again, with another "
     "interval if they like: no backup takes over from a dead master meanwhile, and a living one "
     "yields. Only a peer with OpenBSD's CARP needs this, because its counter never changes.",
+    Rule.IDLE_LOG_KEY: "A facility is for messages to syslog, and an enterprise number for those "
+    "of RFC 5424: with another format and without a log server, nothing has it.",
     Rule.PASSWORD_UNREADABLE: "The file that the group's password_file names could not be read. It "
     "is looked up beside the cluster file. Where the check runs without the passwords, use "
     "`carpool check --no-passwords`.",

@@ -60,6 +60,7 @@ class Rule(Enum):
     BAD_PACKAGE = ("CP118", _ERROR, "not the name of a package")
     BAD_FMRI = ("CP119", _ERROR, "not the name of an SMF service")
     BAD_INTERVAL = ("CP120", _ERROR, "not a time with a unit")
+    BAD_LOG_SERVER = ("CP121", _ERROR, "not a log server by its address")
 
     REPEATED = ("CP201", _ERROR, "the same thing listed twice")
     SHARED_VIP = ("CP202", _ERROR, "a virtual address in two groups")
@@ -88,6 +89,7 @@ class Rule(Enum):
     TWO_INTERVALS = ("CP225", _ERROR, "two keys that set the interval")
     LOSSY = ("CP226", _WARNING, "a dead_ratio too low for the loss of the network")
     REPLAY_OFF = ("CP227", _WARNING, "a group that refuses no replay")
+    IDLE_LOG_KEY = ("CP228", _WARNING, "a key of the log that does nothing")
 
     PASSWORD_UNREADABLE = ("CP301", _ERROR, "the password file cannot be read")
     PASSWORD_OPEN = ("CP302", _ERROR, "the password file is open to everybody")

@@ -13,7 +13,7 @@ from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.draft_facts import claims_of, hosts_of
 from carpool.cluster.findings import Finding, Rule
-from carpool.cluster.model import Check, Cluster, Group, Member, Node, Zone
+from carpool.cluster.model import Check, Cluster, Group, Logging, Member, Node, Zone
 from carpool.cluster.password import (
     LONGEST_OF_UCARP,
     PasswordError,
@@ -197,7 +197,8 @@ def _build(draft: Draft, path: Path) -> Cluster:
         for name, values in draft.groups.items()
     )
     checks = tuple(_build_check(name, values) for name, values in draft.checks.items())
-    return Cluster(path, draft.cluster["name"], nodes, groups, checks)
+    log = None if draft.log is None else Logging(**draft.log)
+    return Cluster(path, draft.cluster["name"], nodes, groups, checks, log)
 
 
 def _build_check(name: str, values: Values) -> Check:

@@ -199,6 +199,34 @@ class Group:
         )
 
 
+class LogServer(NamedTuple):
+    """A server that takes messages of RFC 5424."""
+
+    transport: Literal["udp", "tcp"]
+    address: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{self.transport}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What the daemon logs, and where to.
+
+    ``format`` is None for what suits standard error. ``enterprise`` is the private enterprise
+    number of structured data.
+    """
+
+    format: Literal["text", "json", "journal", "syslog", "rfc5424"] | None = None
+    level: Literal["error", "warning", "notice", "info", "debug"] = "info"
+    facility: str = "daemon"
+    server: LogServer | None = None
+    enterprise: int = 32473
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A whole cluster file; ``path`` is the file, None for a cluster made in memory."""
@@ -208,6 +236,8 @@ class Cluster:
     nodes: tuple[Node, ...]
     groups: tuple[Group, ...]
     checks: tuple[Check, ...] = ()
+    log: Logging | None = None
+    """What the file says of the log; None: nothing."""
 
     def node(self, name: str) -> Node | None:
         """Return the node of that name, None if there is none."""

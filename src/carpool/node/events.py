@@ -85,13 +85,14 @@ class Events:
         text: str,
         group: str | None = None,
         details: Mapping[str, Any] = NOTHING,
-    ) -> None:
-        """Keep what has been logged, and tell it to all who listen."""
+    ) -> int:
+        """Keep what is being logged, tell it to all who listen, and return its number."""
         kept = Kept(kind, text, level, group, details, self.next_seq, self._clock())
         self.next_seq += 1
         self._kept.append(kept)
         for listener in tuple(self._listeners):
             listener(kept)
+        return kept.seq
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` of each event from now on. Return how to end that."""

@@ -189,6 +189,7 @@ class Guard:
             os.setsid()
             os.dup2(reader, _READER)
             os.closerange(_READER + 1, _MOST_DESCRIPTORS)
+            self._log.reopen()
             if self._prepare is not None:
                 self._prepare()
             with suppress(OSError):  # as `ps -e` shows it, where there is such a file: Linux

@@ -12,9 +12,9 @@ import syslog
 import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-_LONGEST_LINE = 4096  # bytes with the newline: PIPE_BUF, up to which a pipe takes all or nothing
+LONGEST_LINE = 4096  # bytes with the newline: PIPE_BUF, up to which a pipe takes all or nothing
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/log", "/var/run/syslog")
 """Of Linux and OpenBSD, of FreeBSD and NetBSD, of macOS."""
 _MOST_KEYS = 1024  # an outsider may have a say in what a key is made of
@@ -41,25 +41,37 @@ FACILITIES = {
 }
 """syslog's facilities by name (RFC 5424, 6.2.1; "security" is glibc's old name of auth)."""
 
-Form = Callable[[Level, str], str]
-Keeper = Callable[[str, Level, str, str | None, Mapping[str, Any]], None]
-"""Takes an event: its kind, level, text, group and details. See `carpool.node.events`."""
 _NO_DETAILS: Mapping[str, Any] = {}
 
 
-def dated(level: Level, text: str) -> str:
+class About(NamedTuple):
+    """What a line that tells of an event is about; see `carpool.node.events`."""
+
+    kind: str
+    group: str | None
+    details: Mapping[str, Any]
+    seq: int | None
+    """The number of the event, None where nobody keeps events."""
+
+
+Form = Callable[[Level, str, About | None], str]
+Keeper = Callable[[str, Level, str, str | None, Mapping[str, Any]], int]
+"""Takes an event: its kind, level, text, group and details. Returns its number."""
+
+
+def dated(level: Level, text: str, _about: About | None = None) -> str:
     """Write a line for a terminal or a file: UTC with milliseconds, level, text."""
     now = time.time_ns()
     day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000_000))
     return f"{day}.{now // 1_000_000 % 1000:03d}Z {level.name.lower():<7} {text}"
 
 
-def for_journal(level: Level, text: str) -> str:
+def for_journal(level: Level, text: str, _about: About | None = None) -> str:
     """Write a line for systemd's journal, which dates it and reads the level (sd-daemon(3))."""
     return f"<{level}>{text}"
 
 
-def like_ucarp(level: Level, text: str) -> str:
+def like_ucarp(level: Level, text: str, _about: About | None = None) -> str:
     """Write a line as ucarp does in the foreground: local time with microseconds, [LEVEL], text."""
     now = time.time_ns()
     day = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now // 1_000_000_000))
@@ -74,25 +86,32 @@ class Sink(Protocol):
         ...
 
 
-class _DroppingSink:
-    """Counts the lines that cannot be written at once, and reports them with the next that can."""
+class DroppingSink:
+    """Counts the lines that cannot be written at once, and reports them with the next that can.
+
+    It is told what a line is about, which other sinks are not.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
         """Lines lost since the last one that was taken."""
 
-    def write(self, level: Level, text: str) -> None:
+    def write(self, level: Level, text: str, about: About | None = None) -> None:
         """Take one line at once or drop it."""
-        if self.dropped and self._put(Level.WARNING, f"{self.dropped} log lines were lost here"):
+        lost = f"{self.dropped} log lines were lost here"
+        if self.dropped and self._put(Level.WARNING, lost, None):
             self.dropped = 0
-        if self.dropped or not self._put(level, text):
+        if self.dropped or not self._put(level, text, about):
             self.dropped += 1
 
-    def _put(self, level: Level, text: str) -> bool:
+    def reopen(self) -> None:
+        """Go on in a child that has closed what its parent had open, but for 0 to 2."""
+
+    def _put(self, level: Level, text: str, about: About | None) -> bool:
         raise NotImplementedError
 
 
-class StreamSink(_DroppingSink):
+class StreamSink(DroppingSink):
     """Lines to an open descriptor: a terminal, a pipe, a file, a socket. Does not close it."""
 
     def __init__(self, fd: int, form: Form = dated) -> None:
@@ -103,8 +122,8 @@ class StreamSink(_DroppingSink):
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 
-    def _put(self, level: Level, text: str) -> bool:
-        line = _cut(self._form(level, text).encode())
+    def _put(self, level: Level, text: str, about: About | None) -> bool:
+        line = _cut(self._form(level, text, about).encode())
         try:
             ready = self._poll.poll(0)
             if not ready or not ready[0][1] & select.POLLOUT:
@@ -127,33 +146,51 @@ class SplitSink:
         (self._urgent if level <= Level.WARNING else self._rest).write(level, text)
 
 
-class SyslogSink(_DroppingSink):
-    """Lines to the syslog daemon of this host, in the form of RFC 3164.
+class SyslogSink(DroppingSink):
+    """Lines to the syslog daemon of this host, in the form of RFC 3164 unless told otherwise.
 
     Not the standard `syslog`: it waits for a syslog daemon that has stalled.
     """
 
-    def __init__(self, ident: str, facility: str = "daemon", path: str = "/dev/log") -> None:
-        """Raise KeyError for a facility that is not in `FACILITIES`."""
+    def __init__(
+        self,
+        ident: str,
+        facility: str = "daemon",
+        path: str = "/dev/log",
+        message: Callable[[Level, str, About | None], bytes] | None = None,
+    ) -> None:
+        """Raise KeyError for a facility that is not in `FACILITIES`.
+
+        `message` returns what is sent, if it is to be of another form.
+        """
         super().__init__()
         self._ident = ident
         self._priority = FACILITIES[facility] * 8
         self._path = path
+        self._message = message or self._rfc3164
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def _put(self, level: Level, text: str) -> bool:
-        date = time.strftime("%b %e %H:%M:%S")
-        line = f"<{self._priority + level}>{date} {self._ident}[{os.getpid()}]: {text}"
+    def reopen(self) -> None:
+        """Open a socket of our own."""
+        self._socket.detach()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def _put(self, level: Level, text: str, about: About | None) -> bool:
         try:
             # By name each time, so that a restarted syslog daemon is found again.
-            self._socket.sendto(_cut(line.encode()), socket.MSG_DONTWAIT, self._path)
+            message = _cut(self._message(level, text, about))
+            self._socket.sendto(message, socket.MSG_DONTWAIT, self._path)
         except OSError:
             return False
         return True
+
+    def _rfc3164(self, level: Level, text: str, _about: About | None) -> bytes:
+        date = time.strftime("%b %e %H:%M:%S")
+        return f"<{self._priority + level}>{date} {self._ident}[{os.getpid()}]: {text}".encode()
 
 
 class LibrarySyslogSink:
@@ -172,17 +209,24 @@ class LibrarySyslogSink:
         syslog.syslog(level, text)
 
 
-def syslog_sink(ident: str, facility: str = "daemon") -> Sink:
-    """Return a sink for the syslog of this system. KeyError for an unknown facility."""
+def syslog_sink(
+    ident: str,
+    facility: str = "daemon",
+    message: Callable[[Level, str, About | None], bytes] | None = None,
+) -> Sink:
+    """Return a sink for the syslog of this system. KeyError for an unknown facility.
+
+    `message` is as `SyslogSink` has it; on illumos the system has a form of its own.
+    """
     platform: str = sys.platform
     if platform.startswith("sunos"):
         return LibrarySyslogSink(ident, facility)
     there = [path for path in _SYSLOG_SOCKETS if os.access(path, os.W_OK)]
-    return SyslogSink(ident, facility, there[0] if there else _SYSLOG_SOCKETS[0])
+    return SyslogSink(ident, facility, there[0] if there else _SYSLOG_SOCKETS[0], message)
 
 
 def _cut(line: bytes) -> bytes:
-    return line if len(line) < _LONGEST_LINE else line[: _LONGEST_LINE - 4] + b"..."
+    return line if len(line) < LONGEST_LINE else line[: LONGEST_LINE - 4] + b"..."
 
 
 class _Window:
@@ -274,10 +318,17 @@ class Log:
         kept = self.keeper is not None and level <= Level.INFO
         if not (written or kept) or (key is not None and not self._admit(level, text, key)):
             return
-        if written:
-            self._emit(level, text)
+        seq = None
         if kept and self.keeper is not None:
-            self.keeper(kind, level, escaped(text), group or None, details)
+            seq = self.keeper(kind, level, escaped(text), group or None, details)
+        if written:
+            self._emit(level, text, About(kind, group or None, details, seq))
+
+    def reopen(self) -> None:
+        """Go on in a child that has closed what its parent had open, but for 0 to 2."""
+        for sink in self.sinks:
+            if isinstance(sink, DroppingSink):
+                sink.reopen()
 
     def flush(self) -> None:
         """Log how many lines were suppressed. Call it now and then, and before the end."""
@@ -285,10 +336,13 @@ class Log:
         for window in self._windows.values():
             self._report(window)
 
-    def _emit(self, level: Level, text: str) -> None:
+    def _emit(self, level: Level, text: str, about: About | None = None) -> None:
         line = escaped(text)
         for sink in self.sinks:
-            sink.write(level, line)
+            if about is not None and isinstance(sink, DroppingSink):
+                sink.write(level, line, about)
+            else:
+                sink.write(level, line)
 
     def _admit(self, level: Level, text: str, key: str) -> bool:
         now = self._clock()
@@ -330,9 +384,13 @@ def escaped(text: str) -> str:
 
 def stderr_sink() -> StreamSink:
     """Return a sink for standard error, in the journal's form if the journal reads it."""
+    return StreamSink(2, for_journal if journal_reads_stderr() else dated)
+
+
+def journal_reads_stderr() -> bool:
+    """Return whether standard error is what systemd has given to us for its journal."""
     status = os.fstat(2)
-    journal = f"{status.st_dev}:{status.st_ino}" == os.environ.get("JOURNAL_STREAM")
-    return StreamSink(2, for_journal if journal else dated)
+    return f"{status.st_dev}:{status.st_ino}" == os.environ.get("JOURNAL_STREAM")
 
 
 def ucarp_sink() -> SplitSink:

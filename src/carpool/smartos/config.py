@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from carpool.carp.timing import SECOND
 from carpool.cluster.check_writing import check_keys
+from carpool.cluster.log_schema import TO_SYSLOG
 from carpool.smartos.places import key_file
 
 if TYPE_CHECKING:
-    from carpool.cluster.model import Cluster, Group, Node
+    from carpool.cluster.model import Cluster, Group, Logging, Node
 
 _HEAD = (
     "# Written by carpool render: change the cluster file that it was made from, not this one.\n"
@@ -25,6 +26,8 @@ def config(cluster: Cluster, node: Node) -> str:
     groups = cluster.groups_of(node.name)
     peers = {member.node for group in groups for member in group.members}
     lines = [_HEAD, "[cluster]", _line("name", cluster.name)]
+    if cluster.log is not None:
+        lines += ["", "[log]", *_log(cluster.log)]
     for peer in cluster.nodes:
         if peer.name in peers:
             lines += ["", f"[nodes.{_string(peer.name)}]"]
@@ -40,6 +43,18 @@ def config(cluster: Cluster, node: Node) -> str:
         lines += ["", f"[checks.{_string(check.name)}]"]
         lines += [_line(key, value) for key, value in check_keys(check, peers).items()]
     return "\n".join(lines) + "\n"
+
+
+def _log(log: Logging) -> list[str]:
+    keys = {
+        "format": log.format,
+        "level": log.level,
+        # Where nothing of it goes to syslog, these would be reported.
+        "facility": log.facility if log.server or log.format in TO_SYSLOG else None,
+        "server": None if log.server is None else str(log.server),
+        "enterprise": log.enterprise if log.server or log.format == "rfc5424" else None,
+    }
+    return [_line(key, value) for key, value in keys.items() if value is not None]
 
 
 def _group(group: Group) -> dict[str, Any]:

@@ -30,6 +30,7 @@ complete -c carpool -n '__fish_seen_subcommand_from run' -l node -x -a '(carpool
 complete -c carpool -n '__fish_seen_subcommand_from run' -l state-dir -r -F -a '(__fish_complete_directories)' -d 'keep in this directory what must survive a restart (default: $STATE_DIRECTORY, which systemd sets, or /var/lib/carpool)'
 complete -c carpool -n '__fish_seen_subcommand_from run' -l run-dir -r -F -a '(__fish_complete_directories)' -d 'where to make the control socket, NODE.sock (default: $RUNTIME_DIRECTORY, which systemd sets, or the first that can be used of /run/carpool, /var/lib/carpool/run)'
 complete -c carpool -n '__fish_seen_subcommand_from run' -l debug -d 'log rejected frames and more'
+complete -c carpool -n '__fish_seen_subcommand_from run' -l log -x -d 'log as text, json, journal, syslog, or rfc5424 (to syslog as well), whatever the file says; the facility of syslog is daemon unless named'
 complete -c carpool -n '__fish_seen_subcommand_from run' -l smf -d 'as the start method of an SMF service: go to the background once all is open, log to where SMF says, use SMF'"'"'s exit codes'
 complete -c carpool -n '__fish_seen_subcommand_from run' -F
 complete -c carpool -n '__fish_seen_subcommand_from init' -s h -l help -d 'show the help of this command'
