@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 from carpool.carp.election import State
 from carpool.netlink import messages
 from carpool.node.control import RequestError, _parse
+from carpool.node.events import Events
 from carpool.node.log import Level, Log
 from carpool.node.maintenance import Maintenance
 from carpool.node.recorder import Recorder
@@ -78,6 +79,7 @@ def try_control(data: bytes) -> None:
         maintenance=Maintenance("web1", None, log),
         restart=cast(Any, SimpleNamespace(request=lambda reply, force: reply({"ok": force}))),
         recorder=Recorder("web1", None, len(groups), loop=loop, log=log),
+        events=Events(log),
         loop=loop,
         log=log,
     )
@@ -87,7 +89,10 @@ def try_control(data: bytes) -> None:
             request = _parse(line)
             if request["command"] == "status":
                 continue  # That needs a whole daemon.
-            steering.handle(request["command"], request, answers.append)
+            stream = steering.handle(request["command"], request, answers.append)
+            if stream is not None:
+                answers.append(stream.head)
+                assert stream.read().endswith(b"}\n") or not stream.ended
         except RequestError as error:
             answers.append({"ok": False, "error": str(error)})
         (answer,) = answers
@@ -97,6 +102,7 @@ def try_control(data: bytes) -> None:
 def control_seeds() -> Iterator[bytes]:
     """Yield each command as our own client sends it, and one of each mistake."""
     for said in (
+        *({"command": "events", "since": 1, "epoch": "x", "follow": True}, {"command": "events"}),
         *({"command": "yield"}, {"command": "yield", "groups": ["www"]}),
         *({"command": "demote", "amount": 10}, {"command": "demote", "amount": 255}),
         *({"command": "promote", "groups": ["db", "db"]}, {"command": "nothing"}),

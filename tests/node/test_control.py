@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,18 @@ import pytest
 
 from carpool.node import control
 from carpool.node.client import AskError, Connection, NotRunningError, RefusedError
-from carpool.node.control import LONGEST_LINE, MOST_CLIENTS, Control, Reply, RequestError
+from carpool.node.control import (
+    LONGEST_LINE,
+    MOST_CLIENTS,
+    MOST_FOLLOWERS,
+    Control,
+    Reply,
+    RequestError,
+    Stream,
+)
+from carpool.node.events import KEPT, Events, Happening
+from carpool.node.follower import Follower
+from carpool.node.following import Following, Lines
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.rundir import Claim, claim, socket_path
@@ -20,7 +32,7 @@ from carpool.node.rundir import Claim, claim, socket_path
 MS = 1_000_000
 
 
-class Lines:
+class Written:
     """A sink that remembers."""
 
     def __init__(self) -> None:
@@ -35,27 +47,46 @@ class Served:
 
     def __init__(self, claimed: Claim, loop: Loop) -> None:
         self.loop = loop
-        self.log = Lines()
+        self.log = Written()
         self.path = socket_path(claimed.directory, claimed.node)
         self.handled: list[str] = []
         self.waiting: list[Reply] = []
+        self.events = Events(Log(), epoch="e")
+        self.lines = Lines("left", "e")
         self.control = Control(claimed.listener, loop, Log(self.log, level=Level.DEBUG), self._do)
 
-    def _do(self, command: str, request: Mapping[str, Any], reply: Reply) -> None:
+    def _do(self, command: str, request: Mapping[str, Any], reply: Reply) -> Stream | None:
         self.handled.append(command)
         match command:
             case "later":
                 self.waiting.append(reply)
             case "no":
                 raise RequestError("no; say yes")
+            case "events":
+                return Following(
+                    self.events,
+                    self.lines,
+                    after=request.get("since"),
+                    epoch=request.get("epoch"),
+                    groups=None,
+                    follow=request.get("follow", False),
+                )
             case _:
                 reply({"ok": True, "echo": request.get("text", "")})
+        return None
 
     def connect(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         made.connect(str(self.path))
         made.setblocking(False)
         return made
+
+    def connect_all(self, number: int) -> list[socket.socket]:
+        clients = []
+        for _ in range(number):
+            clients.append(self.connect())
+            self.run(MS)
+        return clients
 
     def run(self, ns: int = 5 * MS) -> None:
         guard = self.loop.call_at(self.loop.now() + ns, self.loop.stop)
@@ -228,10 +259,7 @@ def test_an_answer_to_who_has_gone_is_no_trouble(served: Served) -> None:
 
 
 def test_of_too_many_the_longest_silent_is_dropped(served: Served) -> None:
-    clients = []
-    for _ in range(MOST_CLIENTS):
-        clients.append(served.connect())
-        served.run(MS)
+    clients = served.connect_all(MOST_CLIENTS)
     served.says(clients[0], line("echo"))
     with served.connect() as one_more:
         assert served.says(one_more, line("echo"))["ok"]
@@ -240,6 +268,191 @@ def test_of_too_many_the_longest_silent_is_dropped(served: Served) -> None:
         assert len(served.control._clients) == MOST_CLIENTS
     for client in clients:
         client.close()
+
+
+def test_clients_take_turns_one_in_a_round(served: Served) -> None:
+    clients = [served.connect() for _ in range(10)]
+    for client in clients:
+        client.send(line("echo") * 3)
+    rounds = handled = 0
+    while len(served.handled) < 30:
+        served.run(0)
+        rounds += 1
+        assert len(served.handled) - handled <= 2  # what ends the round may let one more through
+        handled = len(served.handled)
+        assert rounds < 1000
+    for client in clients:
+        assert len(served.answers(client, 3)) == 3
+        client.close()
+
+
+def test_who_asks_without_end_makes_room_for_who_asks_once(served: Served) -> None:
+    greedy = served.connect_all(MOST_CLIENTS)
+    for client in greedy:
+        client.send(line("echo") * 100)
+        served.run(MS)
+    with served.connect() as modest:
+        assert served.says(modest, line("echo"))["ok"]
+    assert len(served.handled) < MOST_CLIENTS * 100
+    for client in greedy:
+        client.close()
+
+
+def test_where_all_wait_for_their_first_answer_others_wait_at_the_door(served: Served) -> None:
+    first = served.connect_all(MOST_CLIENTS)
+    for client in first:
+        client.send(line("later"))
+        served.run(MS)
+    with served.connect() as one_more:
+        one_more.send(line("echo"))
+        served.run()
+        assert len(served.control._clients) == MOST_CLIENTS
+        served.waiting[0]({"ok": True})
+        first[0].close()
+        assert served.answers(one_more)[0]["ok"]
+    for client in first:
+        client.close()
+
+
+# Streams.
+
+
+def emit(served: Served, number: int = 1, size: int = 0) -> None:
+    for _ in range(number):
+        text = f"event {served.events.next_seq} {'x' * size}".rstrip()
+        served.events.emit(Happening("state", text, Level.NOTICE, "www"))
+
+
+def test_events_are_told_and_that_is_all(served: Served) -> None:
+    emit(served, 3)
+    with served.connect() as client:
+        client.send(line("events", since=1) + line("echo"))
+        head, second, third, end, echo = served.answers(client, 5)
+        told = {"ok": True, "epoch": "e", "first": 1, "last": 3, "anew": False}
+        assert head == {"version": 1, **told}
+        assert [second["text"], third["text"]] == ["event 2", "event 3"]
+        assert (second["seq"], second["node"], second["epoch"]) == (2, "left", "e")
+        assert end == {"end": True}
+        assert echo["ok"]
+
+
+def test_who_follows_is_told_when_something_happens(served: Served) -> None:
+    emit(served)
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        assert [one.get("seq") for one in served.answers(client, 2)] == [None, 1]
+        emit(served, 2)
+        assert [one["seq"] for one in served.answers(client, 2)] == [2, 3]
+        assert not served.hung_up(client)
+    served.run()
+    assert served.control._followers == []
+    assert served.events._listeners == []
+
+
+def test_who_follows_may_be_silent_for_ever(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PATIENCE", 20 * MS)
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        served.answers(client)
+        served.run(100 * MS)
+        assert not served.hung_up(client)
+
+
+@pytest.mark.parametrize(
+    ("since", "epoch", "anew", "first"),
+    [
+        (None, None, False, 1),
+        (2, None, False, 3),
+        (2, "e", False, 3),
+        (3, "e", False, None),
+        (2, "of another start", True, 1),
+        (99, None, True, 1),
+    ],
+)
+def test_where_a_reader_goes_on(
+    served: Served, since: int | None, epoch: str | None, first: int | None, *, anew: bool
+) -> None:
+    emit(served, 3)
+    with served.connect() as client:
+        client.send(line("events", since=since, epoch=epoch))
+        head, following = served.answers(client, 2)[:2]
+        assert (head["anew"], following.get("seq")) == (anew, first)
+
+
+def test_a_slow_reader_loses_events_and_is_told_how_many(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        served.answers(client)
+        lost, last, got = 0, 0, 0
+        emit(served, 20, 20_000)
+        served.run(100 * MS)  # as much as the system keeps for it, and one piece more
+        (follower,) = served.control._followers
+        assert follower._output
+        for _ in range(3 * KEPT):
+            emit(served)
+        assert len(follower._output) < 50_000
+        while last < served.events.next_seq - 1:
+            for document in served.answers(client):
+                lost += document.get("lost", 0)
+                got += "seq" in document
+                last = document.get("seq", last)
+        assert lost > 0
+        assert got + lost == served.events.next_seq - 1
+
+
+def test_followers_that_do_not_read_make_room(served: Served) -> None:
+    followers = []
+    for _ in range(MOST_FOLLOWERS):
+        followers.append(served.connect())
+        followers[-1].send(line("events", follow=True))
+        served.answers(followers[-1])
+    with served.connect() as one_more:
+        answer = served.says(one_more, line("events", follow=True))
+        assert f"{MOST_FOLLOWERS} clients follow" in answer["error"]
+        assert served.says(one_more, line("echo"))["ok"]
+        emit(served)
+        for follower in followers[1:]:
+            served.answers(follower)
+        assert served.says(one_more, line("events", follow=True, since=1))["ok"]
+        served.answers(followers[0])  # what it had been sent
+        assert served.hung_up(followers[0])
+        assert not served.hung_up(followers[1])
+    for follower in followers:
+        follower.close()
+
+
+def test_who_follows_and_takes_nothing_is_dropped(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PATIENCE", 20 * MS)
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        served.answers(client)
+        emit(served, 20, 20_000)
+        served.run(200 * MS)
+        assert served.control._followers == []
+
+
+def test_the_last_words_are_heard(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        served.answers(client)
+        emit(served)
+        served.control.flush()
+        assert json.loads(client.recv(4096))["seq"] == 1
+
+
+def test_a_follower_reads_what_there_is(served: Served) -> None:
+    emit(served, 3)
+    follower = Follower(served.path, since=1)
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(lambda: list(follower.read()))
+        while not read.done():
+            served.run(MS)
+        assert [one["seq"] for one in read.result()] == [2, 3]
+    assert (follower.since, follower.epoch) == (3, "e")
 
 
 def test_another_user_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

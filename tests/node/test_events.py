@@ -1,5 +1,10 @@
 """What has happened is logged, numbered, kept for a while and told."""
 
+import json
+from typing import Any
+
+import pytest
+
 from carpool.node.events import KEPT, Events, Happening, Kept, document
 from carpool.node.log import Level, Log
 
@@ -22,10 +27,9 @@ def test_one_event_is_one_line_and_one_number() -> None:
     events.emit(happening())
     (kept,) = events.since(1)
     assert lines.written == [(Level.WARNING, happening().text)]
-    assert document(kept, "web1") == {
+    assert document(kept) == {
         "seq": 1,
         "time": "2026-01-02T03:04:05.678Z",
-        "node": "web1",
         "group": "www",
         "kind": "state",
         "level": "warning",
@@ -83,3 +87,24 @@ def test_listeners() -> None:
 def test_each_start_has_its_epoch() -> None:
     assert Events(Log()).epoch != Events(Log()).epoch
     assert Events(Log(), epoch="abc").epoch == "abc"
+
+
+def test_they_go_on_over_a_change_of_program() -> None:
+    before, after = Events(Log()), Events(Log())
+    for _ in range(3):
+        before.emit(happening())
+    after.emit(happening("of the new program"))
+    told = json.loads(json.dumps(before.saved()))
+    after.restore(told)
+    assert (after.epoch, after.next_seq) == (before.epoch, 5)
+    assert list(after.since(0))[:3] == list(before.since(0))
+    assert [(one.seq, one.text) for one in after.since(4)] == [(4, "of the new program")]
+
+
+@pytest.mark.parametrize("rubbish", [{}, {"epoch": "x", "next": "y"}, {"epoch": "x", "next": 3}])
+def test_rubbish_is_no_past(rubbish: dict[str, Any]) -> None:
+    events = Events(Log(), epoch="e")
+    events.emit(happening())
+    events.restore(rubbish)
+    events.restore({**events.saved(), "kept": [[1]]})
+    assert (events.epoch, events.next_seq) == ("e", 2)

@@ -31,6 +31,7 @@ COMMANDS = {
     "promote": "take back what demote did",
     "maintenance": "forbid this host to be master, over restarts too, or no longer",
     "restart": "replace the program of a running daemon, without a failover",
+    "events": "tell what has happened on this host, and what happens",
     "trace": "write what the daemon was told lately, and what it decided",
     "replay": "decide once more what a trace says was decided, and tell why",
     "manifest": "make an SMF manifest for any daemon, or check one",

@@ -121,27 +121,42 @@ def tell(
 
     What went wrong has been said on standard error.
     """
+    path = one_daemon(command, options)
+    if isinstance(path, int):
+        return path
     try:
-        there = find(directories(options), options.node)
-        if len(there) > 1:
-            running = ", ".join(there)
-            print(
-                f"carpool {command}: several daemons run here: {running}; name one with --node",
-                file=sys.stderr,
-            )
-            return 2
-        ((_, path),) = there.items()
         with Connection(path, seconds) as connection:
             return connection.ask(command, **arguments)
-    except NotRunningError as error:
-        print(f"carpool {command}: {error}", file=sys.stderr)
-        return NOT_RUNNING
-    except RefusedError as error:
-        print(f"carpool {command}: {error}", file=sys.stderr)
+    except (NotRunningError, AskError) as error:
+        return complain(command, error)
+
+
+def one_daemon(command: str, options: argparse.Namespace) -> Path | int:
+    """Return the socket of the one daemon that is meant, or the exit code.
+
+    What went wrong has been said on standard error.
+    """
+    try:
+        there = find(directories(options), options.node)
+    except (NotRunningError, AskError) as error:
+        return complain(command, error)
+    if len(there) > 1:
+        running = ", ".join(there)
+        print(
+            f"carpool {command}: several daemons run here: {running}; name one with --node",
+            file=sys.stderr,
+        )
+        return 2
+    ((_, path),) = there.items()
+    return path
+
+
+def complain(command: str, error: NotRunningError | AskError) -> int:
+    """Say on standard error why a daemon did not do something. Return the exit code."""
+    print(f"carpool {command}: {error}", file=sys.stderr)
+    if isinstance(error, RefusedError):
         return 1
-    except AskError as error:
-        print(f"carpool {command}: {error}", file=sys.stderr)
-        return CANNOT_ASK
+    return NOT_RUNNING if isinstance(error, NotRunningError) else CANNOT_ASK
 
 
 def named_groups(options: argparse.Namespace) -> list[str] | None:

@@ -44,7 +44,9 @@ from carpool.node.state import (
 )
 
 if TYPE_CHECKING:
+    from carpool.node.control import Control
     from carpool.node.health.settings import CheckSettings
+    from carpool.node.steering import Steering
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group and check; USR2 hands every group that is master here to another node.
@@ -146,7 +148,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     loop = Loop()
     wanted = run_log.wanted_log(options, loaded.cluster.log)
     log = run_log.first_log(wanted)
-    Events(log)
+    events = _events(log, handover)
     host = this_host(loop, log)
     node = _identify(loaded.cluster, options.node, host)
     groups = plan(loaded.cluster, node)
@@ -181,25 +183,27 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         else:
             maintenance.restore(handover.maintenance)
         maintenance.apply(daemon.groups)
+        control = None
         if claimed is not None:
             # Only now: what is advertised meanwhile waits in the sockets.
-            from carpool.node.control import Control
             from carpool.node.restart import Restart
             from carpool.node.steering import Steering
 
-            claimed.sign()
             restarts = 0 if handover is None else handover.restarts
-            restart = Restart(daemon, claimed, maintenance, loop, log, restarts=restarts)
+            restart = Restart(
+                daemon, claimed, maintenance, loop, log, events=events, restarts=restarts
+            )
             steering = Steering(
                 node.name,
                 daemon,
                 maintenance=maintenance,
                 restart=restart,
                 recorder=recorder,
+                events=events,
                 loop=loop,
                 log=log,
             )
-            Control(claimed.listener, loop, log, steering.handle)
+            control = _listen(claimed, steering, loop, log)
         if state is not None and options.state_dir is None:
             _keep_bytecode(state)
         started = "starting" if handover is None else "restarted"
@@ -213,9 +217,22 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         log.happened(
             "daemon", Level.NOTICE, f"node {node.name}: stopped", details={"phase": "stopped"}
         )
+        _say_the_last(control)
     finally:
         if claimed is not None:
             claimed.release()
+
+
+def _listen(claimed: Claim, steering: "Steering", loop: Loop, log: Log) -> "Control":
+    from carpool.node.control import Control
+
+    claimed.sign()
+    return Control(claimed.listener, loop, log, steering.handle)
+
+
+def _say_the_last(control: "Control | None") -> None:
+    if control is not None:
+        control.flush()
 
 
 def _keep_bytecode(state: StateDirectory) -> None:

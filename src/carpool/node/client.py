@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from carpool.node.control import VERSION
 from carpool.node.rundir import nodes_in
 
 _CHUNK = 65536
+_PAUSE_SECONDS = 0.02
 _MOST_BYTES = 16 << 20  # of an answer: no daemon has so many groups
 
 
@@ -36,13 +37,25 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(seconds)
         try:
-            self._socket.connect(str(path))
+            self._connect(str(path), time.monotonic() + seconds)
         except (FileNotFoundError, ConnectionRefusedError):
             self._socket.close()
             raise NotRunningError(f"no daemon listens at {path}") from None
         except OSError as error:
             self._socket.close()
             raise AskError(f"{path}: {error.strerror or error}") from None
+
+    def _connect(self, path: str, deadline: float) -> None:
+        """Connect, as soon as the daemon has room for one more."""
+        while True:
+            try:
+                self._socket.connect(path)
+            except BlockingIOError:  # So many wait to be let in: Linux says so at once.
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def __enter__(self) -> "Connection":
         return self
@@ -70,9 +83,21 @@ class Connection:
             raise RefusedError(str(answer.get("error")))
         return answer
 
-    def _line(self, deadline: float) -> bytes:
+    def stream(self) -> Iterator[dict[str, Any]]:
+        """Yield what follows an answer, for as long as it takes. Raises AskError when it breaks."""
+        while True:
+            try:
+                document = json.loads(self._line(None))
+            except (OSError, ValueError) as error:
+                raise AskError(f"the daemon breaks off: {error}") from None
+            if not isinstance(document, dict):
+                raise AskError("the daemon speaks another version; use the carpool that it runs")
+            yield document
+
+    def _line(self, deadline: float | None) -> bytes:
         while b"\n" not in self._rest:
-            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            left = None if deadline is None else max(0.001, deadline - time.monotonic())
+            self._socket.settimeout(left)
             data = self._socket.recv(_CHUNK)
             if not data:
                 raise ConnectionError("it hung up")

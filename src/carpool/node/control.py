@@ -1,21 +1,24 @@
 """The control socket: one line of JSON in, one line of JSON out, and nobody can hold it up.
 
 Whoever connects is the superuser or the user that the daemon runs as; yet a client may hang, send
-rubbish or vanish, since people write scripts. So nothing here waits, each client has one line and
-one answer in memory at most, does one request per round of the loop, and is dropped when it has
-been silent for too long or when there are too many.
+rubbish or vanish, since people write scripts. So nothing here waits, and each client has one line
+and one answer in memory at most. Clients take turns: one request is done in a round of the loop,
+and all of them get half of the daemon's time at most. Who has been silent for too long is dropped,
+and who is silent, when there are too many.
 
 A request is an object with "version", "command", and what the command takes. An answer has
-"version" and "ok"; if that is false, "error" says what is wrong and how to mend it.
+"version" and "ok"; if that is false, "error" says what is wrong and how to mend it. Some answers
+go on as a stream: a line for each event, until the client hangs up.
 """
 
 import json
 import os
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from carpool.carp.timing import SECOND
 from carpool.node.log import Log
@@ -25,6 +28,8 @@ VERSION = 1
 """Of requests and answers. A daemon takes its own and no other."""
 
 MOST_CLIENTS = 32
+MOST_FOLLOWERS = 16
+"""Clients whose streams do not end, besides the others."""
 LONGEST_LINE = 32768
 """Bytes of a request: room for the names of all groups that there can be."""
 PATIENCE = 10 * SECOND
@@ -33,11 +38,44 @@ PATIENCE = 10 * SECOND
 _ACCEPTED_PER_ROUND = 8
 _CHUNK = 8192
 _PAUSE = SECOND  # ns without new clients when descriptors are short
+_GATHER = SECOND // 100
+"""From an event to its line (ns): a takeover goes first, and what follows it goes along."""
 
 Reply = Callable[[Mapping[str, Any]], None]
 """Called once, at once or later, with what to answer."""
-Handler = Callable[[str, Mapping[str, Any], Reply], None]
-"""Takes a command, all of its request, and where to answer. Raises RequestError."""
+
+
+class Stream(Protocol):
+    """What follows an answer, line by line."""
+
+    @property
+    def head(self) -> Mapping[str, Any]:
+        """The answer that it follows."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will follow any more."""
+        ...
+
+    def read(self) -> bytes:
+        """Return whole lines, some KiB at most; none if there is nothing to say now."""
+        ...
+
+    def listen(self, more: Callable[[], None]) -> None:
+        """Call `more` whenever there is something to say."""
+        ...
+
+    def close(self) -> None:
+        """Say no more."""
+        ...
+
+
+Handler = Callable[[str, Mapping[str, Any], Reply], Stream | None]
+"""Takes a command, all of its request, and where to answer. Raises RequestError.
+
+If it returns a stream it does not answer: the stream does.
+"""
 
 
 class RequestError(Exception):
@@ -53,33 +91,68 @@ class Control:
         self._log = log
         self._handler = handler
         self._clients: list[_Client] = []
+        self._followers: list[_Client] = []
+        self._queue: deque[_Client] = deque()
+        self._rested_at = 0
+        """When the next turn may be: after as long a rest as the last one took."""
+        self._turn = loop.call_at(loop.now(), self._take_turn)
+        self._turn.cancel()
         self._resume = loop.call_at(loop.now(), self._listen)
         self._resume.cancel()
+        self._listening = False
         self._listen()
 
     def close(self) -> None:
         """Drop all clients and stop listening; the socket itself stays open."""
-        while self._clients:
-            self._clients[0].close()
+        for client in (*self._clients, *self._followers):
+            client.close()
+        self._rest()
         self._resume.cancel()
-        with suppress(KeyError):  # paused
-            self._loop.unwatch(self._listener)
+        self._turn.cancel()
+
+    def flush(self) -> None:
+        """Let all who follow know what has happened, as far as they can take it at once."""
+        for client in tuple(self._followers):
+            client.serve()
+
+    # Whom it serves.
 
     def _listen(self) -> None:
         self._loop.watch(self._listener, self._accept)
+        self._listening = True
+
+    def _rest(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._loop.unwatch(self._listener)
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED_PER_ROUND):
+            full = len(self._clients) >= MOST_CLIENTS
+            victim = self._dispensable() if full else None
+            if full and victim is None:
+                self._rest()  # Until one has had its turn: nobody is to have waited in vain.
+                return
             try:
                 accepted, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._log.warning(f"control socket: {error.strerror}", key="control accept")
-                self._loop.unwatch(self._listener)
+                self._rest()
                 self._resume.reschedule(self._loop.now() + _PAUSE)
                 return
+            if victim is not None:
+                victim.close()
             self._admit(accepted)
+
+    def _dispensable(self) -> "_Client | None":
+        """Return the client that has been silent longest, or has had most answers already."""
+        silent = [client for client in self._clients if client.deadline is not None]
+        if silent:
+            return min(silent, key=lambda one: one.deadline or 0)
+        greedy = [client for client in self._clients if client in self._queue and client.answers]
+        return max(greedy, key=lambda one: one.answers, default=None)
 
     def _admit(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
@@ -88,57 +161,106 @@ class Control:
             self._log.warning(f"control socket: refused user {user}", key="control user")
             accepted.close()
             return
-        if len(self._clients) >= MOST_CLIENTS:
-            waiting = [client for client in self._clients if not client.busy]
-            if not waiting:
-                accepted.close()
-                return
-            min(waiting, key=lambda client: client.deadline).close()
-        client = _Client(accepted, self._loop, self._handle, self._clients.remove)
-        self._clients.append(client)
+        self._clients.append(_Client(accepted, self._loop, self))
 
-    def _handle(self, line: bytes, reply: Reply) -> None:
+    def forget(self, client: "_Client") -> None:
+        """Take note that a client has gone."""
+        for known in (self._clients, self._followers, self._queue):
+            with suppress(ValueError):
+                known.remove(client)
+        self._go_on_listening()
+
+    def _go_on_listening(self) -> None:
+        if not self._listening and self._resume.when is None:
+            self._resume.reschedule(self._loop.now())
+
+    # Their turns.
+
+    def enqueue(self, client: "_Client", *, delay: int = 0) -> None:
+        """Let a client have a turn, behind those that wait already; in `delay` ns or later."""
+        if client not in self._queue:
+            self._queue.append(client)
+        when = max(self._loop.now() + delay, self._rested_at)
+        if self._turn.when is None or when < self._turn.when:
+            self._turn.reschedule(when)
+
+    def _take_turn(self) -> None:
+        began = self._loop.now()
+        if self._queue:
+            self._queue.popleft().serve()
+            self._go_on_listening()
+        now = self._loop.now()
+        self._rested_at = 2 * now - began
+        if self._queue:
+            self._turn.reschedule(self._rested_at)
+
+    def handle(self, line: bytes, client: "_Client") -> None:
+        """Do what a line asks."""
         try:
             request = _parse(line)
-            self._handler(request["command"], request, reply)
+            stream = self._handler(request["command"], request, client.reply)
+            if stream is not None:
+                self._begin(stream, client)
         except RequestError as error:
-            reply({"ok": False, "error": str(error)})
+            client.reply({"ok": False, "error": str(error)})
+
+    def _begin(self, stream: Stream, client: "_Client") -> None:
+        if len(self._followers) >= MOST_FOLLOWERS:
+            laziest = max(self._followers, key=lambda one: one.unread)
+            if not laziest.unread:
+                stream.close()
+                raise RequestError(
+                    f"{MOST_FOLLOWERS} clients follow this daemon already; end one of them"
+                )
+            laziest.close()
+        self._clients.remove(client)
+        self._followers.append(client)
+        client.follow(stream)
+
+    def unfollow(self, client: "_Client") -> None:
+        """Take note that the stream of a client has ended."""
+        self._followers.remove(client)
+        self._clients.append(client)
 
 
 class _Client:
-    """One connection: reads a line, is busy until that is answered, writes the answer, and so on.
+    """One connection: reads a line, waits for its turn and its answer, writes that, and so on.
 
     It is watched for one thing at a time, so that what it sends while it does not read its answer
     stays in the kernel.
     """
 
-    def __init__(
-        self,
-        connection: socket.socket,
-        loop: Loop,
-        handle: Callable[[bytes, Reply], None],
-        closed: Callable[["_Client"], None],
-    ) -> None:
+    def __init__(self, connection: socket.socket, loop: Loop, control: Control) -> None:
         self._connection = connection
         self._loop = loop
-        self._handle = handle
-        self._closed = closed
+        self._control = control
         self._input = b""
         self._output = b""
+        self._stream: Stream | None = None
         self._open = True
         self._watched = False
         self._last = False
-        self.busy = False
-        """Whether a request of it is being worked on."""
+        self.answers = 0
+        """How many it has been given."""
         self._timer = loop.call_at(loop.now() + PATIENCE, self.close)
-        self._next = loop.call_at(loop.now(), self._serve)
-        self._next.cancel()
         self._watch(self._on_readable)
 
     @property
-    def deadline(self) -> int:
-        """When it will be dropped if nothing happens (ns)."""
-        return self._timer.when or 0
+    def deadline(self) -> int | None:
+        """When it will be dropped if nothing happens (ns); None while it waits for us."""
+        return self._timer.when
+
+    @property
+    def unread(self) -> int:
+        """How many bytes it has not read yet, but for those of which the system does not tell."""
+        # Only here: hardly a daemon has so many clients.
+        import fcntl  # noqa: PLC0415
+        import termios  # noqa: PLC0415
+
+        told = bytes(4)
+        with suppress(OSError):
+            told = fcntl.ioctl(self._connection, termios.TIOCOUTQ, told)
+        return len(self._output) + int(struct.unpack("i", told)[0])
 
     def close(self) -> None:
         """Hang up."""
@@ -146,10 +268,11 @@ class _Client:
             return
         self._open = False
         self._timer.cancel()
-        self._next.cancel()
         self._unwatch()
+        if self._stream is not None:
+            self._stream.close()
         self._connection.close()
-        self._closed(self)
+        self._control.forget(self)
 
     def _watch(self, callback: Callable[[], None], *, for_writing: bool = False) -> None:
         self._unwatch()
@@ -168,31 +291,57 @@ class _Client:
             return
         except OSError:
             data = b""
-        if not data:
+        if not data or self._stream is not None:  # Who follows has nothing to say but goodbye.
             self.close()
             return
         self._input += data
         if b"\n" in self._input:
-            self._serve()
+            self._wait_for_turn()
         elif len(self._input) > LONGEST_LINE:
             self._last = True
-            self._reply({"ok": False, "error": f"a request has {LONGEST_LINE} bytes at most"})
+            self.reply({"ok": False, "error": f"a request has {LONGEST_LINE} bytes at most"})
 
-    def _serve(self) -> None:
-        """Work on the first line that has come."""
-        line, _, self._input = self._input.partition(b"\n")
-        self.busy = True
+    def _wait_for_turn(self) -> None:
         self._timer.cancel()
         self._unwatch()
-        self._handle(line, self._reply)
+        self._control.enqueue(self)
 
-    def _reply(self, answer: Mapping[str, Any]) -> None:
-        self.busy = False
-        if not self._open:
+    def serve(self) -> None:
+        """Have a turn: work on the first line that has come, or say what there is to say."""
+        if self._stream is not None:
+            if not self._output:
+                self._say_more(self._stream)
             return
-        self._output = json.dumps({"version": VERSION, **answer}).encode() + b"\n"
-        self._timer.reschedule(self._loop.now() + PATIENCE)
-        self._write()
+        line, _, self._input = self._input.partition(b"\n")
+        self._control.handle(line, self)
+
+    def reply(self, answer: Mapping[str, Any]) -> None:
+        """Take the answer."""
+        if self._open:
+            self.answers += 1
+            self._output = json.dumps({"version": VERSION, **answer}).encode() + b"\n"
+            self._timer.reschedule(self._loop.now() + PATIENCE)
+            self._write()
+
+    def follow(self, stream: Stream) -> None:
+        """Answer with a stream."""
+        self._stream = stream
+        stream.listen(self._has_more)
+        self.reply(stream.head)
+
+    def _has_more(self) -> None:
+        if not self._output:
+            self._control.enqueue(self, delay=_GATHER)
+
+    def _say_more(self, stream: Stream) -> None:
+        self._output = stream.read()
+        if self._output:
+            self._timer.reschedule(self._loop.now() + PATIENCE)
+            self._write()
+        elif stream.ended:
+            self._stream = None
+            self._control.unfollow(self)
+            self._write()
 
     def _write(self) -> None:
         try:
@@ -207,13 +356,15 @@ class _Client:
             self._watch(self._write, for_writing=True)
         elif self._last:
             self.close()
+        elif self._stream is not None:
+            self._timer.cancel()
+            self._watch(self._on_readable)
+            self._control.enqueue(self)  # There may be more.
+        elif b"\n" in self._input:
+            self._wait_for_turn()
         else:
             self._timer.reschedule(self._loop.now() + PATIENCE)
-            if b"\n" in self._input:
-                self._unwatch()
-                self._next.reschedule(self._loop.now())
-            else:
-                self._watch(self._on_readable)
+            self._watch(self._on_readable)
 
 
 def peer_user(connection: socket.socket) -> int | None:

@@ -133,7 +133,8 @@ class Daemon:
             self._guard.start()
         if self._punctuality is not None:
             fast = [group for group in self._groups if group.settings.carp.fast]
-            self._punctuality.start(fast, self._probed)
+            saved = None if handover is None else handover.paces
+            self._punctuality.start(fast, self._probed, saved)
         for group in self._groups:
             self.start_group(group, handover)
         if handover is not None:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carpool.node.log import Level, Log
@@ -94,6 +94,31 @@ class Events:
             listener(kept)
         return kept.seq
 
+    def saved(self) -> dict[str, Any]:
+        """Return what `restore` needs, in JSON's types."""
+        kept = [
+            (one.kind, one.text, one.level, one.group, one.details, one.seq, one.time_ns)
+            for one in self._kept
+        ]
+        return {"epoch": self.epoch, "next": self.next_seq, "kept": kept}
+
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Go on where the program before this one was, as its `saved` tells.
+
+        If it is none of ours, begin anew. What has happened here already comes after it.
+        """
+        try:
+            epoch, last = str(document["epoch"]), int(document["next"]) - 1
+            before = [
+                Kept(kind, text, Level(level), group, details, seq, time_ns)
+                for kind, text, level, group, details, seq, time_ns in document["kept"]
+            ]
+        except (LookupError, TypeError, ValueError):
+            return
+        here = [replace(one, seq=last + one.seq) for one in self._kept]
+        self._kept = deque((*before, *here), KEPT)
+        self.epoch, self.next_seq = epoch, last + self.next_seq
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` of each event from now on. Return how to end that."""
         self._listeners.append(listener)
@@ -116,12 +141,14 @@ class Events:
             yield self._kept[index]
 
 
-def document(event: Kept, node: str) -> dict[str, Any]:
-    """Return an event as the control socket and `carpool events --json` tell it."""
+def document(event: Kept) -> dict[str, Any]:
+    """Return an event as the control socket and `carpool events --json` tell it.
+
+    They also tell the node and the epoch.
+    """
     return {
         "seq": event.seq,
         "time": _utc(event.time_ns),
-        "node": node,
         "group": event.group,
         "kind": event.kind,
         "level": event.level.name.lower(),

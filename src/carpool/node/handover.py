@@ -8,7 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from carpool.carp.auth import Address
 from carpool.carp.memory import Memory
 from carpool.node.settings import GroupSettings
 
-VERSION = 2
+VERSION = 3
 """Of what is handed over: a program that knows only an older one does not take over."""
 OLDEST = 1
 """The first that this program can go on from."""
@@ -65,6 +65,10 @@ class Handover:
     """Pipes that scripts have left open in the background: what the log calls them, descriptor."""
     children: tuple[int, ...] = ()
     """Processes that have nothing more to say, and end by themselves."""
+    paces: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of the groups of the fast profile that this machine cannot hold the interval of."""
+    events: Mapping[str, Any] = field(default_factory=dict)
+    """What has happened lately."""
     version: int = VERSION
     pid: int = field(default_factory=os.getpid)
 
@@ -83,7 +87,9 @@ class Handover:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
             path.unlink()
-            content = memoryview(json.dumps(asdict(self)).encode())
+            # Not the events, which asdict would copy one by one.
+            told = {**asdict(replace(self, events={})), "events": self.events}
+            content = memoryview(json.dumps(told).encode())
             while content:
                 content = content[os.write(fd, content) :]
             inherited = (self.listener, self.lock, *(reader for _, reader in self.outputs))

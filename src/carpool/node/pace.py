@@ -28,6 +28,16 @@ class Pace:
         self._calm = 0
         self._calm_wanted = _CALM
 
+    def saved(self) -> tuple[int, int]:
+        """Return what `resume` needs."""
+        return self.advskew, self._calm_wanted
+
+    def resume(self, advskew: int, calm_wanted: int) -> bool:
+        """Go on as it was in the program before this one. Tell if that is a longer interval."""
+        self.advskew = min(max(self.configured, advskew), _SLOWEST)
+        self._calm_wanted = min(max(_CALM, calm_wanted), _MOST_CALM)
+        return self.advskew != self.configured
+
     def begin(self, probe: Window) -> bool:
         """Take the shortest interval, not below the configured, that holds. Tell if it is longer.
 

@@ -93,8 +93,22 @@ class Punctuality:
                 )
         return window
 
-    def start(self, groups: Sequence["Group"], probed: Window | None) -> None:
-        """Begin to watch over groups. `probed`: what `probe` has measured, if it has."""
+    def saved(self) -> dict[str, tuple[int, int]]:
+        """Return the pace of each group that has been slowed down, for `start`."""
+        raised = [one for one in self._members if one.pace.advskew > one.pace.configured]
+        return {one.group.settings.name: one.pace.saved() for one in raised}
+
+    def start(
+        self,
+        groups: Sequence["Group"],
+        probed: Window | None,
+        saved: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        """Begin to watch over groups.
+
+        `probed`: what `probe` has measured, if it has; `saved`: what the program before this one
+        has found out.
+        """
         self.take_priority()
         if self._allowed and self._no_priority is not None:
             self._log.warning(f"fast profile without a real-time priority: {self._no_priority}")
@@ -106,6 +120,9 @@ class Punctuality:
             self._members.append(_Member(group, pace))
             if probed is not None and pace.begin(probed):
                 self._apply(self._members[-1], probed)
+            known = (saved or {}).get(group.settings.name)
+            if known is not None and pace.resume(*known):
+                self._keep_pace(self._members[-1])
             virtual_host = group.virtual_host
             self._log.notice(
                 f"{group.label}fast: an advertisement every {_ms(virtual_host.interval)} ms "

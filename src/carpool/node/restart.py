@@ -17,6 +17,7 @@ from carpool.carp.timing import SECOND, lapse_time
 from carpool.node.commands import Commands, Result
 from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import Daemon
+from carpool.node.events import Events
 from carpool.node.group import Group
 from carpool.node.handover import HELD_BACK, TRY, VERSION, Handover, identity
 from carpool.node.log import Level, Log
@@ -44,6 +45,7 @@ class Restart:
         loop: Loop,
         log: Log,
         *,
+        events: Events | None = None,
         restarts: int = 0,
     ) -> None:
         self.restarts = restarts
@@ -51,6 +53,7 @@ class Restart:
         self._daemon = daemon
         self._claimed = claimed
         self._maintenance = maintenance
+        self._events = events
         self._loop = loop
         self._log = log
         self._argv = (sys.executable, *sys.orig_argv[1:])
@@ -173,6 +176,7 @@ class Restart:
             if group.settings.carp.fast:
                 group.advertise_now()  # One may be lost, and then nobody waits.
         self._loop.end_round()
+        punctuality = self._daemon.punctuality
         handover = Handover(
             node=claimed.node,
             run_directory=str(claimed.directory),
@@ -183,6 +187,8 @@ class Restart:
             groups=tuple(group.saved() for group in stay),
             outputs=tuple(output for group in stay for output in group.open_outputs),
             children=self._daemon.children,
+            paces={} if punctuality is None else punctuality.saved(),
+            events={} if self._events is None else self._events.saved(),
         )
         try:
             handover.send()

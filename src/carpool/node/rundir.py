@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LONGEST_PATH = 103  # bytes: sun_path of the BSDs and macOS, with a zero byte; Linux has 108
-_BACKLOG = 16
+_BACKLOG = 64
+"""Clients that wait to be let in, while there are too many: in the order in which they came."""
 _FALLBACK = Path("/var/lib/carpool/run")
 
 

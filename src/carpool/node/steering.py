@@ -10,6 +10,8 @@ promote      groups          takes that back
 maintenance  groups, on      forbids to be master (on: true), or no longer, and remembers it
 restart      force           replaces the program, without a failover
 trace        group           tells what is on the tape of one group; without it, which there are
+events       groups, since,  tells what has happened since the event of that number, and with follow
+             epoch, follow   goes on telling
 ===========  ==============  ==================================================================
 
 `groups` is a list of names; without it, all are meant.
@@ -21,8 +23,10 @@ from typing import Any
 
 from carpool import __version__
 from carpool.carp.election import MOST_DEMOTED, State
-from carpool.node.control import Reply, RequestError
+from carpool.node.control import Reply, RequestError, Stream
 from carpool.node.daemon import DEMOTED_REASON, Daemon
+from carpool.node.events import Events
+from carpool.node.following import Following, Lines
 from carpool.node.group import Group
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
@@ -45,6 +49,7 @@ class Steering:
         maintenance: Maintenance,
         restart: Restart,
         recorder: Recorder,
+        events: Events,
         loop: Loop,
         log: Log,
     ) -> None:
@@ -53,10 +58,12 @@ class Steering:
         self._maintenance = maintenance
         self._restart = restart
         self._recorder = recorder
+        self._events = events
+        self._lines = Lines(node, events.epoch)
         self._loop = loop
         self._log = log
         self._started = loop.now()
-        self._commands: dict[str, Callable[[Request, Reply], None]] = {
+        self._commands: dict[str, Callable[[Request, Reply], Stream | None]] = {
             "status": self._status,
             "yield": self._yield,
             "demote": self._demote,
@@ -64,14 +71,15 @@ class Steering:
             "maintenance": self._set_maintenance,
             "restart": self._begin_restart,
             "trace": self._trace,
+            "events": self._follow_events,
         }
 
-    def handle(self, command: str, request: Request, reply: Reply) -> None:
+    def handle(self, command: str, request: Request, reply: Reply) -> Stream | None:
         """Carry out one command. Raises RequestError."""
         if command not in self._commands:
             known = ", ".join(sorted(self._commands))
             raise RequestError(f"there is no command {command!r}; there are {known}")
-        self._commands[command](request, reply)
+        return self._commands[command](request, reply)
 
     def _status(self, request: Request, reply: Reply) -> None:
         now = self._loop.now()
@@ -166,6 +174,26 @@ class Steering:
             raise RequestError(
                 f"there is no group {name!r} on this node; it has {', '.join(names)}"
             )
+
+    def _follow_events(self, request: Request, _reply: Reply) -> Stream:
+        since, epoch = request.get("since"), request.get("epoch")
+        if since is not None and (type(since) is not int or since < 0):
+            raise RequestError("since is the number of an event")
+        if epoch is not None and not isinstance(epoch, str):
+            raise RequestError("epoch is a text")
+        follow = request.get("follow", False)
+        if not isinstance(follow, bool):
+            raise RequestError("follow is true or false")
+        meant = self._groups(request)
+        groups = None if request.get("groups") is None else {one.settings.name for one in meant}
+        return Following(
+            self._events,
+            self._lines,
+            after=since,
+            epoch=epoch,
+            groups=None if groups is None else frozenset(groups),
+            follow=follow,
+        )
 
     def _groups(self, request: Request) -> list[Group]:
         """Return the groups that are meant. Raises RequestError for one that is not there."""
