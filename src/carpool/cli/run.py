@@ -223,6 +223,13 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
             claimed.release()
 
 
+def _events(log: Log, handover: Handover | None) -> Events:
+    events = Events(log)
+    if handover is not None:
+        events.restore(handover.events)
+    return events
+
+
 def _listen(claimed: Claim, steering: "Steering", loop: Loop, log: Log) -> "Control":
     from carpool.node.control import Control
 
