@@ -56,8 +56,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while (at := self.text.find(text, self._read_until)) < 0:
             assert time.monotonic() < deadline, f"no {text!r} in: {self.text}"
-            self._read(0.05)
-            if self.process.poll() is not None and not self._read(0):
+            self.read(0.05)
+            if self.process.poll() is not None and not self.read(0):
                 assert text in self.text[self._read_until :], f"no {text!r} in: {self.text}"
         self._read_until = at + len(text)
 
@@ -66,12 +66,13 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it goes on: {self.text}"
-            self._read(0.05)
-        while self._read(0):
+            self.read(0.05)
+        while self.read(0):
             pass
         return self.process.returncode
 
-    def _read(self, seconds: float) -> bool:
+    def read(self, seconds: float) -> bool:
+        """Take what it writes within that time. Tell whether it wrote anything."""
         if not select.select([self._ours], [], [], seconds)[0]:
             return False
         self.text += os.read(self._ours, 65536).decode(errors="replace")

@@ -2,15 +2,37 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from tests.support.lan import VHID, carpool
 from tests.support.pair import Pair
 from tests.support.processes import Family
+from tests.support.screen import VirtualScreen
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.namespaces
+
+
+class Shown:
+    """What a terminal shows: each change of it is a few cells only."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def expect(self, text: str, seconds: float = 30) -> None:
+        """Wait until the text is on the screen."""
+        deadline = time.monotonic() + seconds
+        while text not in (shown := self._look()):
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{shown}"
+
+    def _look(self) -> str:
+        self._terminal.read(0.05)
+        # What may be half of a sequence, or of a refresh, is looked at the next time.
+        screen, whole = VirtualScreen(), self._terminal.text.rpartition("\x1b")[0]
+        screen.write(whole)
+        return "\n".join(screen.text)
 
 
 def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> None:
@@ -21,15 +43,16 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             command += ["--node", "right", "--run-dir", str(lan.run_directory)]
             watch = Terminal(family, command)
         with watch:
-            watch.expect("net0: 1 group")
-            watch.expect("A 10.0.0.9")
+            screen = Shown(watch)
+            screen.expect("net0: 1 group")
+            screen.expect("A 10.0.0.9")
             watch.type("d")
-            watch.expect("demote group")
+            screen.expect("demote group")
             watch.type("y")
-            watch.expect("done: demote")
+            screen.expect("done: demote")
             left.process.terminate()
-            watch.expect("10.0.1.5 (took over)")
-            watch.expect("B 10.0.1.5")
+            screen.expect("10.0.1.5 (took over)")
+            screen.expect("B 10.0.1.5")
             watch.type("q")
             assert watch.wait(5) == 0
         lan.until_holders("right")

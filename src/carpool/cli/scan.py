@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
     if not ear.hears_itself:
         print("carpool scan: what this host itself advertises is not heard here", file=sys.stderr)
     now = time.monotonic_ns()
+    lan.advance(now)
     groups = list(lan.in_order())
     if options.json:
         found = [_document(group, now) for group in groups]

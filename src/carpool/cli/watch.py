@@ -37,7 +37,10 @@ speaks, and how unsteadily; for how long it has been master; and a strip of the 
 letter for each master, . for none, ! for several. Without IFACE it shows what carpool status
 tells of this host.
 
-keys: up and down choose a group, d demotes this host in it and p promotes it (asks first), q quits.
+Groups without one master stand first.
+
+keys: up and down choose a group, / finds those with a text, d demotes this host in the chosen one
+and p promotes it (asks first), q quits.
 Without a terminal for input and output it writes a line for each change instead.
 
 exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it cannot be asked.
@@ -100,12 +103,13 @@ def _watch_network(ear: Ear, options: argparse.Namespace, names: Mapping[bytes, 
     def frame(columns: int) -> tuple[str, str, list[Row], list[Line]]:
         now = time.monotonic_ns()
         lan.advance(now)
-        groups = list(lan.in_order())
+        groups = lan.wrong_first()
         rows = [
             Row(
                 row(group, now, columns - 1, names),
                 "bad" if is_wrong(group) else "",
                 own.get(group.key[0]) if group.key[1] is Protocol.CARP else None,
+                group.key,
             )
             for group in groups
         ]
@@ -145,7 +149,8 @@ def _host_rows(answer: Mapping[str, Any]) -> Iterator[Row]:
     # A line about the daemon, one of headings, one for each group, and remarks.
     for number, line in enumerate(status_text(answer).splitlines(), -2):
         style = "dim" if number < 0 else ""
-        yield Row(line, style, groups[number] if 0 <= number < len(groups) else None)
+        group = groups[number] if 0 <= number < len(groups) else None
+        yield Row(line, style, group, group and (answer["node"], group))
 
 
 def _show(
@@ -166,7 +171,7 @@ def _show(
             while key is None and (left := due - time.monotonic()) > 0:
                 key = screen.wait(left, sockets)
                 hear()
-            if key == "q":
+            if key == "quit" or (key == "q" and not page.typing):
                 return 0
             act = page.press(key, rows) if key else None
             if act is not None:

@@ -140,6 +140,8 @@ class Lan:
         self.groups: dict[Key, Group] = {}
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.began = now
+        self.advanced_at = now
+        """When it was last noticed who has fallen silent."""
         self._second = now // SECOND
 
     def hear(self, sighting: Sighting, now: int) -> None:
@@ -156,6 +158,7 @@ class Lan:
         """Notice who has fallen silent, and carry the strips on: once a second or oftener."""
         for group in self.groups.values():
             self._judge(group, now, None)
+        self.advanced_at = now
         seconds = min(now // SECOND - self._second, HISTORY)
         self._second = now // SECOND
         for group in self.groups.values():
@@ -165,6 +168,10 @@ class Lan:
         """Yield the groups by number."""
         for key in sorted(self.groups):
             yield self.groups[key]
+
+    def wrong_first(self) -> list[Group]:
+        """Return the groups without one master, then the others, each by number."""
+        return sorted(self.in_order(), key=lambda group: len(group.masters) == 1)
 
     def free(self) -> list[int]:
         """Return the vhids that nobody uses, VRRP's numbers counted: they share MAC addresses."""

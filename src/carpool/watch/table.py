@@ -87,10 +87,10 @@ def name(source: bytes, names: Names) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Write a duration in seven characters at most: 0.3ms, 1.00s, 5m10s, 3d4h."""
+    """Write a duration in seven characters at most: 0.3ms, 312ms, 1.00s, 5m10s, 3d4h."""
     seconds = nanoseconds / SECOND
-    if seconds < 1:
-        return f"{seconds * 1000:.1f}ms"
+    if seconds < 0.995:  # So that an interval of a second is not now one, now 999.8ms.
+        return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1}f}ms"
     if seconds < 60:
         return f"{seconds:.2f}s"
     return "".join(two_units(int(seconds)))
