@@ -1,25 +1,29 @@
 """A stand-in for ifconfig (illumos, the BSDs) and ipadm, and a hand to set it up with.
 
 It keeps its state in a file, prints what the real ones print, and refuses what they refuse, as far
-as their man pages and the transcripts beside the tests tell. The program is this very file, copied
-to where a test wants it; it needs nothing but the standard library.
+as their man pages and the transcripts beside the tests tell. The program is this very module. Tests
+run it some hundred times, so it imports nothing that is slow to import.
 """
+
+from __future__ import annotations
 
 import fcntl
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_interface
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    State = dict[str, Any]
 
 FLAVOURS = ("illumos", "freebsd", "openbsd", "netbsd", "macos", "ipadm")
 _LISTINGS = ("-a", "-A", "show-if", "show-addr")
-
-State = dict[str, Any]
 
 
 class StandIn:
@@ -28,10 +32,14 @@ class StandIn:
     def __init__(self, folder: Path, flavour: str, *, kernel: bool = False) -> None:
         """Make it; with `kernel` it also changes the addresses of its network namespace."""
         self.path = folder / "ifconfig"
-        source = Path(__file__).read_text()
-        self.path.write_text(f"#!{sys.executable} -ISE\n{source}")
+        # As a module, and not as a copy: so it is compiled once.
+        here = __file__.rpartition("/")[0]
+        self.path.write_text(
+            f"#!{sys.executable} -ISE\nimport sys\nsys.path.insert(0, {here!r})\n"
+            "from ifconfig import main\nsys.exit(main(sys.argv))\n"
+        )
         self.path.chmod(0o755)
-        self._file = folder / "ifconfig.json"
+        self._file = str(folder / "ifconfig.json")
         state = {
             "flavour": flavour,
             "kernel": kernel,
@@ -42,7 +50,7 @@ class StandIn:
             "ignores": [],  # likewise: success, and nothing done
             "calls": [],
         }
-        self._file.write_text(json.dumps(state))
+        self.path.with_suffix(".json").write_text(json.dumps(state))
 
     @contextmanager
     def change(self) -> Iterator[State]:
@@ -78,8 +86,8 @@ class StandIn:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[State]:
-    with file.open("r+") as opened:
+def locked(file: str) -> Iterator[State]:
+    with open(file, "r+") as opened:  # noqa: PTH123
         fcntl.flock(opened, fcntl.LOCK_EX)
         state = json.load(opened)
         yield state
@@ -172,6 +180,8 @@ def bsd_stanzas(flavour: str, name: str, port: State) -> Iterator[str]:
 def listing(state: State) -> Iterator[str]:
     for name, port in state["interfaces"].items():
         if state["kernel"]:
+            import subprocess
+
             shown = subprocess.check_output(["ip", "-o", "link", "show", name], text=True)
             port["carrier"] = "LOWER_UP" in shown
         if state["flavour"] == "illumos":
@@ -200,6 +210,8 @@ def take_off(state: State, name: str, one: State) -> None:
 
 def in_kernel(state: State, verb: str, name: str, text: str) -> None:
     if state["kernel"]:
+        import subprocess
+
         nodad = ["nodad"] if verb == "replace" and ":" in text else []
         subprocess.run(["ip", "addr", verb, text, "dev", name, *nodad], check=True)
 
@@ -302,8 +314,9 @@ def bsd(state: State, name: str, family: str, text: str, verb: str) -> None:
             raise RefusedError(f"ifconfig: {verb}: bad value")
 
 
-def main(arguments: list[str]) -> int:
-    with locked(Path(sys.argv[0]).with_suffix(".json")) as state:
+def main(argv: list[str]) -> int:
+    program, *arguments = argv
+    with locked(f"{program}.json") as state:
         state["calls"].append(arguments)
         hangs = not set(arguments).isdisjoint(state["hangs"])
         if not hangs:
@@ -336,7 +349,3 @@ def refuse(state: State, arguments: list[str]) -> None:
     for word, said in state["fails"].items():
         if word in arguments and word != "addif":  # which fails half-way
             raise RefusedError(f"ifconfig: {said}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
