@@ -12,10 +12,14 @@ from carpool.sim.explorer import BEGIN, IRRELEVANT, Explorer, World, relative
 @pytest.mark.parametrize(
     ("advskews", "preempt", "depth", "least"),
     [
-        ((0, 100), False, 12, 3000),
-        ((0, 100), True, 12, 3000),
-        ((7, 7), False, 10, 2000),
-        ((0, 100, 200), False, 7, 1000),
+        ((0, 100), False, 10, 1500),
+        ((0, 100), True, 10, 1500),
+        ((7, 7), False, 9, 1000),
+        ((0, 100, 200), False, 6, 500),
+        pytest.param((0, 100), False, 12, 3000, marks=pytest.mark.slow),
+        pytest.param((0, 100), True, 12, 3000, marks=pytest.mark.slow),
+        pytest.param((7, 7), False, 10, 2000, marks=pytest.mark.slow),
+        pytest.param((0, 100, 200), False, 7, 1000, marks=pytest.mark.slow),
     ],
 )
 def test_whatever_happens_there_is_one_master_in_the_end(

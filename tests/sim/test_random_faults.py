@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from tests.sim.support import MS, VHID, VIP, VIP6, cluster, states
@@ -111,9 +112,20 @@ def lived_through(scenario: Scenario) -> Lan:
     return lan
 
 
-@settings(deadline=None, derandomize=True, max_examples=500)
+@settings(deadline=None, derandomize=True, max_examples=150)
 @given(SCENARIOS)
 def test_one_master_within_a_bound_after_the_last_fault(scenario: Scenario) -> None:
+    comes_to_rest(scenario)
+
+
+@pytest.mark.slow
+@settings(deadline=None, derandomize=True, max_examples=1000)
+@given(SCENARIOS)
+def test_one_master_within_a_bound_after_the_last_of_more_faults(scenario: Scenario) -> None:
+    comes_to_rest(scenario)
+
+
+def comes_to_rest(scenario: Scenario) -> None:
     lan = lived_through(scenario)
     mended = lan.now
     slowest = max(scenario.advskews)
