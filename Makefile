@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 WORKERS ?= 8
 BENCH ?= # options: make bench BENCH=--quick
 
+# Hundreds of tests start Python, which would compile everything each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
@@ -13,7 +16,9 @@ demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 demo-smartos: $(VENV)/.dev  ## the article on two stand-in hypervisors (root, openssh-server, nftables)
 	@$(BIN)/carpool lab demo-smartos
 
-test: lint  ## lint, types, and the tests this machine can run
+# The tests are compiled, by a look at them all, while lint has one core: else each worker would.
+test: $(VENV)/.dev  ## lint, types, and the tests this machine can run
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null & $(MAKE) --no-print-directory lint && wait
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/.dev  ## the other tests: more whole deployments, and their demo
