@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support import program
 from tests.support.processes import Family
 
 from carpool.lab.namespaces import inside, why_unsupported
@@ -34,6 +35,14 @@ def directories_of_daemons() -> Iterator[None]:
         patch.setenv("RUNTIME_DIRECTORY", f"{folder}/run")
         patch.setenv("STATE_DIRECTORY", f"{folder}/state")
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def program_of_all_workers(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> None:
+    own = tmp_path_factory.getbasetemp()
+    program.folder = own.parent if hasattr(request.config, "workerinput") else own
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

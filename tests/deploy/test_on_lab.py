@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from zipfile import ZipFile
 
 import pytest
 from tests.lab.smartos.support import NEEDS, smartos, until
+from tests.support.program import built
 
 from carpool.cluster.load import zone_uuid
 from carpool.deploy.lock import PLACE
-from carpool.deploy.program import build
 from carpool.lab.probe import Probe, longest
 from carpool.lab.smartos.faults import Effect, Fault
 from carpool.lab.smartos.hypervisor import Hypervisor
@@ -30,8 +29,6 @@ from carpool.lab.smartos.operator import make_key
 
 pytest.importorskip("pyinfra.api")
 pytestmark = [*NEEDS, pytest.mark.timeout(300)]
-
-built = cache(build)
 
 SECRET = "s3cret-0f-www"
 VIP = IPv4Address("192.168.1.200")
@@ -61,12 +58,6 @@ addresses = ["{VIP}/16"]
 password_file = "www.key"
 advskew = {{ web1 = 0, web2 = 50 }}
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def program() -> None:
-    """Build it before each test is a process of its own, and would build one of its own."""
-    built()
 
 
 @dataclass
@@ -127,7 +118,7 @@ def desk(*, images: bool = True, **options: Any) -> Iterator[Desk]:
         (home / "cluster.toml").write_text(CLUSTER)
         (home / "www.key").touch(mode=0o600)
         (home / "www.key").write_text(f"{SECRET}\n")
-        (home / "carpool.pyz").write_bytes(built().data)
+        (home / "carpool.pyz").write_bytes(built())
         yield Desk(datacenter, hosts, home / "cluster.toml", home / "carpool.pyz")
 
 
@@ -327,7 +318,7 @@ def test_a_full_disk_is_told_and_the_next_run_finishes() -> None:
         assert "make room in the zone" in done.stderr
         assert found.in_zone(2, "ls -A /opt/carpool").find("carpool.pyz") == -1
         host.empty_disk()
-        found.program.write_bytes(built().data)
+        found.program.write_bytes(built())
         found.run("apply")
         assert found.json("plan")["changes"] is False
 

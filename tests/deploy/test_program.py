@@ -6,14 +6,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tests.support.program import built
+
 from carpool.deploy.program import build
 
 
 def test_it_runs_and_is_the_same_every_time(tmp_path: Path) -> None:
-    made = build()
-    assert made.sha256 == build().sha256
+    assert build().data == built()
     path = tmp_path / "carpool.pyz"
-    path.write_bytes(made.data)
+    path.write_bytes(built())
     done = subprocess.run(
         [sys.executable, "-IS", path, "--version"], capture_output=True, text=True, check=True
     )
@@ -21,7 +22,7 @@ def test_it_runs_and_is_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_what_only_the_operator_runs_is_left_out() -> None:
-    names = zipfile.ZipFile(io.BytesIO(build().data)).namelist()
+    names = zipfile.ZipFile(io.BytesIO(built())).namelist()
     assert "carpool/node/daemon.py" in names
     assert not [
         name

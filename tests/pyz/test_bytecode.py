@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.support.program import built
 
 from carpool.cli import bytecode
-from carpool.deploy import program
 from carpool.node import state
 
 START = """
@@ -27,18 +26,13 @@ sys.stdout.buffer.write(bytecode.to_keep() or b"")
 """
 
 
-@cache
-def archive() -> bytes:
-    return program.build().data
-
-
 class Place:
     """An archive and a state directory."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.archive = folder / "carpool.pyz"
-        self.archive.write_bytes(archive())
+        self.archive.write_bytes(built())
         self.file = folder / bytecode.NAME
 
     def start(self) -> tuple[list[str], bytes]:
@@ -109,7 +103,6 @@ SPOILS = (damage, cut, replace_archive, let_others_write, give_away, link, pipe)
 
 
 def test_what_is_not_surely_ours_is_as_good_as_nothing(tmp_path: Path) -> None:
-    # In one test, since it takes seconds to build an archive.
     for spoil in SPOILS:
         place = used(tmp_path / spoil.__name__)
         spoil(place)

@@ -23,8 +23,8 @@ from tests.lab.smartos.support import (
     state,
     until,
 )
+from tests.support.program import built
 
-from carpool.deploy.program import build
 from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.zone import Zone
 
@@ -81,7 +81,7 @@ def two_zones(**nic_changes: object) -> Iterator[tuple[dict[str, Hypervisor], Zo
         client = datacenter.lab.add_zone("client", addresses=[ip_interface("192.168.0.9/24")])
         places = dict(zip(PLACES, hosts, strict=True))
         program = datacenter.folder / "carpool.pyz"
-        program.write_bytes(build().data)
+        program.write_bytes(built())
         for uuid, host in places.items():
             create(host, made(uuid, **nic_changes))
             with program.open() as file:  # by SSH, as it would go on a real one
