@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LINT   := $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 WORKERS ?= 8
 BENCH ?= # options: make bench BENCH=--quick
 
@@ -18,16 +19,14 @@ demo-smartos: $(VENV)/.dev  ## the article on two stand-in hypervisors (root, op
 
 # The tests are compiled, by a look at them all, while lint has one core: else each worker would.
 test: $(VENV)/.dev  ## lint, types, and the tests this machine can run
-	@$(BIN)/python -m pytest --collect-only -qq >/dev/null & $(MAKE) --no-print-directory lint && wait
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null & $(LINT) && wait
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/.dev  ## the other tests: more whole deployments, and their demo
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@$(LINT)
 
 bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 40 minutes)
 	@$(BIN)/python -m bench $(BENCH)
