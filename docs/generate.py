@@ -15,9 +15,13 @@ from carpool.carp.election import ROWS, Event, State
 from carpool.carp.words import ACTIONS
 from carpool.cli import shells
 from carpool.cluster.explanations import markdown
+from carpool.doctor import faults
 
 ROOT = Path(__file__).parent.parent
 MARK = "<!-- Drawn from carp/election.py by python -m docs.generate: change it there. -->"
+
+FINDINGS = "<!-- findings: drawn from src/carpool/doctor/faults.py by docs/generate.py -->"
+END = "<!-- /findings -->"
 
 LEGEND = """\
 A *less demoted* master is one whose advertisement has the smaller demotion byte. Among equally
@@ -56,6 +60,14 @@ def election() -> str:
     )
 
 
+def doctor() -> str:
+    """Return the page about the doctor, its findings drawn anew."""
+    page = (Path(__file__).parent / "doctor.md").read_text()
+    head, _, rest = page.partition(FINDINGS)
+    tail = rest.partition(END)[2]
+    return f"{head}{FINDINGS}\n{faults.markdown()}{END}{tail}"
+
+
 def _diagram() -> list[str]:
     """Draw the rows that change the state; those between the same two states share an arrow."""
     arrows: defaultdict[tuple[State, State], list[Event]] = defaultdict(list)
@@ -75,6 +87,7 @@ def _diagram() -> list[str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/doctor.md": doctor,
     "docs/election.md": election,
     "docs/check.md": markdown,
     "docs/cluster-file.md": man_pages.keys_page,

@@ -17,6 +17,7 @@ TIERS = (
     {"smartos"},
     {"node"},
     {"sim", "watch"},
+    {"doctor"},
     {"deploy", "lab"},  # The lab falls back on the virtual LAN where there are no namespaces.
     {"cli"},
     {"__main__"},

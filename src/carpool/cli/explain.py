@@ -1,4 +1,4 @@
-"""``carpool explain CODE``: what a finding of ``carpool check`` means."""
+"""``carpool explain CODE``: what a finding of ``carpool check`` or ``carpool doctor`` means."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import textwrap
 from carpool.cluster.explanations import EXPLANATIONS, explain, markdown
 from carpool.cluster.findings import Rule
 from carpool.cluster.wording import choose_from
+from carpool.doctor.faults import BY_CODE, Fault
 
 
 def main(arguments: list[str]) -> int:
@@ -16,8 +17,9 @@ def main(arguments: list[str]) -> int:
     if options.markdown:
         print(markdown(), end="")
         return 0
-    rules = {rule.code: rule for rule in Rule}
-    wanted = [code.upper() for code in options.codes]
+    rules: dict[str, Rule | Fault] = {**{rule.code: rule for rule in Rule}, **BY_CODE}
+    lower = {code.lower(): code for code in rules}
+    wanted = [lower.get(code.lower(), code) for code in options.codes]
     unknown = [code for code in wanted if code not in rules]
     for code in unknown:
         mend = choose_from(code, rules)
@@ -31,6 +33,8 @@ def main(arguments: list[str]) -> int:
     else:
         for rule in Rule:
             print(f"{rule.code}  {rule.severity:<7}  {rule.title}")
+        for fault in Fault:
+            print(f"{fault.code:<23}  {fault.title}")
     return 0
 
 
@@ -38,19 +42,27 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of its arguments."""
     made = argparse.ArgumentParser(
         "carpool explain",
-        description="Tell what a finding of carpool check means; without CODE, list all codes.",
+        description="Tell what a finding of carpool check or carpool doctor means; without CODE, "
+        "list all codes.",
     )
-    made.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515")
+    made.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515, or doctor-firewall")
     made.add_argument("--json", action="store_true", help="print JSON, for programs")
     made.add_argument("--markdown", action="store_true", help="print the page docs/check.md")
     return made
 
 
-def _wrapped(rule: Rule) -> str:
-    return "".join(textwrap.fill(line, 78) + "\n" for line in explain(rule).splitlines())
+def _wrapped(rule: Rule | Fault) -> str:
+    if isinstance(rule, Fault):
+        text = f"{rule.code}: {rule.title}\n\n{rule.means}\n\nmend: {rule.mend}\n"
+    else:
+        text = explain(rule)
+    return "".join(textwrap.fill(line, 78) + "\n" for line in text.splitlines())
 
 
-def _as_json(rule: Rule) -> dict[str, str]:
+def _as_json(rule: Rule | Fault) -> dict[str, str]:
+    if isinstance(rule, Fault):
+        explained = {"explanation": rule.means, "mend": rule.mend}
+        return {"code": rule.code, "title": rule.title, **explained}
     return {
         "code": rule.code,
         "severity": rule.severity.value,

@@ -62,12 +62,13 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("interface", metavar="IFACE", help="where to listen")
-    made.add_argument("--seconds", type=_seconds, default=4.0, help="how long (default: 4)")
+    made.add_argument("--seconds", type=seconds_of, default=4.0, help="how long (default: 4)")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Read a time of an option."""
     try:
         seconds = float(text)
     except ValueError:

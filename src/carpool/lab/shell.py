@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -225,6 +226,16 @@ class Shell:
         if code != 0:
             raise CommandError(f"exec: {command[0]} ended with exit code {code}")
 
+    def doctor(self, zone: str, *options: str) -> None:
+        """Let a zone tell why there are two masters, or none; findings are no failure."""
+        command = [sys.executable, "-P", "-m", "carpool", "doctor", str(self.lab.file), *options]
+        if zone != self.lab.client:
+            command += ["--node", zone]
+        elif "--interface" not in options:
+            command += ["--interface", next(iter(self.lab.zone(zone).ports))]
+        if self._run_in(zone, command) > 1:
+            raise CommandError(f"doctor: {zone} cannot look")
+
     def shell(self, zone: str) -> None:
         """Run a shell in a zone."""
         if not self._talkative:
@@ -248,6 +259,7 @@ class Shell:
             **os.environ,
             "CARPOOL_ZONE": name,
             "CARPOOL_FILE": str(self.lab.file),
+            "RUNTIME_DIRECTORY": str(self.lab.folder / "run"),
         }
         self._out.flush()
         try:
@@ -363,6 +375,7 @@ COMMANDS: Final[dict[str, Command]] = {
         Command("partition ZONE [IFACE]", "cut the zone off behind a live cable", Shell.partition),
         Command("heal ZONE [IFACE]", "end that", Shell.heal),
         Command("lose ZONE PERCENT", "lose some of what the zone sends; 0 ends it", Shell.lose),
+        Command("doctor ZONE [OPTION] ...", "find out there what is wrong", Shell.doctor),
         Command("exec ZONE COMMAND ...", "run a program in the zone, as root there", Shell.exec),
         Command("shell ZONE", "a root shell in the zone", Shell.shell),
         Command("wait SECONDS", "let time pass", Shell.wait),

@@ -23,6 +23,8 @@ _MOST_OTHERS, _MOST_SETS = 16, 64
 """What a guess looks at, at the most: anybody can send what is not authentic, and while we guess,
 no advertisement leaves."""
 
+OTHER_SET = "has the right password and another set of addresses"
+OTHER_GROUP = "is one of our group"
 UNKNOWN = (
     "has a digest of neither our password nor our addresses: another cluster uses vhid {vhid} here "
     "(give one of them another), or the password differs; that cannot be told apart"
@@ -87,14 +89,11 @@ def explain(
     vhid = own.carp.vhid
     for addresses, difference in islice(_other_sets(own, others), _MOST_SETS):
         if _fits(advertisement, own, addresses):
-            return (
-                f"has the right password and another set of addresses: {difference}; every node "
-                f"of vhid {vhid} must have the same"
-            )
+            return f"{OTHER_SET}: {difference}; every node of vhid {vhid} must have the same"
     for other in others:
         if _fits(advertisement, other, other.carp.addresses):
             return (
-                f"is one of our group {other.name}, whose vhid here is {other.carp.vhid}, with "
+                f"{OTHER_GROUP} {other.name}, whose vhid here is {other.carp.vhid}, with "
                 f"vhid {vhid}: give the group the same vhid on all nodes"
             )
         if _fits(advertisement, other, own.carp.addresses):

@@ -1,0 +1,197 @@
+"""Rules about who reaches whom: what does not arrive, and who has the address. Pure."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from carpool.carp.frames import virtual_mac
+from carpool.doctor.faults import Fault
+from carpool.doctor.finding import Finding
+from carpool.doctor.observation import Group, Observation, Port, Word
+from carpool.doctor.said import is_authentic
+from carpool.watch.sighting import Sighting
+
+_ENOUGH = 3
+"""Advertisements: fewer may have been lost by accident."""
+_UCARP_MAC = bytes.fromhex("00005e0000")
+MASTER = "MASTER"
+
+
+def rules(seen: Observation) -> Iterator[Finding]:
+    """Yield what does not arrive, and who answers that should not."""
+    yield from _firewall(seen)
+    for group in seen.groups:
+        port = seen.ports[group.interface]
+        if not port.usable:
+            continue
+        yield from _silent(group, port, seen)
+        yield from _deaf(group, port, seen)
+        yield from _holders(group, port, seen)
+        yield from _unanswered(group, port, seen)
+    yield from _gone(seen)
+
+
+def masters(group: Group, seen: Observation) -> dict[int, list[Word]]:
+    """Return by family who lastingly advertises a group, the fastest first."""
+    found: dict[int, list[Word]] = {}
+    for word in seen.of(group):
+        if seen.speaks_on(word):
+            found.setdefault(word.datagram.family, []).append(word)
+    for words in found.values():
+        words.sort(key=_rank)
+    return found
+
+
+def _rank(word: Word) -> tuple[int, int]:
+    assert isinstance(word.reading, Sighting)
+    return word.reading.demotion, word.reading.interval
+
+
+def _firewall(seen: Observation) -> Iterator[Finding]:
+    for name, port in seen.ports.items():
+        lost = [
+            word
+            for word in seen.words
+            if word.interface == name
+            and word.is_carp
+            and word.number >= _ENOUGH
+            and word.delivered == 0
+            and word.datagram.source not in port.addresses  # which the kernel takes from nobody
+        ]
+        groups = [one for one in seen.groups if one.interface == name]
+        if lost:
+            word = lost[0]
+            text = (
+                f"{word.number} advertisements of {word.source} arrived at {name} in "
+                f"{seen.seconds:.1f} s, and none at a raw socket of this host"
+            )
+            group = next((one for one in groups if word in seen.of(one)), None)
+            yield Finding(Fault.FIREWALL, text, group, name, word, more=_dropper(port))
+        elif port.drops_in and groups:
+            text = f"what arrives for protocol 112 is dropped by {port.drops_in}"
+            yield Finding(Fault.FIREWALL, text, None, name)
+        if port.drops_out and groups:
+            text = f"what leaves for protocol 112 is dropped by {port.drops_out}"
+            yield Finding(Fault.FIREWALL, text, None, name)
+
+
+def _dropper(port: Port) -> str:
+    if port.drops_in:
+        return f"it is {port.drops_in}"
+    if port.reverse_path:
+        return (
+            f"if no rule drops it, rp_filter = 1 does on {port.name} where this host has no "
+            "route back to the sender"
+        )
+    return ""
+
+
+def _silent(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
+    told = group.told
+    if told is None or told.state != MASTER or not told.lasting or port.drops_out or not port.mac:
+        return
+    enough = seen.ended - seen.began >= 2 * group.interval
+    if enough and not any(word.outgoing for word in seen.of(group)):
+        text = f"the daemon is master of {group.name}, and in {seen.seconds:.1f} s none of its "
+        yield Finding(Fault.SILENT, f"{text}advertisements left {port.name}", group)
+
+
+def _deaf(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
+    """Find, of several lasting masters, those that should yield and do not."""
+    for words in masters(group, seen).values():
+        if any(is_authentic(one, group) is False or one.delivered == 0 for one in words):
+            continue
+        told: set[tuple[Fault, bytes]] = set()
+        for fastest, slower in pairwise(words):
+            if fastest.datagram.source == slower.datagram.source or slower.outgoing:
+                continue
+            fault = Fault.MAC_FILTER if _is_virtual(fastest) else Fault.ONE_WAY
+            if (fault, slower.datagram.source) in told:
+                continue
+            told.add((fault, slower.datagram.source))
+            text = (
+                f"{_name(slower, group)} goes on advertising beside {_name(fastest, group)}, "
+                "which it should yield to"
+            )
+            yield Finding(fault, text, group, port.name, fastest)
+
+
+def _is_virtual(word: Word) -> bool:
+    return word.mac == virtual_mac(word.vhid) or word.mac[:5] == _UCARP_MAC
+
+
+def _name(word: Word, group: Group) -> str:
+    if word.outgoing:
+        return f"this node ({word.source})"
+    peer = group.peer_at(word.datagram.source)
+    return f"{peer.name} ({word.source})" if peer is not None else word.source
+
+
+def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
+    """Find who answers for a virtual address, and does not advertise it."""
+    spoken = {word.mac for word in seen.of(group)}
+    virtual = {virtual_mac(group.vhid), _UCARP_MAC + bytes((group.vhid,))}
+    for vip in group.vips:
+        for mac, frame in port.answers.get(vip.packed, {}).items():
+            if mac in port.own_macs | spoken or (mac in virtual and spoken):
+                continue
+            peer = next((one for one in group.peers if mac in port.macs_of(one.addresses)), None)
+            has = f"{mac.hex(':')} has {vip}, as it answers,"
+            if peer is not None:
+                heard = [word for word in seen.of(group) if word.datagram.source in peer.addresses]
+                if not heard:
+                    text = f"{peer.name} at {has} and nothing of its advertisements arrives"
+                    yield Finding(
+                        *(Fault.MULTICAST, text, group, port.name),
+                        frame=frame,
+                        more=_evidence(group, port),
+                    )
+            elif any(word.is_carp for word in seen.of(group)) or group.peers:
+                text = f"{has} and is no node that advertises"
+                yield Finding(Fault.STRANGER, text, group, port.name, frame=frame)
+            else:
+                text = f"{has} and nothing of anybody's advertisements arrives"
+                yield Finding(Fault.MULTICAST, text, group, port.name, frame=frame)
+
+
+def _evidence(group: Group, port: Port) -> str:
+    found = []
+    if port.joined is not None and group.told is not None:
+        there = group.multicast in port.joined
+        found.append(f"this host {'has' if there else 'has not'} joined the group on {port.name}")
+    if group.virtual_mac:
+        found.append(
+            "the group advertises from a virtual MAC address, which a MAC filter at the other "
+            'node\'s port would drop (source_mac = "real")'
+        )
+    if port.bridge:
+        found.append(port.bridge)
+    return "; ".join(found)
+
+
+def _unanswered(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
+    """Find an address whose master is heard, and does not have it."""
+    speaking = masters(group, seen)
+    for vip in group.vips:
+        words = speaking.get(vip.version, [])
+        if len(words) != 1 or words[0].outgoing or vip.packed not in port.asked:
+            continue
+        if is_authentic(words[0], group) is False or vip.packed in port.addresses:
+            continue
+        if not port.answers.get(vip.packed):
+            text = f"{_name(words[0], group)} is master, and nobody answers for {vip}"
+            yield Finding(Fault.UNANSWERED, text, group, port.name, words[0])
+
+
+def _gone(seen: Observation) -> Iterator[Finding]:
+    """Find nodes that neither answer nor speak."""
+    told: set[str] = set()
+    for group in seen.groups:
+        port = seen.ports[group.interface]
+        heard = {word.datagram.source for word in seen.words if not word.outgoing}
+        for peer in group.peers:
+            if not port.usable or peer.name in told or not set(peer.addresses) & port.asked:
+                continue
+            if not port.macs_of(peer.addresses) and not heard & set(peer.addresses):
+                told.add(peer.name)
+                text = f"{peer.name} answers at none of its addresses on {port.name}"
+                yield Finding(Fault.PEER_GONE, text, group, port.name)

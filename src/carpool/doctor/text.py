@@ -1,0 +1,148 @@
+"""What the doctor found, for people and for programs. No digest is shown: see `hidden`."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from carpool.carp.frames import claim
+from carpool.carp.timing import SECOND
+from carpool.carp.wire import SIZE, Rejection
+from carpool.doctor import reach
+from carpool.doctor.finding import Finding
+from carpool.doctor.observation import Group, Observation, Word
+from carpool.watch.sighting import Protocol
+
+_COLUMNS = 98
+_DIGEST_AT, _HIDDEN = 16, ".."
+
+
+def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
+    """Yield what was looked at, what was found, and what could not be looked at."""
+    where = ", ".join(seen.ports) or "no interface"
+    who = f"node {seen.node}: " if seen.node else ""
+    yield f"{who}listened on {where} for {seen.seconds:.1f} s"
+    for group in seen.groups:
+        yield f"  {group.name}, vhid {group.vhid} on {group.interface}: {_state(group, seen)}"
+    for one in found:
+        yield ""
+        label = f"{one.group.name}: " if one.group else f"{one.interface}: " * bool(one.interface)
+        yield from _wrapped(f"{one.fault.code}: ", label + one.seen)
+        for frame, decoded in _frames(one):
+            yield from _wrapped("    frame: ", decoded)
+            yield from textwrap.wrap(frame, _COLUMNS, initial_indent=" " * 11, **_INDENT)
+        yield from _wrapped("    means: ", one.fault.means)
+        yield from _wrapped("    mend:  ", one.mend)
+    if seen.blind:
+        yield ""
+    for text in seen.blind:
+        yield from _wrapped("not looked at: ", text)
+
+
+_INDENT: dict[str, Any] = {"subsequent_indent": " " * 11, "break_on_hyphens": False}
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        _printable(text),
+        _COLUMNS,
+        initial_indent=head,
+        subsequent_indent=" " * (11 if head.startswith(" ") else 4),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def _state(group: Group, seen: Observation) -> str:
+    masters = {word.source: word for words in reach.masters(group, seen).values() for word in words}
+    named = []
+    for source, word in masters.items():
+        peer = group.peer_at(word.datagram.source)
+        other = f"{peer.name} ({source})" if peer else source
+        named.append("this node" if word.outgoing else other)
+    says = f"; the daemon says {group.told.state}" if group.told else ""
+    return f"advertised by {' and '.join(dict.fromkeys(named)) or 'nobody'}{says}"
+
+
+def _frames(one: Finding) -> Iterator[tuple[str, str]]:
+    if one.word is not None:
+        yield hidden(one.word), decoded(one.word)
+    elif one.frame:
+        said = claim(one.frame)
+        if said is not None:
+            kind = "ARP" if len(said.address) == 4 else "neighbour advertisement"
+            yield one.frame.hex(), f"{kind}: {ip_address(said.address)} is at {said.mac.hex(':')}"
+
+
+def hidden(word: Word) -> str:
+    """Return a frame in hex without the digest, from which a weak password could be guessed."""
+    frame, payload = word.frame.hex(), word.datagram.payload
+    if len(payload) < SIZE or word.reading is Rejection.VRRP or not _may_be_carp(word):
+        return frame
+    digest = payload[_DIGEST_AT:SIZE].hex()
+    return frame.replace(payload[:_DIGEST_AT].hex() + digest, payload[:_DIGEST_AT].hex() + _HIDDEN)
+
+
+def _may_be_carp(word: Word) -> bool:
+    return isinstance(word.reading, Rejection) or word.reading.protocol is Protocol.CARP
+
+
+def decoded(word: Word) -> str:
+    """Say what is in an advertisement."""
+    way = f"from {word.source}" + (f" at {word.mac.hex(':')}" if word.mac else "")
+    datagram, said = word.datagram, word.reading
+    way += f" to {ip_address(datagram.destination)}, TTL {datagram.ttl}"
+    if isinstance(said, Rejection):
+        return f"{way}: no advertisement ({said.value})"
+    if said.protocol is not Protocol.CARP:
+        addresses = ", ".join(said.addresses)
+        every = f"every {said.interval / SECOND:g} s"
+        return f"{way}: {said.protocol} {said.vhid}, priority {said.strength}, {every}, {addresses}"
+    advertisement = word.advertisement
+    assert advertisement is not None
+    return (
+        f"{way}: CARP vhid {said.vhid}, advbase {advertisement.advbase}, advskew "
+        f"{advertisement.advskew}, demotion {advertisement.demotion}, counter "
+        f"{advertisement.counter:016x}"
+    )
+
+
+def document(seen: Observation, found: Sequence[Finding]) -> dict[str, Any]:
+    """Return the same for programs. Durations are in seconds."""
+    return {
+        "node": seen.node,
+        "file": seen.file,
+        "seconds": round(seen.seconds, 3),
+        "interfaces": list(seen.ports),
+        "daemon": seen.running.value,
+        "groups": [
+            {
+                "group": group.name,
+                "vhid": group.vhid,
+                "interface": group.interface,
+                "state": group.told.state if group.told else None,
+                "masters": sorted(
+                    {word.source for words in reach.masters(group, seen).values() for word in words}
+                ),
+            }
+            for group in seen.groups
+        ],
+        "findings": [
+            {
+                "finding": one.fault.code,
+                "title": one.fault.title,
+                "group": one.group.name if one.group else None,
+                "interface": one.interface or (one.group.interface if one.group else None),
+                "seen": one.seen,
+                "means": one.fault.means,
+                "mend": one.mend,
+                "frames": [{"hex": frame, "decoded": decoded} for frame, decoded in _frames(one)],
+            }
+            for one in found
+        ],
+        "not_looked_at": list(seen.blind),
+    }

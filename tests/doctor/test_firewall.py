@@ -1,0 +1,133 @@
+"""What rules of nftables do with an advertisement, as `nft -j list ruleset` writes them."""
+
+from typing import Any
+
+import pytest
+
+from carpool.doctor.firewall import Packet, dropped_by
+
+INPUT = Packet("input", "net0", "192.0.2.2", "224.0.0.18")
+OUTPUT = Packet("output", "net0", "", "224.0.0.18")
+INPUT_6 = Packet("input", "net0", "fe80::2", "ff02::12", 6)
+
+DROP, ACCEPT, RETURN = {"drop": None}, {"accept": None}, {"return": None}
+
+
+def match(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def meta(key: str, right: Any, op: str = "==") -> dict[str, Any]:
+    return match({"meta": {"key": key}}, right, op)
+
+
+def payload(protocol: str, field: str, right: Any, op: str = "==") -> dict[str, Any]:
+    return match({"payload": {"protocol": protocol, "field": field}}, right, op)
+
+
+VRRP = payload("ip", "protocol", 112)
+UNKNOWN = match({"ct": {"key": "state"}}, "established", "in")
+LIMIT = {"limit": {"rate": 4, "per": "minute"}}
+SET = {"set": {"family": "inet", "table": "filter", "name": "nodes", "elem": ["192.0.2.2"]}}
+
+
+def ruleset(
+    *rules: list[dict[str, Any]],
+    hook: str = "input",
+    policy: str = "accept",
+    family: str = "inet",
+    more: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    table = {"family": family, "table": "filter"}
+    chain = {**table, "name": "all", "type": "filter", "hook": hook, "prio": 0, "policy": policy}
+    listed = [
+        {"rule": {**table, "chain": "all", "handle": number, "expr": rule}}
+        for number, rule in enumerate(rules, 4)
+    ]
+    return [{"metainfo": {}}, {"chain": chain}, *(more or ()), *listed]
+
+
+def jumped_to(name: str, *rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    table = {"family": "inet", "table": "filter"}
+    listed = [
+        {"rule": {**table, "chain": name, "handle": number, "expr": rule}}
+        for number, rule in enumerate(rules, 20)
+    ]
+    return [{"chain": {**table, "name": name}}, *listed]
+
+
+@pytest.mark.parametrize(
+    ("rules", "packet", "handle"),
+    [
+        (ruleset([VRRP, DROP]), INPUT, 4),
+        (ruleset([VRRP, {"counter": {}}, {"reject": None}]), INPUT, 4),
+        (ruleset([meta("l4proto", "vrrp"), DROP]), INPUT, 4),
+        (ruleset([meta("l4proto", {"set": [6, 112]}), DROP]), INPUT, 4),
+        (ruleset([meta("l4proto", [6])], [VRRP, DROP]), INPUT, 5),
+        (ruleset([payload("ip", "daddr", "224.0.0.18"), DROP]), INPUT, 4),
+        (
+            ruleset([payload("ip", "daddr", {"prefix": {"addr": "224.0.0.0", "len": 4}}), DROP]),
+            INPUT,
+            4,
+        ),
+        (ruleset([payload("ip", "saddr", {"range": ["192.0.2.1", "192.0.2.9"]}), DROP]), INPUT, 4),
+        (ruleset([payload("ip", "saddr", "@nodes"), DROP], more=[SET]), INPUT, 4),
+        (ruleset([payload("ip", "saddr", "@nodes", "!="), ACCEPT], [DROP], more=[SET]), INPUT, 5),
+        (ruleset([meta("pkttype", "multicast"), DROP]), INPUT, 4),
+        (ruleset([meta("iifname", "net*"), DROP]), INPUT, 4),
+        (ruleset([meta("iifname", "lo"), ACCEPT], policy="drop"), INPUT, None),
+        (ruleset([payload("tcp", "dport", 22), ACCEPT], policy="drop"), INPUT, None),
+        (ruleset([VRRP, {"jump": {"target": "more"}}], more=jumped_to("more", [DROP])), INPUT, 20),
+        (ruleset([{"jump": {"target": "more"}}], [DROP], more=jumped_to("more")), INPUT, 5),
+        (ruleset([VRRP, DROP], hook="output"), OUTPUT, 4),
+        (ruleset([meta("l4proto", 112), DROP]), INPUT_6, 4),
+        (ruleset([payload("ip6", "nexthdr", 112), DROP], family="ip6"), INPUT_6, 4),
+        (ruleset([VRRP, DROP], hook="prerouting", family="ip"), INPUT, 4),
+    ],
+)
+def test_what_drops(rules: list[dict[str, Any]], packet: Packet, handle: int | None) -> None:
+    said = dropped_by(rules, packet)
+    assert said
+    assert said.startswith("policy drop of" if handle is None else "a rule in nftables")
+    assert handle is None or said.endswith(f"handle {handle}")
+
+
+@pytest.mark.parametrize(
+    ("rules", "packet"),
+    [
+        ([], INPUT),
+        (ruleset(), INPUT),
+        (ruleset([VRRP, ACCEPT], policy="drop"), INPUT),
+        (ruleset([VRRP, ACCEPT], [DROP]), INPUT),
+        (ruleset([meta("l4proto", 112, "!="), DROP]), INPUT),
+        (ruleset([payload("ip", "saddr", "192.0.2.3"), DROP]), INPUT),
+        (ruleset([payload("ip", "saddr", "@nodes", "!="), DROP], more=[SET]), INPUT),
+        (ruleset([payload("ip", "saddr", "@missing"), DROP]), INPUT),
+        (ruleset([meta("iifname", "other"), DROP]), INPUT),
+        # Not certain: it may match, or not.
+        (ruleset([UNKNOWN, DROP]), INPUT),
+        (ruleset([LIMIT, DROP]), INPUT),
+        (ruleset([UNKNOWN, ACCEPT], policy="drop"), INPUT),
+        (ruleset([UNKNOWN, {"jump": {"target": "more"}}], more=jumped_to("more", [DROP])), INPUT),
+        (ruleset([VRRP, {"jump": {"target": "nowhere"}}], policy="drop"), INPUT),
+        (ruleset([{"vmap": {"key": {}, "data": {}}}], policy="drop"), INPUT),
+        (ruleset([UNKNOWN, RETURN], [DROP]), INPUT),
+        (ruleset([{"goto": {"target": "more"}}], [DROP], more=jumped_to("more")), INPUT),
+        # Another family, another way, another hook.
+        (ruleset([VRRP, DROP], family="ip"), INPUT_6),
+        (ruleset([VRRP, DROP]), INPUT_6),
+        (ruleset([VRRP, DROP]), OUTPUT),
+        (ruleset([VRRP, DROP], hook="forward"), INPUT),
+        (ruleset([VRRP, DROP], family="bridge"), INPUT),
+        # It ends in itself, which nft would refuse.
+        (
+            ruleset(
+                [{"jump": {"target": "more"}}],
+                more=jumped_to("more", [{"jump": {"target": "more"}}]),
+            ),
+            INPUT,
+        ),
+    ],
+)
+def test_what_does_not_drop_for_certain(rules: list[dict[str, Any]], packet: Packet) -> None:
+    assert dropped_by(rules, packet) == ""

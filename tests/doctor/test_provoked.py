@@ -1,0 +1,216 @@
+"""Each finding of the doctor, provoked among real daemons and named rightly.
+
+A LAN has many groups, each with a fault of its own, so that one examination sees them all.
+"""
+
+import signal
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+
+import pytest
+from tests.doctor.provoke import Patient
+from tests.doctor.speaker import advertisement, speak, vrrp
+from tests.support.lan import VIP, carpool
+from tests.support.pair import VIP6
+
+from carpool.lab.faults import unplug
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.peer("nft")]
+
+CLIENT, LEFT, RIGHT = "10.0.9.9", "10.0.0.9", "10.0.1.5"
+
+
+def vip(number: int) -> str:
+    return f"10.0.2.{number}"
+
+
+def group(number: int, **keys: object) -> dict[str, object]:
+    return {"vhid": number, "addresses": [f"{vip(number)}/16"], **keys}
+
+
+def test_a_healthy_pair_has_nothing(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        file = lan.file(preempt=True, addresses=[f"{VIP}/16", f"{VIP6}/64"])
+        lan.run(lan.left, file)
+        lan.until_holders("left")
+        lan.run(lan.right, file)
+        doctors = [
+            lan.examine(lan.left, str(file), "--node", "left"),
+            lan.examine(lan.right, str(file), "--node", "right"),
+            lan.examine(lan.right, "--node", "right"),  # without its file
+            lan.examine(lan.client, str(file), "--interface", "net0"),  # an onlooker
+            lan.examine(lan.client, "--interface", "net0", "--run-dir", str(tmp_path)),
+        ]
+        for doctor in doctors:
+            assert lan.told(doctor)["findings"] == []
+
+
+def test_what_is_said(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        other = tmp_path / "other.key"
+        other.touch(mode=0o600)
+        other.write_text("something else")
+        both = {
+            "good": group(42),
+            "clash": group(50),
+            "router": group(51),
+            "constant": group(52),
+            "far": group(53),
+            "twin": group(54),
+            "equal": group(55, preempt=True, advskew=48),
+        }
+        on_left = {
+            "secret": group(60),
+            "more": group(61),
+            "less": group(62, addresses=[f"{vip(62)}/16", f"{vip(162)}/16"]),
+            "number": group(63),
+            "slow": group(64),
+            "where": group(65),
+        }
+        on_right = {
+            "secret": group(60, password_file="other.key"),
+            "more": group(61, addresses=[f"{vip(61)}/16", f"{vip(161)}/16"]),
+            "less": group(62),
+            "number": group(163, addresses=[f"{vip(63)}/16"]),
+            "slow": group(64, advbase=1),
+            "where": group(65, multicast="239.0.0.18"),
+        }
+        left = lan.files({**both, **on_left}).rename(tmp_path / "left.toml")
+        right = lan.files({**both, **on_right})
+        lan.run(lan.left, left)
+        lan.run(lan.right, right)
+        speak(
+            lan,
+            lan.client,
+            [
+                advertisement(50, CLIENT, address=vip(50), password="of another cluster"),
+                vrrp(51, CLIENT, vip(51)),
+                advertisement(52, CLIENT, address=vip(52), counter=99),
+                *(advertisement(53, CLIENT, address=vip(53), ttl=254, counter=n) for n in (1, 2)),
+                advertisement(54, RIGHT, address=vip(54)),
+            ],
+        )
+        found = lan.told(lan.examine(lan.right, str(right), "--node", "right"))
+        named = {(one["group"], one["finding"]): one for one in found["findings"]}
+        expected = {
+            ("clash", "doctor-vhid-clash"): "no node of the group",
+            ("router", "doctor-vhid-clash"): "VRRPv2 with number 51",
+            ("constant", "doctor-constant-counter"): "counter 0000000000000063",
+            ("far", "doctor-ttl"): "TTL of 254",
+            ("twin", "doctor-own-address"): f"from {RIGHT}, which is this host's",
+            ("equal", "doctor-equal-skew"): "left has advskew 48",
+            ("secret", "doctor-password"): f"left ({LEFT}) from",
+            ("more", "doctor-addresses"): f"{vip(161)} missing",
+            ("less", "doctor-addresses"): f"{vip(162)} besides ours",
+            ("number", "doctor-vhid"): "under vhid 63; here it is 163",
+            ("slow", "doctor-advbase"): "with advbase 0; here it is 1",
+            ("where", "doctor-multicast-group"): "to 224.0.0.18; here it is 239.0.0.18",
+        }
+        for key, seen in expected.items():
+            assert key in named, (key, list(named))
+            assert seen in named[key]["seen"]
+        assert not [key for key in named if key[0] == "good"]
+        assert {name for _, name in named} - {name for _, name in expected} == set()
+
+
+def test_what_does_not_arrive(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        groups = {
+            "good": group(42),
+            "snooped": group(60),
+            "oneway": group(61),
+            "filtered": group(62, source_mac="virtual"),
+            "protected": group(63),
+            "taken": group(64),
+            "walled": group(65),
+            "mute": group(66),
+        }
+        file = lan.files(groups)
+        port = lan.port_of(lan.left)
+        lan.filter("ether type ip ip protocol 112 @th,8,8 60")
+        lan.filter(f"iifname {port} ether type ip ip protocol 112 @th,8,8 61")
+        lan.filter(f"iifname {port} ether saddr 00:00:5e:00:01:3e")
+        lan.filter(f"iifname {port} arp saddr ip {vip(63)}")
+        lan.filter("ip protocol 112 @th,8,8 65", lan.right)
+        lan.filter("ip protocol 112 @th,8,8 66", lan.left, hook="egress")
+        lan.run(lan.left, file)
+        lan.until_holders("left", vip=ip_address(vip(66)))
+        lan.run(lan.right, file)
+        for number in (60, 61, 62, 65, 66):
+            lan.until_holders("left", "right", vip=ip_address(vip(number)))
+        taken = ip_interface(f"{vip(64)}/32")
+        lan.client.route.add_address(lan.client.ports["net0"].index, taken)
+        left = lan.examine(lan.left, str(file), "--node", "left")
+        right = lan.examine(lan.right, str(file), "--node", "right")
+        mac = lan.mac(lan.client).hex(":")
+        assert lan.named(left) == {
+            ("snooped", "doctor-multicast"),
+            ("oneway", "doctor-one-way"),
+            ("filtered", "doctor-mac-filter"),
+            ("taken", "doctor-stranger"),
+            ("walled", "doctor-one-way"),
+            ("mute", "doctor-silent"),
+        }
+        assert lan.named(right) == {
+            ("snooped", "doctor-multicast"),
+            ("oneway", "doctor-multicast"),
+            ("filtered", "doctor-multicast"),
+            ("protected", "doctor-unanswered"),
+            ("taken", "doctor-stranger"),
+            ("walled", "doctor-firewall"),
+            ("mute", "doctor-multicast"),
+        }
+        assert f"{mac} has {vip(64)}" in left.text()
+        assert "rp_filter" not in right.text()
+
+
+def test_a_packet_filter_is_named(tmp_path: Path) -> None:
+    """Also by a master that hears nobody, because nobody speaks."""
+    with Patient(tmp_path) as lan:
+        file = lan.file()
+        lan.filter("meta l4proto vrrp", lan.left)
+        lan.filter("meta l4proto 112", lan.right)
+        lan.run(lan.left, file)
+        lan.until_holders("left")
+        lan.run(lan.right, file)
+        lan.until_holders("left", "right")
+        left = lan.examine(lan.left, str(file), "--node", "left")
+        right = lan.examine(lan.right, "--node", "right")
+        for doctor in (left, right):
+            assert lan.named(doctor) == {("www", "doctor-firewall")}
+            assert "nftables inet fault drops, handle " in doctor.text()
+
+
+def test_this_host(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        file = lan.file(nodes=["left", "right", "client"], advskew={"left": 48, "right": 64})
+        left = lan.run(lan.left, file)
+        lan.until_holders("left")
+        right = lan.run(lan.right, file)
+        # Nobody has started the client's, and it could not be: a container without the right.
+        bare = ["setpriv", "--bounding-set", "-net_admin", *carpool("doctor", "--json")]
+        bare += [str(file), "--node", "client", "--seconds", "1"]
+        client = lan.start(lan.client, bare)
+        # A host that stalls: all that runs on it stands still.
+        stalled = lan.examine(lan.right, str(file), "--node", "right", "--seconds", "3")
+        lan.until(lambda: lan.listens(stalled))
+        stalled.send(signal.SIGSTOP)
+        lan.during(0.7, "left")
+        stalled.send(signal.SIGCONT)
+        assert lan.named(client) == {(None, "doctor-not-running"), (None, "doctor-capabilities")}
+        assert "no process here can have CAP_NET_ADMIN" in client.text()
+        assert (None, "doctor-stalls") in lan.named(stalled)
+        # The other nodes leave; this one may not take over.
+        lan.start(lan.right, carpool("maintenance", "on", "--node", "right"))
+        lan.until_logged(right, "maintenance")
+        left.send(signal.SIGKILL)
+        unplug(lan.lab, lan.left)
+        lan.until(lambda: not lan.holders(), what="the address has run out")
+        barred = lan.examine(lan.right, str(file), "--node", "right")
+        assert lan.named(barred) == {("www", "doctor-barred"), ("www", "doctor-peer-gone")}
+        unplug(lan.lab, lan.right)
+        right.send(signal.SIGSTOP)
+        frozen = lan.examine(lan.right, str(file), "--node", "right", "--seconds", "0.5")
+        assert lan.named(frozen) == {(None, "doctor-not-running"), (None, "doctor-link")}
+        assert "is it frozen?" in frozen.text()
+        right.send(signal.SIGCONT)

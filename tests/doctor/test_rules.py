@@ -1,0 +1,320 @@
+"""The rules by themselves: from what was gathered to what is found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address, ip_interface
+
+import pytest
+
+from carpool.carp.auth import Authenticator
+from carpool.carp.counters import Replay
+from carpool.carp.frames import ethernet, gratuitous_arp, multicast_mac, virtual_mac
+from carpool.carp.packet import GROUP_V4, Datagram, ipv4_packet
+from carpool.carp.settings import Settings
+from carpool.carp.timing import SECOND
+from carpool.carp.wire import Advertisement
+from carpool.doctor.diagnosis import diagnose
+from carpool.doctor.faults import BY_CODE, Fault, markdown
+from carpool.doctor.observation import (
+    Group,
+    Interface,
+    Observation,
+    Peer,
+    Port,
+    Running,
+    Told,
+    Word,
+)
+from carpool.doctor.text import document, hidden, lines
+from carpool.watch.sighting import sight
+
+VIP, OURS, THEIRS, STRANGER = (ip_address(f"192.0.2.{number}").packed for number in (100, 1, 2, 9))
+OUR_MAC, THEIR_MAC, STRANGE_MAC = (bytes((2, 0, 0, 0, 0, number)) for number in (1, 2, 9))
+PASSWORD = b"Avogadro"
+END = 4 * SECOND
+
+
+def packed(*addresses: str) -> list[bytes]:
+    return [ip_address(one).packed for one in addresses]
+
+
+def word(
+    source: bytes = THEIRS,
+    mac: bytes = THEIR_MAC,
+    *,
+    password: bytes = PASSWORD,
+    vips: tuple[str, ...] = ("192.0.2.100",),
+    vhid: int = 42,
+    advbase: int = 1,
+    advskew: int = 0,
+    demotion: int = 0,
+    ttl: int = 255,
+    group: bytes = GROUP_V4,
+    **seen: object,
+) -> Word:
+    """Return what was heard four times within four seconds, signed."""
+    auth = Authenticator(password, vhid, map(IPv4Address, vips))
+    payload = Advertisement(vhid, advbase, advskew, 7, auth.digest(7), demotion).encode()
+    datagram = Datagram(source, group, ttl, payload)
+    frame = ethernet(mac, multicast_mac(group), ipv4_packet(source, payload, group))
+    outgoing = mac == OUR_MAC
+    own: dict[str, object] = {
+        "outgoing": outgoing,
+        "number": 4,
+        "first": SECOND // 2,
+        "last": END - SECOND // 2,
+        "delivered": None if outgoing else 4,
+        **seen,
+    }
+    return Word("net0", frame, mac, datagram, sight(datagram), **own)  # type: ignore[arg-type]
+
+
+VIPS: tuple[Interface, ...] = (ip_interface("192.0.2.100/24"),)
+CARP = Settings(42, (VIPS[0].ip,), PASSWORD)
+OPEN = replace(CARP, replay=Replay.OFF)
+TOLD = Told("MASTER", True, {}, {}, frozenset(), {})
+WWW = Group(
+    name="www",
+    vhid=42,
+    interface="net0",
+    addresses=VIPS,
+    advbase=1,
+    advskew=100,
+    carp=CARP,
+    peers=(Peer("web2", (THEIRS,), 0),),
+    told=replace(TOLD, state="BACKUP"),
+)
+ANSWERS = {THEIRS: {THEIR_MAC: b""}, VIP: {THEIR_MAC: gratuitous_arp(THEIR_MAC, VIP)}}
+PORT = Port(
+    "net0",
+    mac=OUR_MAC,
+    addresses=frozenset({OURS}),
+    own_macs=frozenset({OUR_MAC}),
+    joined=frozenset({GROUP_V4}),
+    asked=frozenset({VIP, THEIRS}),
+    answers=ANSWERS,
+)
+HEALTHY = Observation(
+    began=0,
+    ended=END,
+    groups=(WWW,),
+    ports={"net0": PORT},
+    words=(word(),),
+    node="web1",
+    file="cluster.toml",
+    running=Running.YES,
+)
+"""This node is a backup, and hears the master."""
+OUR_WORD = word(OURS, OUR_MAC, advskew=100)
+MASTER_PORT = replace(PORT, addresses=frozenset({OURS, VIP}), answers={THEIRS: {THEIR_MAC: b""}})
+MASTER = replace(
+    HEALTHY,
+    groups=(replace(WWW, told=TOLD),),
+    ports={"net0": MASTER_PORT},
+    words=(OUR_WORD,),
+)
+"""This node is master, and the other one is there."""
+
+
+def with_words(seen: Observation, *words: Word) -> Observation:
+    return replace(seen, words=words)
+
+
+def with_group(seen: Observation, **keys: object) -> Observation:
+    return replace(seen, groups=(replace(seen.groups[0], **keys),))  # type: ignore[arg-type]
+
+
+def with_port(seen: Observation, **keys: object) -> Observation:
+    port = replace(seen.ports["net0"], **keys)  # type: ignore[arg-type]
+    return replace(seen, ports={"net0": port})
+
+
+def with_told(seen: Observation, **keys: object) -> Observation:
+    told = seen.groups[0].told
+    assert told is not None
+    return with_group(seen, told=replace(told, **keys))  # type: ignore[arg-type]
+
+
+def found(seen: Observation) -> list[Fault]:
+    return [one.fault for one in diagnose(seen)]
+
+
+def both(seen: Observation) -> Observation:
+    """Give the other node the address too, as it answers."""
+    return with_port(seen, answers=ANSWERS)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        HEALTHY,
+        MASTER,
+        with_group(HEALTHY, told=None),
+        with_group(HEALTHY, carp=None),
+        with_group(HEALTHY, carp=None, told=None, peers=()),
+        replace(HEALTHY, groups=()),
+        with_words(HEALTHY, word(mac=virtual_mac(42))),
+        with_words(HEALTHY, word(demotion=240)),
+        with_words(HEALTHY, word(advskew=240)),
+        # The old master has just been replaced, or this one is about to be.
+        with_words(MASTER, OUR_WORD, word(last=SECOND)),
+        with_words(MASTER, OUR_WORD, word(number=2, first=END - SECOND // 2)),
+        # It has taken its leave.
+        with_words(MASTER, OUR_WORD, word(advbase=255, advskew=255)),
+        with_told(HEALTHY, rejected={"vrrp": 20, "replay": 1}),
+        replace(HEALTHY, late=SECOND // 4, clock_step=SECOND // 100),
+        with_words(HEALTHY, word(same_counter=1, repeated=1)),
+        with_words(with_group(HEALTHY, carp=OPEN), word(same_counter=9)),
+    ],
+)
+def test_what_is_well(seen: Observation) -> None:
+    assert found(seen) == []
+
+
+ODD: dict[Fault, list[Observation]] = {
+    Fault.NOT_RUNNING: [
+        replace(HEALTHY, running=Running.NO, problem="no daemon"),
+        replace(HEALTHY, running=Running.MUTE, problem="the daemon does not answer"),
+    ],
+    Fault.CAPABILITIES: [replace(HEALTHY, lacking=("CAP_NET_RAW",))],
+    Fault.LINK: [
+        with_port(with_words(HEALTHY), **{key: False}) for key in ("present", "up", "carrier")
+    ],
+    Fault.FIREWALL: [
+        with_words(MASTER, OUR_WORD, word(delivered=0)),
+        with_port(MASTER, drops_in="a rule"),
+        with_port(MASTER, drops_out="a rule"),
+    ],
+    Fault.SILENT: [with_words(MASTER)],
+    Fault.ADDRESSES: [
+        with_words(HEALTHY, word(vips=("192.0.2.100", "192.0.2.101"))),
+        with_words(HEALTHY, word(vips=("192.0.2.10",))),
+        with_told(
+            with_group(HEALTHY, carp=None),
+            mismatches={THEIRS: "has the right password and another set of addresses: none"},
+        ),
+    ],
+    Fault.PASSWORD: [
+        with_words(HEALTHY, word(password=b"another")),
+        with_words(MASTER, OUR_WORD, word(password=b"another")),
+        with_group(with_words(HEALTHY, word(STRANGER, password=b"another")), peers=()),
+    ],
+    Fault.VHID: [with_words(both(MASTER), OUR_WORD, word(vhid=43))],
+    Fault.VHID_CLASH: [
+        with_words(HEALTHY, word(), word(STRANGER, STRANGE_MAC, password=b"another")),
+    ],
+    Fault.ADVBASE: [with_words(HEALTHY, word(advbase=2))],
+    Fault.EQUAL_SKEW: [
+        with_group(HEALTHY, preempt=True, advskew=0),
+        with_group(HEALTHY, preempt=True, advskew=0, peers=()),
+    ],
+    Fault.CONSTANT_COUNTER: [
+        with_words(HEALTHY, word(same_counter=3, repeated=3)),
+        replace(with_words(HEALTHY, word(same_counter=3)), groups=()),
+        with_told(
+            with_words(MASTER, OUR_WORD, word(same_counter=3, repeated=3)), rejected={"replay": 3}
+        ),
+    ],
+    Fault.REPLAY: [
+        with_words(HEALTHY, word(), word(mac=STRANGE_MAC, repeated=3, last=SECOND)),
+        with_told(MASTER, rejected={"replay": 3}),
+    ],
+    Fault.TTL: [with_words(HEALTHY, word(ttl=254))],
+    Fault.MULTICAST_GROUP: [
+        with_words(HEALTHY, word(group=bytes((239, 0, 0, 18)))),
+        with_words(MASTER, OUR_WORD, word(group=bytes((239, 0, 0, 18)), advskew=200)),
+    ],
+    Fault.MULTICAST: [
+        both(MASTER),
+        with_group(with_words(HEALTHY), told=None),
+        with_group(with_words(HEALTHY), told=None, peers=()),
+    ],
+    Fault.MAC_FILTER: [
+        with_words(MASTER, replace(OUR_WORD, mac=virtual_mac(42)), word(advskew=200)),
+    ],
+    Fault.ONE_WAY: [
+        with_words(MASTER, OUR_WORD, word(advskew=200)),
+        # As an onlooker sees it.
+        with_group(with_words(HEALTHY, word(), word(STRANGER, STRANGE_MAC, advskew=1)), told=None),
+    ],
+    Fault.UNANSWERED: [with_port(HEALTHY, answers={THEIRS: {THEIR_MAC: b""}})],
+    Fault.STRANGER: [
+        with_port(HEALTHY, answers={**ANSWERS, VIP: {**ANSWERS[VIP], STRANGE_MAC: b""}}),
+        with_port(MASTER, answers={**ANSWERS, VIP: {STRANGE_MAC: b""}}),
+    ],
+    Fault.OWN_ADDRESS: [
+        with_words(HEALTHY, word(), word(OURS, STRANGE_MAC)),
+        with_words(MASTER, OUR_WORD, word(OURS, STRANGE_MAC, delivered=0, same_counter=3)),
+    ],
+    Fault.PEER_GONE: [with_port(MASTER, answers={})],
+    Fault.BARRED: [
+        with_told(
+            with_port(with_words(MASTER), answers={THEIRS: {THEIR_MAC: b""}}),
+            state="BACKUP",
+            demotions={"maintenance": 255},
+        )
+    ],
+    Fault.STALLS: [replace(HEALTHY, late=SECOND * 2)],
+    Fault.CLOCK: [replace(HEALTHY, clock_step=-SECOND)],
+    Fault.TWO_MASTERS: [
+        with_words(MASTER, OUR_WORD, word()),
+        replace(with_words(HEALTHY, word(), word(STRANGER, STRANGE_MAC)), groups=()),
+    ],
+    Fault.NO_MASTER: [
+        with_port(with_words(HEALTHY), answers={THEIRS: {THEIR_MAC: b""}}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        pytest.param(fault, seen, id=f"{fault.code}-{number}")
+        for fault, all_seen in ODD.items()
+        for number, seen in enumerate(all_seen)
+    ],
+)
+def test_what_is_odd_is_named_and_nothing_else(fault: Fault, seen: Observation) -> None:
+    assert found(seen) == [fault]
+    # It can be told, and no digest with it.
+    text = "\n".join(lines(seen, diagnose(seen)))
+    assert fault.code in text
+    (told,) = document(seen, diagnose(seen))["findings"]
+    assert told["finding"] == fault.code
+    assert told["seen"]
+    for one in seen.words:
+        digest = one.datagram.payload[16:36].hex()
+        assert digest not in text.replace("\n           ", "")
+        assert digest not in str(told)
+
+
+def test_every_fault_is_provoked() -> None:
+    assert list(ODD) == list(Fault)
+
+
+def test_the_difference_is_named() -> None:
+    said: list[tuple[Callable[[], Word], str]] = [
+        (lambda: word(vips=("192.0.2.100", "192.0.2.77")), "192.0.2.77 besides ours"),
+        (lambda: word(vips=("192.0.2.10",)), "192.0.2.10 in the place of 192.0.2.100"),
+        (lambda: word(vips=("192.0.2.100", "198.51.100.1", "198.51.100.2")), "198.51.100.1, 198"),
+    ]
+    claims = {THEIR_MAC: frozenset(packed("198.51.100.1", "198.51.100.2"))}
+    for make, text in said:
+        (one,) = diagnose(with_port(with_words(HEALTHY, make()), claims=claims))
+        assert text in one.seen
+
+
+def test_a_frame_without_a_digest_is_shown_whole() -> None:
+    frame = hidden(word())
+    assert frame.endswith("..")
+    assert frame == word().frame.hex()[:-40] + ".."
+
+
+def test_every_fault_is_explained() -> None:
+    assert len(BY_CODE) == len(Fault)
+    for fault in Fault:
+        assert fault.code.startswith("doctor-")
+        assert fault.means.endswith(".")
+        assert not fault.mend.endswith(".")
+        assert "  " not in fault.means + fault.mend
+        assert f"### {fault.code}\n" in markdown()
