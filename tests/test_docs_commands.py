@@ -31,6 +31,7 @@ REPLACED = {
     "carpool restart": ("carpool restart --force", "on a busy machine it refuses, as it should"),
     "--runs 10000": ("--runs 20", SIMULATED),
     "--explore 12": ("--explore 3", SIMULATED),
+    "/run/carpool/": ("$RUNTIME_DIRECTORY/", "the tests have a directory of their own"),
     "/var/lib/node_exporter/": ("", "it writes outside of the test's folder"),
     "make ": ("make -n -C $ROOT ", "each target has tests of its own: only that make knows it"),
 }

@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.test_status import document, group, peer
 
 from carpool.cli import metrics
-from carpool.cli.metrics_text import metrics_text
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
+from carpool.node.metrics_text import metrics_text
 
 MONITORING = Path(__file__).parents[2] / "examples" / "monitoring"
 BUSY = document(

@@ -25,6 +25,7 @@ from carpool.node.control import (
 from carpool.node.events import KEPT, Events, Happening
 from carpool.node.follower import Follower
 from carpool.node.following import Following, Lines
+from carpool.node.http_page import Page
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.rundir import Claim, claim, socket_path
@@ -53,7 +54,9 @@ class Served:
         self.waiting: list[Reply] = []
         self.events = Events(Log(), epoch="e")
         self.lines = Lines("left", "e")
-        self.control = Control(claimed.listener, loop, Log(self.log, level=Level.DEBUG), self._do)
+        self.pages: dict[str, Page] = {}
+        log = Log(self.log, level=Level.DEBUG)
+        self.control = Control(claimed.listener, loop, log, self._do, self.pages)
 
     def _do(self, command: str, request: Mapping[str, Any], reply: Reply) -> Stream | None:
         self.handled.append(command)

@@ -11,8 +11,8 @@ from typing import Final
 
 from carpool.cli.check import show
 from carpool.cli.daemons import BRISKLY, add_options, ask_all
-from carpool.cli.metrics_text import CONTENT_TYPE, metrics_text
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
+from carpool.node.metrics_text import CONTENT_TYPE, metrics_text
 
 EPILOG = """With neither --listen nor --output the metrics are printed.
 

@@ -234,7 +234,7 @@ def _listen(claimed: Claim, steering: "Steering", loop: Loop, log: Log) -> "Cont
     from carpool.node.control import Control
 
     claimed.sign()
-    return Control(claimed.listener, loop, log, steering.handle)
+    return Control(claimed.listener, loop, log, steering.handle, steering.pages)
 
 
 def _say_the_last(control: "Control | None") -> None:

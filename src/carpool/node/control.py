@@ -9,6 +9,8 @@ and who is silent, when there are too many.
 A request is an object with "version", "command", and what the command takes. An answer has
 "version" and "ok"; if that is false, "error" says what is wrong and how to mend it. Some answers
 go on as a stream: a line for each event, until the client hangs up.
+
+A client whose first word is GET is served a page instead, under the same bounds.
 """
 
 import json
@@ -16,11 +18,12 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 from carpool.carp.timing import SECOND
+from carpool.node.http_page import GET, Page, is_whole, respond
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 
@@ -40,6 +43,8 @@ _CHUNK = 8192
 _PAUSE = SECOND  # ns without new clients when descriptors are short
 _GATHER = SECOND // 100
 """From an event to its line (ns): a takeover goes first, and what follows it goes along."""
+
+_NO_PAGES: Mapping[str, Page] = {}
 
 Reply = Callable[[Mapping[str, Any]], None]
 """Called once, at once or later, with what to answer."""
@@ -85,7 +90,16 @@ class RequestError(Exception):
 class Control:
     """Serves the clients of a listening socket that does not block."""
 
-    def __init__(self, listener: socket.socket, loop: Loop, log: Log, handler: Handler) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        loop: Loop,
+        log: Log,
+        handler: Handler,
+        pages: Mapping[str, Page] = _NO_PAGES,
+    ) -> None:
+        """Serve what `handler` does, and these pages by their paths."""
+        self._pages = pages
         self._listener = listener
         self._loop = loop
         self._log = log
@@ -204,6 +218,10 @@ class Control:
         except RequestError as error:
             client.reply({"ok": False, "error": str(error)})
 
+    def page(self, request: bytes) -> Iterator[bytes]:
+        """Return the pieces of the answer to a GET."""
+        return respond(request, self._pages)
+
     def _begin(self, stream: Stream, client: "_Client") -> None:
         if len(self._followers) >= MOST_FOLLOWERS:
             laziest = max(self._followers, key=lambda one: one.unread)
@@ -237,6 +255,7 @@ class _Client:
         self._input = b""
         self._output = b""
         self._stream: Stream | None = None
+        self._page: Iterator[bytes] | None = None
         self._open = True
         self._watched = False
         self._last = False
@@ -295,11 +314,16 @@ class _Client:
             self.close()
             return
         self._input += data
-        if b"\n" in self._input:
+        if self._has_request():
             self._wait_for_turn()
         elif len(self._input) > LONGEST_LINE:
             self._last = True
             self.reply({"ok": False, "error": f"a request has {LONGEST_LINE} bytes at most"})
+
+    def _has_request(self) -> bool:
+        if self._input.startswith(GET):
+            return is_whole(self._input)
+        return b"\n" in self._input
 
     def _wait_for_turn(self) -> None:
         self._timer.cancel()
@@ -312,8 +336,25 @@ class _Client:
             if not self._output:
                 self._say_more(self._stream)
             return
+        if self._page is None and self._input.startswith(GET):
+            self._page = self._control.page(self._input)
+            self.answers += 1
+        if self._page is not None:
+            self._show(self._page)
+            return
         line, _, self._input = self._input.partition(b"\n")
         self._control.handle(line, self)
+
+    def _show(self, page: Iterator[bytes]) -> None:
+        """Write the next piece of a page, and hang up behind the last."""
+        piece = next(page, None)
+        self._last = piece is None
+        if piece == b"":
+            self._control.enqueue(self)
+            return
+        self._output = piece or b""
+        self._timer.reschedule(self._loop.now() + PATIENCE)
+        self._write()
 
     def reply(self, answer: Mapping[str, Any]) -> None:
         """Take the answer."""
@@ -360,7 +401,7 @@ class _Client:
             self._timer.cancel()
             self._watch(self._on_readable)
             self._control.enqueue(self)  # There may be more.
-        elif b"\n" in self._input:
+        elif self._page is not None or self._has_request():
             self._wait_for_turn()
         else:
             self._timer.reschedule(self._loop.now() + PATIENCE)

@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
     """Return the groups of a daemon, its health checks and what its interfaces rejected."""
+    groups = [group_status(group, now) for group in daemon.groups]
+    return {"groups": groups, **status_of_the_rest(daemon, now)}
+
+
+def status_of_the_rest(daemon: Daemon, now: int) -> dict[str, Any]:
+    """Return all of a daemon's status but its groups."""
     return {
-        "groups": [_group(group, now) for group in daemon.groups],
         "checks": [_check(check, now) for check in daemon.checks],
         "interfaces": [_segment(segment, now) for segment in daemon.segments],
         "punctuality": daemon.punctuality and daemon.punctuality.status(),
     }
 
 
-def _group(group: Group, now: int) -> dict[str, Any]:
+def group_status(group: Group, now: int) -> dict[str, Any]:
+    """Return what one group is."""
     settings, host = group.settings, group.virtual_host
     script = group.running_script
     return {

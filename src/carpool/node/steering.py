@@ -18,7 +18,7 @@ events       groups, since,  tells what has happened since the event of that num
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from carpool import __version__
@@ -28,6 +28,7 @@ from carpool.node.daemon import DEMOTED_REASON, Daemon
 from carpool.node.events import Events
 from carpool.node.following import Following, Lines
 from carpool.node.group import Group
+from carpool.node.http_page import Page
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance, MaintenanceError
@@ -82,21 +83,32 @@ class Steering:
         return self._commands[command](request, reply)
 
     def _status(self, request: Request, reply: Reply) -> None:
-        now = self._loop.now()
         names = {group.settings.name for group in self._groups(request)}
-        document = daemon_status(self._daemon, now)
+        document = daemon_status(self._daemon, self._loop.now())
         document["groups"] = [one for one in document["groups"] if one["group"] in names]
-        reply(
-            {
-                "ok": True,
-                "node": self._node,
-                "pid": os.getpid(),
-                "program": __version__,
-                "restarts": self._restart.restarts,
-                "uptime_seconds": round((now - self._started) / 1e9, 3),
-                **document,
-            }
-        )
+        reply({"ok": True, **self._about(), **document})
+
+    def _about(self) -> dict[str, Any]:
+        """Return what there is to say of the process."""
+        return {
+            "node": self._node,
+            "pid": os.getpid(),
+            "program": __version__,
+            "restarts": self._restart.restarts,
+            "uptime_seconds": round((self._loop.now() - self._started) / 1e9, 3),
+        }
+
+    @property
+    def pages(self) -> Mapping[str, Page]:
+        """What a GET on the control socket is answered with, by its path."""
+        return {"/metrics": self._metrics}
+
+    def _metrics(self) -> tuple[str, Iterator[bytes]]:
+        # Only here: most daemons are not asked for them.
+        from carpool.node.metrics import metrics  # noqa: PLC0415
+        from carpool.node.metrics_text import CONTENT_TYPE  # noqa: PLC0415
+
+        return CONTENT_TYPE, metrics(self._daemon, self._about(), self._loop.now)
 
     def _yield(self, request: Request, reply: Reply) -> None:
         masters = [
