@@ -140,7 +140,16 @@ _STOP = (
     "and the client's next question: a few wake-ups in a row, each as late as the machine makes it "
     "(see its noise below)."
 )
+_STALLS = (
+    "Where the processor under the master stands still for longer than the backup waits, and that "
+    "under the backup does not, the backup cannot tell it from a death. The machine does so by "
+    "itself: `stalls` below, of a sleeper that has real-time priority and no work. Such a stall "
+    "raises the interval if the daemon meets it."
+)
 WHY = {
+    ("steady-idle", "changes"): _STALLS,
+    ("steady-busy", "changes"): _STALLS,
+    ("steady-loss-check", "changes"): _STALLS,
     ("death", "outage"): (
         "All wait for three intervals and their skew after the last advertisement. What ucarp adds "
         "hangs on when its packet capture is read, anywhere in a second: few rounds hit it by luck."

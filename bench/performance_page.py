@@ -68,9 +68,12 @@ EXPLAINED = {
         "`false`: those of the backup. `outage`: of a node death in the flood."
     ),
     "Minutes without a fault": (
-        "`changes` of master, each a false failover; `dark`: all silences of 50 ms and more that "
-        "the client met. `interval`: what the master kept: carpool uses a longer one if the "
-        "machine cannot hold the one asked for."
+        "`changes` of master, each a false failover; `stalls`: how often a processor of this "
+        "machine stood still for longer than a backup waits, also for a sleeper of real-time "
+        "priority above the daemons'. Both nodes share the processors: one may be struck and the "
+        "other not, which then rightly takes over. `dark`: all silences of 50 ms and more that the "
+        "client met, who has no priority. `interval`: what the master kept: carpool uses a longer "
+        "one if the machine cannot hold the one asked for."
     ),
 }
 

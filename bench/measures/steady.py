@@ -2,8 +2,10 @@
 
 The fast profile beside VRRPv3 at 10 ms: on an idle machine, with a busy loop for each core, and
 with a share of the nodes' frames lost. `changes` counts the times that another node began to
-advertise; `dark` is the client's time without an answer, in silences of 50 ms and more. `interval`
-is the median of what the master kept: carpool uses a longer one if the machine cannot hold it.
+advertise; `stalls` how often a processor stood still for longer than a backup waits: what no
+daemon can tell from the death of the one that ran there. `dark` is the client's time without an
+answer, in silences of 50 ms and more. `interval` is the median of what the master kept: carpool
+uses a longer one if the machine cannot hold it.
 """
 
 import os
@@ -19,6 +21,7 @@ from bench.observer import Kind, Seen
 from bench.peers import Setup
 from bench.processes import Use
 from bench.scene import MILLISECOND, NOISE, Scene
+from bench.stalls import Stalls
 from carpool.lab.faults import lose
 from carpool.lab.probe import outages
 
@@ -27,6 +30,8 @@ EPISODE = 12  # intervals of silence between two episodes of advertising
 BUSY = "while True: pass"
 UNITS = {
     "changes": "times",
+    "stalls": "times",
+    "longest_stall": "ms",
     "per_minute": "per minute",
     "dark": "ms",
     "longest": "ms",
@@ -66,12 +71,16 @@ def _steady(load: bool, loss: float, *, recommended: bool = False) -> Callable[[
             scene.begin()
             uses = {name: Use.begin(scene.of_daemon(name)) for name in scene.nodes}
             seconds = this.settings.minutes * 60
-            time.sleep(seconds)
+            with Stalls() as machine:
+                time.sleep(seconds)
+                stalls = machine.longer_than(float(dead_ratio * interval * 1000))
             answers = [one for one in scene.answers() if one.received > scene.began]
             gaps = [gap.duration for gap in outages(answers, at_least=NOISE)]
             changes = changes_of_master(scene.seen(), scene.began, interval)
             return {
                 "changes": changes,
+                "stalls": len(stalls),
+                "longest_stall": max(stalls, default=0.0),
                 "per_minute": changes / (seconds / 60),
                 "dark": sum(gaps) / MILLISECOND,
                 "longest": max(gaps, default=0) / MILLISECOND,
