@@ -29,6 +29,7 @@ REPLACED = {
     # what a page says: (what is run instead, why)
     "carpool init web.toml": (f"carpool init web.toml {OPTIONS}", "it asks on a terminal"),
     "carpool restart": ("carpool restart --force", "on a busy machine it refuses, as it should"),
+    "web2-20261123T031209Z.trace": ("web1-*.trace", "the name has the node and the time in it"),
     "--runs 10000": ("--runs 20", SIMULATED),
     "--explore 12": ("--explore 3", SIMULATED),
     "/run/carpool/": ("$RUNTIME_DIRECTORY/", "the tests have a directory of their own"),
@@ -47,6 +48,11 @@ NOT_RUN = {
     r".*: python3? carpool\.pyz .*": "tests/pyz makes the archive and runs it",
     r".*: python -m carpool\.sim never-two-1890\.jsonl.*": "a failure found once, and mended",
     r"docs/lab\.md: carpool lab demo": "tests/cli/test_lab_demo.py plays it",
+}
+
+NOT_COMPARED = {
+    # a pattern of what shows something else each time: why
+    r"docs/recorder\.md: carpool (trace|replay) ?.*": "it is of another node, and another day",
 }
 
 SLOW = r"(?!.*lab demo).*: carpool lab .*"
@@ -194,6 +200,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.namespaces
 @pytest.mark.parametrize("page", sessions(slow=True))
 def test_and_so_do_the_longer_ones(page: str, tmp_path: Path) -> None:
@@ -262,6 +269,9 @@ def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> 
     serves = re.match(SERVES, text) is not None
     line = f"set -o pipefail; cd {lan.folder / 'here'}; {'exec ' if serves else ''}{text}"
     arguments = ["bash", "-c", line]
+    if text.startswith("carpool run"):  # beside the one that all others ask
+        own = ("RUNTIME_DIRECTORY", "STATE_DIRECTORY")
+        environment = environment | {name: str(lan.folder / f"own-{name}") for name in own}
     daemon = lan.start(zone, arguments, environment=environment)
     if serves:
         lan.until(lambda: daemon.text() != "" or daemon.process.poll() is not None, 20)
@@ -272,6 +282,8 @@ def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> 
     if serves and "run" not in text:
         allowed = (0, -signal.SIGTERM)
     assert code in allowed, f"{command}: exit code {code}: {daemon.text()}"
+    if any(re.fullmatch(pattern, named(command)) for pattern in NOT_COMPARED):
+        return
     missing = lacking(command.shown, daemon.text())
     assert not missing, f"{command}: shows {missing}, but it was: {daemon.text()}"
 

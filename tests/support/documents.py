@@ -1,9 +1,9 @@
 """The commands that the documentation tells a reader to type.
 
 In a block of code, indented or fenced (but for fences of toml, python and the like), a command is
-a line that begins with the prompt `$ `; in a block without any prompt, a line that begins with the
-name of a program. It goes on where a line ends with a backslash. What follows a prompt's command,
-up to the next, is what it shows; a line `...` there stands for any lines.
+a line that begins with a prompt, `$ ` or `web1# `; in a block without any prompt, a line that
+begins with the name of a program. It goes on where a line ends with a backslash. What follows the
+command of a prompt, up to the next, is what it shows; a line `...` there stands for any lines.
 """
 
 import re
@@ -19,11 +19,12 @@ PROGRAMS = set(
     """
     apt apt-get apk brew carpool cd chmod cp curl dnf doas echo export git ifconfig install ip
     journalctl kill ls make man mkdir mv nohup openssl pip pip3 pkg pkg_add pkgin pkill promtool
-    python python3 rm scp sed service source ssh sudo svcadm svccfg svcs sysctl systemctl tail
-    ucarp umask vmadm wget
+    cat printf python python3 rm scp sed service source ssh sudo svcadm svccfg svcs sysctl systemctl
+    tail ucarp umask vmadm wget
     """.split()  # noqa: SIM905
 )
 _FENCES = {"", "console", "sh", "shell", "bash"}
+_PROMPT = re.compile(r"(?:\$|[a-z]\w*[$#]) ")
 _INLINE = re.compile(r"`(carpool [^`]+)`")
 _OPERATORS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "(", ")", "2>"}
 
@@ -46,7 +47,7 @@ def commands(path: Path) -> list[Command]:
     page = str(path.relative_to(ROOT))
     found = []
     for start, block in blocks(path.read_text("utf-8").splitlines()):
-        prompts = any(line.startswith("$ ") for line in block)
+        prompts = any(map(_PROMPT.match, block))
         found += list(_commands(page, start, block, prompts=prompts))
     return found
 
@@ -79,9 +80,9 @@ def blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 def _commands(page: str, start: int, block: list[str], *, prompts: bool) -> Iterator[Command]:
     index = 0
     while index < len(block):
-        line = block[index].removeprefix("$ ") if prompts else block[index]
+        line = _PROMPT.sub("", block[index], count=1) if prompts else block[index]
         first = line.split(maxsplit=1)[0] if line.strip() else ""
-        begins = block[index].startswith("$ ") if prompts else first in PROGRAMS
+        begins = bool(_PROMPT.match(block[index])) if prompts else first in PROGRAMS
         number = start + index
         index += 1
         if not begins:
@@ -90,7 +91,7 @@ def _commands(page: str, start: int, block: list[str], *, prompts: bool) -> Iter
             line = f"{line[:-1].rstrip()} {block[index].strip()}"
             index += 1
         shown = []
-        while prompts and index < len(block) and not block[index].startswith("$ "):
+        while prompts and index < len(block) and not _PROMPT.match(block[index]):
             shown.append(block[index].rstrip())
             index += 1
         while shown and not shown[-1]:

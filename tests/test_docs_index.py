@@ -1,0 +1,42 @@
+"""The manual has all its pages, and its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.support.documents import PAGES, ROOT
+
+_LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)#\s]*)(#[^)\s]*)?\)")
+_HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
+
+
+def links(path: Path) -> list[tuple[str, str]]:
+    return [(found[1], found[2] or "") for found in _LINK.finditer(path.read_text("utf-8"))]
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    bare = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading.replace("`", ""))
+    return "#" + re.sub(r"[^\w\- ]", "", bare.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target, place in links(path):
+        if target.startswith(("http:", "https:", "mailto:")):
+            continue
+        file = (path.parent / target).resolve() if target else path
+        assert file.exists(), f"{path.name}: {target}"
+        if place and file.suffix == ".md":
+            headings = {anchor(found) for found in _HEADING.findall(file.read_text("utf-8"))}
+            assert place in headings, f"{path.name}: {target}{place}"
+
+
+def test_the_manual_lists_every_page() -> None:
+    index = ROOT / "docs/index.md"
+    listed = {(index.parent / target).resolve() for target, _ in links(index) if target}
+    assert set(ROOT.glob("docs/*.md")) - {index} <= listed
+
+
+def test_a_page_is_found_from_the_readme() -> None:
+    assert ("docs/index.md", "") in links(ROOT / "README.md")
