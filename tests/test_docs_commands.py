@@ -274,7 +274,8 @@ def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> 
         environment = environment | {name: str(lan.folder / f"own-{name}") for name in own}
     daemon = lan.start(zone, arguments, environment=environment)
     if serves:
-        lan.until(lambda: daemon.text() != "" or daemon.process.poll() is not None, 20)
+        up = "to state: BACKUP" if text.startswith("carpool run") else "\n"
+        lan.until(lambda: up in daemon.text() or daemon.process.poll() is not None, 20)
         assert daemon.process.poll() is None, f"{command}: ended: {daemon.text()}"
         daemon.send(signal.SIGTERM)
     code = daemon.process.wait(60)
