@@ -86,9 +86,18 @@ def _diagram() -> list[str]:
     ]
 
 
+def architecture() -> str:
+    """Return the page about the code, which people write, with the diagram as it is now."""
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    before, begin, rest = page.partition("<!-- election -->\n")
+    _, end, after = rest.partition("<!-- /election -->\n")
+    return "".join((before, begin, *(f"{line}\n" for line in _diagram()), end, after))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/doctor.md": doctor,
     "docs/election.md": election,
+    "docs/architecture.md": architecture,
     "docs/check.md": markdown,
     "docs/cluster-file.md": man_pages.keys_page,
     "data/share/man/man1/carpool.1": man_pages.commands_page,

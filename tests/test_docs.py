@@ -31,9 +31,14 @@ def test_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_stale_page_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "docs").mkdir()
+    kept = (generate.ROOT / "docs/architecture.md").read_text("utf-8")
+    (tmp_path / "docs/architecture.md").write_text(kept.replace("stateDiagram", "stale"))
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     assert generate.main(["--check"]) == 1
-    assert "election.md is out of date" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "election.md is out of date" in said
+    assert "architecture.md is out of date" in said
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
 

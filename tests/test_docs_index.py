@@ -1,10 +1,15 @@
 """The manual has all its pages, and its links lead somewhere."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from tests.support.documents import PAGES, ROOT
+
+from carpool.cluster.draft import read_document
+from carpool.cluster.findings import Rule
+from carpool.cluster.source import Source
 
 _LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)#\s]*)(#[^)\s]*)?\)")
 _HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
@@ -40,3 +45,22 @@ def test_the_manual_lists_every_page() -> None:
 
 def test_a_page_is_found_from_the_readme() -> None:
     assert ("docs/index.md", "") in links(ROOT / "README.md")
+
+
+def toml_blocks() -> list[tuple[str, str]]:
+    found = []
+    for path in PAGES:
+        text = path.read_text("utf-8")
+        for block in re.finditer(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, block.start()) + 1
+            found.append((f"{path.name}:{line}", block[1]))
+    return found
+
+
+@pytest.mark.parametrize(("place", "text"), toml_blocks(), ids=lambda value: value[:30])
+def test_every_key_in_a_piece_of_a_cluster_file_is_one(place: str, text: str) -> None:
+    """A piece may lack what is said elsewhere; but what it says the program knows."""
+    source = Source(None)
+    read_document(tomllib.loads(text), source)
+    wrong = [found for found in source.findings() if found.code != Rule.MISSING_KEY.code]
+    assert not wrong, f"{place}: {wrong[0]}"
