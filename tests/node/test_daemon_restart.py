@@ -129,6 +129,65 @@ def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
         lan.until_holders()
 
 
+def test_a_reload_touches_what_has_changed_alone(tmp_path: Path) -> None:
+    other = {"vhid": 7, "addresses": [f"{OTHER_VIP}/16"], "nodes": ["left"]}
+    third = {"vhid": 8, "addresses": ["10.0.0.102/16"], "nodes": ["left"], "advskew": 0}
+    same = slow(up=["/bin/echo", "up"], down=["/bin/echo", "down"])
+    with Pair(tmp_path) as lan:
+        file = lan.files(
+            {"www": same, "db": slow(**other, advskew=0), "old": slow(**third, advbase=1)}
+        )
+        left = lan.run(lan.left, file)
+        lan.until_holders("left")
+        lan.until_holders("left", vip=IPv4Address(OTHER_VIP))
+        lan.until_logged(left, "www: up script: done")
+        scripts = left.text().count("script: running")
+        since, pid = time.monotonic_ns(), left.pid
+
+        said = run_carpool(lan, "reload")
+        assert (said.returncode, said.stdout) == (0, "nothing has changed in the file\n")
+        good = file.read_text()
+        file.write_text(good.replace("vhid = 42", "vhid = 420").replace("vhid = 7", "vhid = 0"))
+        said = run_carpool(lan, "reload")
+        assert said.returncode == 1
+        for mistake in ("420 is out of range", "0 is out of range"):
+            assert mistake in said.stderr
+        assert "reload: refused, going on as before" in left.text()
+
+        (lan.folder / "new.key").touch(mode=0o600)
+        (lan.folder / "new.key").write_text("another-password")
+        new = slow(**{**third, "vhid": 9, "addresses": ["10.0.0.103/16"]})
+        changed = slow(**other, preempt=True, password_file="new.key", advskew=9)
+        lan.files({"www": same, "db": changed, "new": new})
+        expected = [
+            *("db: changed", "    password_file: ", "    preempt: false -> true"),
+            *("    advskew: 0 -> 9", "    passwords"),
+            *("old: removed", "new: added"),
+        ]
+        dry_run = (["--dry-run"], "nothing was changed: this was a dry run")
+        for more, last in (dry_run, ([], "applied")):
+            assert ask(lan, "left", "status")["restarts"] == 0
+            said = run_carpool(lan, "reload", *more)
+            assert said.returncode == 0, said.stderr
+            *lines, end = said.stdout.splitlines()
+            assert end == last
+            assert [line.partition(str(lan.folder))[0] for line in lines] == expected
+
+        status = ask(lan, "left", "status")
+        assert (status["pid"], status["restarts"]) == (pid, 1)
+        states = {group["group"]: group["state"] for group in status["groups"]}
+        assert states == {"www": "MASTER", "db": "MASTER", "new": "BACKUP"}
+        assert status["groups"][1]["advskew"] == 9
+        back = time.monotonic_ns()
+        lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 6)
+        touched = {change.address for change in lan.changes if change.when > since}
+        assert touched <= {IPv4Address("10.0.0.102"), IPv4Address("10.0.0.103")}
+        adverts = lan.adverts_of(lan.left, since=since)
+        www = [one.when for one in adverts if one.advertisement.vhid == 42]
+        assert max(after - before for before, after in pairwise(www)) < LONGEST_GAP
+        assert left.text().count("script: running") == scripts
+
+
 def test_in_the_background_with_scripts_that_run_and_that_leave_something_running(
     tmp_path: Path,
 ) -> None:

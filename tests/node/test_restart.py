@@ -17,6 +17,7 @@ from carpool.carp.memory import Memory
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.node import handover, restart
+from carpool.node.changes import Described
 from carpool.node.commands import Result
 from carpool.node.control import RequestError
 from carpool.node.daemon import Daemon
@@ -41,7 +42,7 @@ def settings(**keys: Any) -> GroupSettings:
 class Asked:
     """A restart whose trial the test brings about, of a daemon that is master of one group."""
 
-    def __init__(self, loop: Loop, *, force: bool = False) -> None:
+    def __init__(self, loop: Loop, *, force: bool = False, runs: Described | None = None) -> None:
         self.loop = loop
         self.answers: list[Mapping[str, Any]] = []
         self.group = SimpleNamespace(
@@ -57,9 +58,11 @@ class Asked:
             cast(Maintenance, None),
             loop,
             Log(),
+            running=cast(Any, runs and SimpleNamespace(describe=lambda _salt: iter([{}, runs]))),
         )
         self.restart._commands = cast(Any, SimpleNamespace(start=lambda *_: None))
-        self.restart.request(self.answers.append, force=force)
+        if runs is None:
+            self.restart.request(self.answers.append, force=force)
 
     def found(self, output: str, problem: str | None = None, *, after: int = 0) -> None:
         """End the trial, as if it had taken `after` nanoseconds."""
@@ -125,7 +128,7 @@ def test_in_time_as_backup_or_by_force_it_goes_on(
     asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
     asked.found(FIT, after=took)
     asked.run(SECOND // 5)
-    assert asked.answers == [{"ok": True, "restarts": 1}]
+    assert asked.answers == [{"ok": True, "applied": True, "restarts": 1}]
     assert became == [True]
 
 
@@ -161,6 +164,52 @@ def test_told_to_stop_at_the_last_moment_it_stops(loop: Loop) -> None:
     asked = Asked(loop)
     asked.daemon.is_stopping = True
     asked.restart._become()  # or it would fail without a claim
+
+
+# A reload.
+
+RUNS: Described = {"group": {"www": {"advskew": "0"}}, "check": {}, "other": {}}
+OTHER: Described = {"group": {"www": {"advskew": "9"}}, "check": {}, "other": {}}
+CHANGE = {
+    "what": "group",
+    "name": "www",
+    "change": "changed",
+    "keys": {"advskew": ["0", "9"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "dry_run", "applied"),
+    [(RUNS, False, False), (OTHER, True, False), (OTHER, False, True)],
+)
+def test_a_reload_is_a_restart_if_anything_is_another(
+    loop: Loop, found: Described, *, dry_run: bool, applied: bool
+) -> None:
+    asked = Asked(loop, runs=RUNS)
+    asked.restart.reload(asked.answers.append, force=False, dry_run=dry_run)
+    became: list[bool] = []
+    asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
+    asked.found("a.toml:3: warning: so\n" + json.dumps({**json.loads(FIT), "described": found}))
+    asked.run(SECOND // 5)
+    (answer,) = asked.answers
+    assert answer["ok"]
+    assert answer["warnings"] == ["a.toml:3: warning: so"]
+    assert answer["changes"] == ([] if found is RUNS else [CHANGE])
+    assert (answer["applied"], bool(became)) == (applied, applied)
+    if not applied:
+        asked.restart.reload(asked.answers.append, force=False, dry_run=True)
+
+
+@pytest.mark.parametrize("described", [None, 5, {}, {"group": 5, "check": {}, "other": {}}])
+def test_a_program_that_cannot_say_what_is_another_is_refused(
+    loop: Loop, described: object
+) -> None:
+    asked = Asked(loop, runs=RUNS)
+    asked.restart.reload(asked.answers.append, force=False, dry_run=False)
+    more = {} if described is None else {"described": described}
+    asked.found(json.dumps({**json.loads(FIT), **more}))
+    asked.run(SECOND // 50)
+    assert "does not say what" in asked.refusal
 
 
 # What is handed over.

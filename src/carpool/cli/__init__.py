@@ -31,6 +31,7 @@ COMMANDS = {
     "demote": "make this host less wanted as master, until promote",
     "promote": "take back what demote did",
     "maintenance": "forbid this host to be master, over restarts too, or no longer",
+    "reload": "apply a changed cluster file to a running daemon, without a failover",
     "restart": "replace the program of a running daemon, without a failover",
     "events": "tell what has happened on this host, and what happens",
     "trace": "write what the daemon was told lately, and what it decided",

@@ -3,12 +3,13 @@
 import argparse
 import sys
 import time
+from typing import Any
 
 from carpool.cli.daemon_text import status_text
 from carpool.cli.daemons import CANNOT_ASK, daemon_parser, directories, tell
 from carpool.node.client import AskError, Connection, NotRunningError, find
 
-_PATIENCE = 150.0
+PATIENCE = 150.0
 """Seconds: the trial of the new program and running scripts have their own, shorter limits."""
 _START_SECONDS = 20.0
 
@@ -16,9 +17,21 @@ _START_SECONDS = 20.0
 def main(arguments: list[str]) -> int:
     """Restart the daemon, wait until it is back, and return the exit code."""
     options = parser().parse_args(arguments)
-    answer = tell("restart", options, seconds=_PATIENCE, force=options.force)
+    answer = tell("restart", options, seconds=PATIENCE, force=options.force)
     if isinstance(answer, int):
         return answer
+    status = came_back("restart", options, answer["restarts"])
+    if status is None:
+        return CANNOT_ASK
+    print(status_text(status), end="")
+    return 0
+
+
+def came_back(command: str, options: argparse.Namespace, restarts: int) -> dict[str, Any] | None:
+    """Wait until the daemon has been replaced so often. Return what it says of itself then.
+
+    If it does not come back that has been said on standard error.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -29,12 +42,11 @@ def main(arguments: list[str]) -> int:
             # It may hang up on us while it changes, or have ended.
             time.sleep(0.05)
             continue
-        if status["restarts"] >= answer["restarts"]:
-            print(status_text(status), end="")
-            return 0
+        if status["restarts"] >= restarts:
+            return status
         time.sleep(0.02)
-    print("carpool restart: the daemon has not come back; see its log", file=sys.stderr)
-    return CANNOT_ASK
+    print(f"carpool {command}: the daemon has not come back; see its log", file=sys.stderr)
+    return None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from carpool import __version__
 from carpool.cli import bytecode, run_log
 from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
@@ -15,6 +17,7 @@ from carpool.cluster.identify import identify
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
+from carpool.node.changes import SALT, Running
 from carpool.node.counters import BusyError, open_counter_file
 from carpool.node.daemon import CannotRunError, Daemon
 from carpool.node.detach import detach, open_standard_descriptors
@@ -35,7 +38,6 @@ from carpool.node.rundir import (
     claim,
     default_run_directories,
 )
-from carpool.node.settings import GroupSettings
 from carpool.node.state import (
     DEFAULT,
     StateDirectory,
@@ -156,7 +158,8 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
     checks = _checks(loaded.cluster, node)
     if options.successor_to is not None:
-        _try(Daemon(groups, host, loop, log, None, checks), groups, options.successor_to)
+        tried = Daemon(groups, host, loop, log, None, checks)
+        _try(tried, Running(loaded.cluster, node, groups), options.successor_to)
         return
     run_log.direct(log, wanted, node.name, loop)
     state = open_state_directory(options.state_dir or default_state_directory(), log)
@@ -191,7 +194,10 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
 
             restarts = 0 if handover is None else handover.restarts
             restart = Restart(
-                daemon, claimed, maintenance, loop, log, events=events, restarts=restarts
+                *(daemon, claimed, maintenance, loop, log),
+                events=events,
+                running=Running(loaded.cluster, node, groups),
+                restarts=restarts,
             )
             steering = Steering(
                 node.name,
@@ -250,12 +256,15 @@ def _keep_bytecode(state: StateDirectory) -> None:
             state.write(bytecode.NAME, compiled)
 
 
-def _try(daemon: Daemon, groups: Sequence[GroupSettings], version: int) -> None:
+def _try(daemon: Daemon, running: Running, version: int) -> None:
     """Say what we would run, if we can. Raises _UnfitError and CannotRunError."""
     if not OLDEST <= version <= VERSION:
         raise _UnfitError(f"this program takes over from version {VERSION}, not {version}")
     daemon.open()
-    print(json.dumps({"groups": identities(groups)}))
+    told: dict[str, Any] = {"groups": identities(running.groups), "program": __version__}
+    if salt := os.environ.get(SALT):
+        told["described"] = running.described(salt)
+    print(json.dumps(told))
 
 
 def _claim(directory: Path | None, node: str, log: Log, handover: Handover | None) -> Claim | None:

@@ -9,7 +9,7 @@ import select
 import shlex
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ _CHUNK = 65536  # bytes read per round of the loop: all that a pipe holds
 _MOST_BYTES = 1 << 20  # a listing of some thousand addresses
 _MOST_LINES = 3  # of what a command says, in a report of its failure
 _ENVIRONMENT = {"LC_ALL": "C"}  # words and digits as the parsers know them
+_NO_MORE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,13 @@ Done = Callable[[Result], None]
 class Commands:
     """One command at a time, beside the loop or, before the loop runs, waited for."""
 
-    def __init__(self, loop: Loop, limit_ns: int = _LIMIT) -> None:
-        """Kill what takes longer than `limit_ns` nanoseconds."""
+    def __init__(
+        self, loop: Loop, limit_ns: int = _LIMIT, *, most_bytes: int = _MOST_BYTES
+    ) -> None:
+        """Kill what takes longer than `limit_ns` nanoseconds; read `most_bytes` of its output."""
         self._loop = loop
         self._limit = limit_ns
+        self._most_bytes = most_bytes
         self._running: _Run | None = None
 
     @property
@@ -53,15 +57,22 @@ class Commands:
         """Whether a command runs."""
         return self._running is not None
 
-    def start(self, argv: tuple[str, ...], done: Done) -> None:
-        """Start a command, while none runs; call `done` from the loop, whatever happens."""
+    def start(
+        self, argv: tuple[str, ...], done: Done, environment: Mapping[str, str] = _NO_MORE
+    ) -> None:
+        """Start a command, while none runs; call `done` from the loop, whatever happens.
+
+        `environment` is added to that of all commands.
+        """
         assert self._running is None
 
         def ended(result: Result) -> None:
             self._running = None
             done(result)
 
-        self._running = _Run(self._loop, argv, self._limit, ended)
+        run = _Run(self._loop, argv, self._limit, self._most_bytes, ended)
+        self._running = run
+        run.start(environment)
 
     def run(self, argv: tuple[str, ...]) -> Result:
         """Run a command and wait for it. Only where nothing else has to be done meanwhile."""
@@ -89,35 +100,41 @@ class Commands:
             data = os.read(reader, _CHUNK)
             if not data:
                 break
-            output = (output + data)[:_MOST_BYTES]
+            output = (output + data)[: self._most_bytes]
         return output
 
 
 class _Run:
     """A command beside the loop."""
 
-    def __init__(self, loop: Loop, argv: tuple[str, ...], limit: int, ended: Done) -> None:
+    def __init__(
+        self, loop: Loop, argv: tuple[str, ...], limit: int, most_bytes: int, ended: Done
+    ) -> None:
         self._loop = loop
         self._argv = argv
         self._limit = limit
+        self._most_bytes = most_bytes
         self._ended = ended
         self._output = b""
         self._over = False
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        loop = self._loop
         try:
-            self._pid, self._reader = spawn(argv, _ENVIRONMENT)
+            self._pid, self._reader = spawn(self._argv, {**_ENVIRONMENT, **environment})
         except (OSError, ValueError) as error:
-            result = _not_started(argv, error)
-            loop.call_at(loop.now(), lambda: ended(result))
+            result = _not_started(self._argv, error)
+            loop.call_at(loop.now(), lambda: self._ended(result))
             return
         loop.watch(self._reader, self._read)
-        self._timer: Timer = loop.call_at(loop.now() + limit, self._kill)
+        self._timer: Timer = loop.call_at(loop.now() + self._limit, self._kill)
         self._reading = True
         loop.on_child(self._pid, self._exited)
 
     def _read(self) -> None:
         with suppress(BlockingIOError):
             data = os.read(self._reader, _CHUNK)
-            self._output = (self._output + data)[:_MOST_BYTES]
+            self._output = (self._output + data)[: self._most_bytes]
             if not data:
                 self._close()
 

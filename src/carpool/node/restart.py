@@ -1,19 +1,24 @@
-"""Replaces the program of a running daemon, without a failover: `carpool restart`.
+"""Replaces the program of a running daemon, without a failover: `carpool restart` and `reload`.
 
 First the new program is tried, in a child: it reads the cluster file and the passwords as they are
 now and says which groups it would run. If it is unfit, or too slow, nothing changes. Then groups
 that it does not know leave cleanly, scripts are waited for, and the process becomes the new
 program (execve(2)): the same process id, the same control socket. It goes on where this one was.
+
+A reload is a restart that first tells what is another in the file, and is none if nothing is.
 """
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from carpool import __version__
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND, lapse_time
+from carpool.node.changes import SALT, Described, Running, changes
 from carpool.node.commands import Commands, Result
 from carpool.node.control import Reply, RequestError
 from carpool.node.daemon import Daemon
@@ -32,6 +37,7 @@ _POLL = SECOND // 20
 _SLOWEST = 255
 """advskew of a master of the fast profile while its program is replaced, 1/256 s."""
 _MOST_SAID = 4000  # characters of what a new program that is unfit says
+_MOST_BYTES = 16 << 20  # of what it says: 4,080 groups take 2
 
 
 class Restart:
@@ -46,6 +52,7 @@ class Restart:
         log: Log,
         *,
         events: Events | None = None,
+        running: Running | None = None,
         restarts: int = 0,
     ) -> None:
         self.restarts = restarts
@@ -54,13 +61,18 @@ class Restart:
         self._claimed = claimed
         self._maintenance = maintenance
         self._events = events
+        self._running = running
         self._loop = loop
         self._log = log
         self._argv = (sys.executable, *sys.orig_argv[1:])
-        self._commands = Commands(loop, _TRIAL_LIMIT)
+        self._commands = Commands(loop, _TRIAL_LIMIT, most_bytes=_MOST_BYTES)
         self._reply: Reply | None = None
         self._under_way = False
         self._force = False
+        self._what = "restart"
+        self._dry_run = False
+        self._salt = ""
+        self._told: dict[str, Any] = {}
         self._asked_at = 0
         self._wanted: Mapping[str, str] = {}
         self._leaving: list[Group] = []
@@ -70,23 +82,81 @@ class Restart:
 
     def request(self, reply: Reply, *, force: bool) -> None:
         """Restart, and answer just before, or why not. Raises RequestError if it is under way."""
+        self._try("restart", reply, force=force, dry_run=False)
+
+    def reload(self, reply: Reply, *, force: bool, dry_run: bool) -> None:
+        """Restart if anything is another in the file, and answer what. Raises RequestError.
+
+        With `dry_run` only answer.
+        """
+        self._try("reload", reply, force=force, dry_run=dry_run)
+
+    def _try(self, what: str, reply: Reply, *, force: bool, dry_run: bool) -> None:
         if self._under_way:
-            raise RequestError("a restart is under way already")
+            raise RequestError(f"a {self._what} is under way already")
         self._under_way = True
+        self._what, self._dry_run, self._told = what, dry_run, {}
         self._reply, self._force, self._asked_at = reply, force, self._loop.now()
-        self._happened(Level.NOTICE, "restart: trying the new program", "trying")
-        self._commands.start((*self._argv, TRY, str(VERSION)), self._tried)
+        self._happened(Level.NOTICE, f"{what}: trying the new program", "trying")
+        self._salt = os.urandom(16).hex() if what == "reload" else ""
+        environment = {SALT: self._salt} if self._salt else {}
+        self._commands.start((*self._argv, TRY, str(VERSION)), self._tried, environment)
 
     def _tried(self, result: Result) -> None:
         took = self._loop.now() - self._asked_at
         if result.problem is not None:
             self._refuse(result.output[-_MOST_SAID:].strip() or result.problem)
             return
+        *warnings, last = result.output.splitlines() or [""]
         try:
-            self._wanted = dict(json.loads(result.output.splitlines()[-1])["groups"])
+            document = json.loads(last)
+            self._wanted = dict(document["groups"])
         except (ValueError, LookupError, TypeError):
             self._refuse("the new program does not say what it would run")
             return
+        if self._what == "restart":
+            self._replace(took)
+        elif self._running is None or "described" not in document:
+            self._refuse("the new program does not say what is another; use carpool restart")
+        else:
+            self._told = {
+                "warnings": warnings,
+                "program": __version__,
+                "new_program": document.get("program"),
+            }
+            described = self._running.describe(self._salt)
+            self._compare(described, document["described"], took)
+
+    def _compare(
+        self,
+        describing: Iterator[Described],
+        after: Described,
+        took: int,
+        before: Described | None = None,
+    ) -> None:
+        """Describe a part of what runs in each round of the loop; compare when it is whole."""
+        part = next(describing, None)
+        if part is not None:
+            self._loop.call_at(
+                self._loop.now(), lambda: self._compare(describing, after, took, part)
+            )
+            return
+        assert before is not None
+        try:
+            found = changes(before, after)
+        except (LookupError, TypeError, AttributeError):
+            self._refuse("the new program does not say what it would run")
+            return
+        self._told["changes"] = found
+        if found and not self._dry_run:
+            self._replace(took)
+        else:
+            text = f"reload: {_counted(found) if found else 'nothing is another'}; going on"
+            self._happened(Level.NOTICE, text, "unchanged")
+            self._under_way = False
+            self._answer({"ok": True, "applied": False, **self._told})
+
+    def _replace(self, took: int) -> None:
         problem = None if self._force else self._too_slow(took)
         if problem is not None:
             self._refuse(problem)
@@ -141,7 +211,8 @@ class Restart:
             group.stop()
 
     def _refuse(self, reason: str) -> None:
-        self._happened(Level.ERROR, f"restart: refused, going on as before: {reason}", "refused")
+        text = f"{self._what}: refused, going on as before: {reason}"
+        self._happened(Level.ERROR, text, "refused")
         self._under_way = False
         self._answer({"ok": False, "error": reason})
 
@@ -156,7 +227,7 @@ class Restart:
 
     def _begin(self) -> None:
         """Say that all is well, and go."""
-        self._answer({"ok": True, "restarts": self.restarts + 1})
+        self._answer({"ok": True, "applied": True, "restarts": self.restarts + 1, **self._told})
         self._loop.call_at(self._loop.now(), self._become)
 
     def _become(self) -> None:
@@ -165,7 +236,7 @@ class Restart:
             return
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
-        self._happened(Level.NOTICE, "restart: replacing the program", "replacing")
+        self._happened(Level.NOTICE, f"{self._what}: replacing the program", "replacing")
         self._log.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
@@ -206,8 +277,12 @@ class Restart:
     def _go_on(self, problem: str) -> None:
         if self._daemon.punctuality is not None:
             self._daemon.punctuality.keep_pace()
-        self._happened(Level.ERROR, f"restart: {problem}; going on as before", "failed")
+        self._happened(Level.ERROR, f"{self._what}: {problem}; going on as before", "failed")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         for group in self._leaving:
             self._daemon.start_group(group)
         self._under_way = False
+
+
+def _counted(found: Sequence[Mapping[str, Any]]) -> str:
+    return f"{len(found)} change{'s' * (len(found) != 1)} would be made"

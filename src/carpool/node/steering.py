@@ -9,6 +9,7 @@ demote       groups, amount  demotes by 1-254, until the daemon ends
 promote      groups          takes that back
 maintenance  groups, on      forbids to be master (on: true), or no longer, and remembers it
 restart      force           replaces the program, without a failover
+reload       force, dry_run  does that if anything is another in the cluster file, and tells what
 trace        group           tells what is on the tape of one group; without it, which there are
 events       groups, since,  tells what has happened since the event of that number, and with follow
              epoch, follow   goes on telling
@@ -71,6 +72,7 @@ class Steering:
             "promote": self._promote,
             "maintenance": self._set_maintenance,
             "restart": self._begin_restart,
+            "reload": self._begin_reload,
             "trace": self._trace,
             "events": self._follow_events,
         }
@@ -173,6 +175,11 @@ class Steering:
 
     def _begin_restart(self, request: Request, reply: Reply) -> None:
         self._restart.request(reply, force=request.get("force") is True)
+
+    def _begin_reload(self, request: Request, reply: Reply) -> None:
+        self._restart.reload(
+            reply, force=request.get("force") is True, dry_run=request.get("dry_run") is True
+        )
 
     def _trace(self, request: Request, reply: Reply) -> None:
         """Answer for one group at a time: that is some 100 kB at most."""
