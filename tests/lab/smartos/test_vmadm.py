@@ -1,6 +1,7 @@
 """Zones: made, changed, booted, and refused."""
 
 import json
+import time
 from ipaddress import IPv4Address, ip_interface
 
 import pytest
@@ -130,13 +131,25 @@ def test_a_failing_script_does_not_fail_the_zone() -> None:
         assert host.run("vmadm list -H -o state").stdout == "running\n"
 
 
-@pytest.mark.parametrize(("limit", "end"), [(1, "maintenance"), (0, "online")])
-def test_the_script_has_a_time_limit(limit: int, end: str) -> None:
-    script = {"user-script": "#!/bin/sh\nsleep 2\n"}
+WAITS = "#!/bin/sh\nuntil test -e /go; do sleep 0.1; done\n"
+
+
+def test_the_script_has_a_time_limit() -> None:
+    script = {"user-script": WAITS}
     with one_host() as host:
-        create(host, payload(customer_metadata=script, mdata_exec_timeout=limit))
+        create(host, payload(customer_metadata=script, mdata_exec_timeout=1))
+        until(lambda: state(host, UUID, BOOT) == "maintenance", "it is over")
+
+
+def test_a_time_limit_of_0_is_none() -> None:
+    script = {"user-script": WAITS}
+    with one_host() as host:
+        create(host, payload(customer_metadata=script, mdata_exec_timeout=0))
+        until(lambda: state(host, UUID, BOOT) == "offline*", "it runs")
+        time.sleep(1.2)
         assert state(host, UUID, BOOT) == "offline*"
-        until(lambda: state(host, UUID, BOOT) == end, f"the script is {end}")
+        in_zone(host, UUID, "touch /go")
+        until(lambda: state(host, UUID, BOOT) == "online", "it ends")
 
 
 def test_a_prefix_in_allowed_ips_costs_the_network() -> None:
