@@ -1,10 +1,14 @@
 """What all commands have in common."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from carpool import cli
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:
@@ -31,3 +35,28 @@ def test_a_full_disk_is_told_in_one_line() -> None:
         )
     assert listing.stderr == b"carpool explain: cannot write: No space left on device\n"
     assert listing.returncode == 2
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_is_not_lost_in_an_import(
+    monkeypatch: pytest.MonkeyPatch, *, ignored: bool
+) -> None:
+    seen = []
+
+    def import_module(name: str) -> SimpleNamespace:
+        seen.append(signal.getsignal(signal.SIGINT))
+        return SimpleNamespace(main=main)
+
+    def main(arguments: list[str]) -> int:
+        seen.append(signal.getsignal(signal.SIGINT))
+        return 0
+
+    monkeypatch.setattr(cli, "import_module", import_module)
+    monkeypatch.setattr(sys, "argv", ["carpool", "explain"])
+    usual = signal.SIG_IGN if ignored else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, usual)
+    try:
+        assert cli.main() == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [usual if ignored else signal.SIG_DFL, usual]

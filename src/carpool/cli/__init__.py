@@ -6,9 +6,11 @@ less memory, for every module that it does not know.
 
 import errno
 import os
+import signal
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from types import ModuleType
 
 from carpool import __version__
 
@@ -66,7 +68,7 @@ def main() -> int:
     if name in COMMANDS:
         module = f"carpool.cli.{name}{'_' * iskeyword(name)}"
         try:
-            code = int(import_module(module).main(arguments[1:]))
+            code = int(_imported(module).main(arguments[1:]))
             sys.stdout.flush()
         except KeyboardInterrupt:
             return 130
@@ -98,3 +100,17 @@ def main() -> int:
     hint = f"did you mean {meant[0]}?" if meant else "see carpool --help"
     print(f"carpool: there is no command {name!r}; {hint}", file=sys.stderr)
     return 2
+
+
+def _imported(name: str) -> ModuleType:
+    """Return a module; ^C meanwhile ends the process there and then.
+
+    An exception in the midst of an import can get lost, or turn into another.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return import_module(name)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return import_module(name)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
