@@ -5,9 +5,7 @@ from typing import Any
 
 from carpool.node.daemon import Daemon
 from carpool.node.metrics_text import Exposition
-from carpool.node.status import group_status, status_of_the_rest
-
-_GROUPS_AT_ONCE = 8
+from carpool.node.status import GROUPS_AT_ONCE, group_status, status_of_the_rest
 
 
 def metrics(daemon: Daemon, about: Mapping[str, Any], now: Callable[[], int]) -> Iterator[bytes]:
@@ -19,7 +17,7 @@ def metrics(daemon: Daemon, about: Mapping[str, Any], now: Callable[[], int]) ->
     found.daemon({**about, **status_of_the_rest(daemon, now())})
     for number, group in enumerate(daemon.groups, 1):
         found.group(about["node"], group_status(group, now()))
-        if number % _GROUPS_AT_ONCE == 0:
+        if number % GROUPS_AT_ONCE == 0:
             yield b""
     for text in found.pieces():
         yield text.encode()

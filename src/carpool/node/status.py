@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from carpool.node.health.checks import Check
 
 
-def daemon_status(daemon: Daemon, now: int) -> dict[str, Any]:
-    """Return the groups of a daemon, its health checks and what its interfaces rejected."""
-    groups = [group_status(group, now) for group in daemon.groups]
-    return {"groups": groups, **status_of_the_rest(daemon, now)}
+GROUPS_AT_ONCE = 8
+"""To be told in one round of the loop: all of 255 at once would take 5 ms."""
 
 
 def status_of_the_rest(daemon: Daemon, now: int) -> dict[str, Any]:
-    """Return all of a daemon's status but its groups."""
+    """Return a daemon's health checks and what its interfaces rejected: all but its groups."""
     return {
         "checks": [_check(check, now) for check in daemon.checks],
         "interfaces": [_segment(segment, now) for segment in daemon.segments],

@@ -35,7 +35,7 @@ from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance, MaintenanceError
 from carpool.node.recorder import Recorder
 from carpool.node.restart import Restart
-from carpool.node.status import daemon_status
+from carpool.node.status import GROUPS_AT_ONCE, group_status, status_of_the_rest
 
 Request = Mapping[str, Any]
 
@@ -85,10 +85,20 @@ class Steering:
         return self._commands[command](request, reply)
 
     def _status(self, request: Request, reply: Reply) -> None:
-        names = {group.settings.name for group in self._groups(request)}
-        document = daemon_status(self._daemon, self._loop.now())
-        document["groups"] = [one for one in document["groups"] if one["group"] in names]
-        reply({"ok": True, **self._about(), **document})
+        meant = self._groups(request)
+        told: list[dict[str, Any]] = []
+
+        def tell() -> None:
+            now = self._loop.now()
+            there = len(told)
+            told.extend(group_status(one, now) for one in meant[there : there + GROUPS_AT_ONCE])
+            if len(told) < len(meant):
+                self._loop.call_at(now, tell)
+                return
+            rest = status_of_the_rest(self._daemon, now)
+            reply({"ok": True, **self._about(), "groups": told, **rest})
+
+        tell()
 
     def _about(self) -> dict[str, Any]:
         """Return what there is to say of the process."""
