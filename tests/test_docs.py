@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from docs import generate
@@ -96,3 +98,12 @@ def test_what_mdoc_would_misread_is_escaped() -> None:
     assert mdoc.prose(r"a\b. Then `c`.") == [r"a\eb.", r"Then \(oqc\(cq."]
     assert mdoc.argument("No") == r"\&No"
     assert mdoc.argument('say "x"') == r'"say \(dqx\(dq"'
+
+
+def test_pages_and_completion_are_installed(tmp_path: Path) -> None:
+    flit = import_module("flit_core.wheel")  # it has no types
+    wheel = flit.make_wheel_in(PAGES.parents[2] / "pyproject.toml", tmp_path).file
+    held = {name.partition(".data/data/")[2] for name in ZipFile(wheel).namelist()}
+    made = {name.removeprefix("data/") for name in generate.PAGES if name.startswith("data/")}
+    assert made <= held
+    assert len(made) == 5

@@ -66,6 +66,9 @@ CODES: dict[str, tuple[int, ...]] = {
     "carpool status": (0, 1, 5),
 }
 
+PROMPT = "lab> "
+"""Of a command that reads more from the user, as a page shows it."""
+
 ASKS_A_DAEMON = (
     r"carpool (yield|demote|promote|maintenance|restart|reload|trace|metrics|watch|scan|events|"
     r"doctor|web|notify|status(?! +\w+\.toml))"
@@ -265,7 +268,12 @@ def stage(lan: Lan) -> tuple[Path, dict[str, str]]:
 
 def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> None:
     """Run one command to its end, or until it is up; hold its code and output against the page."""
-    text = instead(command.text)
+    text, shown = instead(command.text), command.shown
+    typed = [line.removeprefix(PROMPT) for line in shown if line.startswith(PROMPT)]
+    if typed:  # what stands before the first prompt is for a terminal
+        text += "".join(f"\n{line}" for line in ("<<'END'", *typed, "END")).replace("\n", " ", 1)
+        begin = next(index for index, line in enumerate(shown) if line.startswith(PROMPT))
+        shown = tuple(line for line in shown[begin:] if not line.startswith(PROMPT))
     serves = re.match(SERVES, text) is not None
     line = f"set -o pipefail; cd {lan.folder / 'here'}; {'exec ' if serves else ''}{text}"
     arguments = ["bash", "-c", line]
@@ -285,7 +293,7 @@ def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> 
     assert code in allowed, f"{command}: exit code {code}: {daemon.text()}"
     if any(re.fullmatch(pattern, named(command)) for pattern in NOT_COMPARED):
         return
-    missing = lacking(command.shown, daemon.text())
+    missing = lacking(shown, daemon.text())
     assert not missing, f"{command}: shows {missing}, but it was: {daemon.text()}"
 
 

@@ -47,9 +47,6 @@ def daemon_parser(command: str, description: str, epilog: str = "") -> argparse.
     return made
 
 
-parser = daemon_parser
-
-
 def directories(options: argparse.Namespace) -> list[Path]:
     """Return where to look for sockets."""
     return [options.run_dir] if options.run_dir else default_run_directories()

@@ -63,9 +63,6 @@ def fleet_parser(command: str, description: str, epilog: str) -> argparse.Argume
     return made
 
 
-parser = fleet_parser
-
-
 def add_plan_options(made: argparse.ArgumentParser) -> None:
     """Add the options that decide what is planned."""
     made.add_argument(
