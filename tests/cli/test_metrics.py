@@ -35,6 +35,7 @@ BUSY = document(
         script={"name": "www up", "seconds": 2.5},
     ),
     group('odd "name"\\', "BACKUP", vhid=43, peers=[peer()]),
+    log_lines_lost=7,
     checks=[{"check": "web", "health": "bad", "health_seconds": 1.0, "problem": "no"}],
     interfaces=[{"interface": "net0", "open": True, "rejected": {"vhid": 7}, "strangers": [{}]}],
 )
@@ -51,6 +52,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 def test_prometheus_reads_what_is_meant() -> None:
     found = samples(metrics_text([BUSY], ["web2"]))
     www = {"node": "web1", "group": "www", "vhid": "42"}
+    assert found["carpool_log_lines_lost_total", (("node", "web1"),)] == 7
 
     def value(name: str, **labels: str) -> float:
         return found[f"carpool_{name}", tuple(sorted(labels.items()))]

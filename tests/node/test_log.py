@@ -142,6 +142,7 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     assert sink.dropped == 1
     sink.write(Level.INFO, "x")
     assert sink.dropped == 2
+    assert Log(sink).lost == 2
 
 
 def test_an_endless_line_is_cut_to_what_a_pipe_takes_at_once(pipe: tuple[int, int]) -> None:

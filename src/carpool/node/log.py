@@ -95,6 +95,8 @@ class DroppingSink:
     def __init__(self) -> None:
         self.dropped = 0
         """Lines lost since the last one that was taken."""
+        self.lost = 0
+        """Lines lost in all."""
 
     def write(self, level: Level, text: str, about: About | None = None) -> None:
         """Take one line at once or drop it."""
@@ -103,6 +105,7 @@ class DroppingSink:
             self.dropped = 0
         if self.dropped or not self._put(level, text, about):
             self.dropped += 1
+            self.lost += 1
 
     def reopen(self) -> None:
         """Go on in a child that has closed what its parent had open, but for 0 to 2."""
@@ -323,6 +326,11 @@ class Log:
             seq = self.keeper(kind, level, escaped(text), group or None, details)
         if written:
             self._emit(level, text, About(kind, group or None, details, seq))
+
+    @property
+    def lost(self) -> int:
+        """How many lines could not be written, counted once for each place they were to go to."""
+        return sum(sink.lost for sink in self.sinks if isinstance(sink, DroppingSink))
 
     def reopen(self) -> None:
         """Go on in a child that has closed what its parent had open, but for 0 to 2."""

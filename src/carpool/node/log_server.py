@@ -20,9 +20,10 @@ MOST_WAITING = 65536
 """Bytes that wait for a server; lines above that are dropped and counted."""
 FIRST_PAUSE, LONGEST_PAUSE = SECOND, 32 * SECOND
 """Nanoseconds between two attempts to connect: twice as long each time."""
-_UNANSWERED_MS = 30_000
-"""Milliseconds after which a server that acknowledges nothing is taken for dead: TCP itself would
-wait for a quarter of an hour, and lose the lines of that time."""
+_OPTIONS = {"TCP_USER_TIMEOUT": 30_000, "TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10}
+"""Where the system has them: a server that acknowledges nothing for 30 s (in ms) is taken for dead,
+and asked after a minute without a line (in s). TCP itself would wait for a quarter of an hour, and
+lose the lines of that time."""
 
 
 class UdpSink(DroppingSink):
@@ -108,9 +109,11 @@ class TcpSink(DroppingSink):
         try:
             self._socket = socket.socket(self._family, socket.SOCK_STREAM)
             self._socket.setblocking(False)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                option = socket.TCP_USER_TIMEOUT
-                self._socket.setsockopt(socket.IPPROTO_TCP, option, _UNANSWERED_MS)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _OPTIONS.items():
+                option = getattr(socket, name, None)
+                if option is not None:
+                    self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
             code = self._socket.connect_ex(self._to)
         except OSError:  # no descriptor is left
             code = errno.EMFILE

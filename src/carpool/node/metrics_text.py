@@ -16,6 +16,7 @@ METRICS = {
     "up": ("gauge", "Whether the daemon of the node answers."),
     "info": ("gauge", "1, with the version of the daemon."),
     "uptime_seconds": ("gauge", "For how long the daemon has been running."),
+    "log_lines_lost_total": ("counter", "Log lines that could not be written at once."),
     "master": ("gauge", "Whether this node is master of the group."),
     "state": ("gauge", "1 for the state of the group, 0 for the others."),
     "state_seconds": ("gauge", "For how long the group has been in its state."),
@@ -67,6 +68,8 @@ class Exposition:
         self._add("up", labels, 1)
         self._add("info", _labels(node=node, version=status["program"]), 1)
         self._add("uptime_seconds", labels, status["uptime_seconds"])
+        if "log_lines_lost" in status:  # A daemon that is older does not say it.
+            self._add("log_lines_lost_total", labels, status["log_lines_lost"])
         for check in status.get("checks", ()):
             for health in _HEALTH:
                 one = _labels(node=node, check=check["check"], health=health)

@@ -108,6 +108,7 @@ class Steering:
             "program": __version__,
             "restarts": self._restart.restarts,
             "uptime_seconds": round((self._loop.now() - self._started) / 1e9, 3),
+            "log_lines_lost": self._log.lost,
         }
 
     @property
