@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from carpool.deploy.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 STEP = "connect"
 CONNECT_TIMEOUT = 10
@@ -36,6 +36,8 @@ MOST_OUTPUT = 16 << 20
 
 _MOST_SESSIONS = 8  # at once; sshd_config(5) allows 10 on a connection, and a lock is one
 _LONGEST_REASON = 400  # characters
+_CHUNK = 65536
+_LONGEST_LINE = 1 << 20  # bytes
 _KEEPALIVE = 15  # seconds; unanswered ones make the kernel notice that a path is dead
 _CUT = "see whether the host is up, then run the command again: what is done is not done twice"
 _ADDRESS = re.compile(
@@ -237,7 +239,7 @@ class SshRemote:
 
     def start(self, script: str) -> SshSession:
         """Start a script in sh, and let it run; see Remote."""
-        return SshSession(self._open(script, PATIENCE))
+        return SshSession(self.name, self._open(script, PATIENCE))
 
     def close(self) -> None:
         """Hang up."""
@@ -260,7 +262,8 @@ class SshRemote:
 class SshSession:
     """A command that keeps running on its channel."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, name: str, channel: Any) -> None:
+        self._name = name
         self._channel = channel
 
     def first_lines(self, last: Iterable[str]) -> list[str]:
@@ -276,6 +279,19 @@ class SshSession:
             if not more:
                 return [line for line in lines if line]
             text += more
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines, as they come, to the end. Raises DeployError if it is cut."""
+        self._channel.settimeout(None)
+        rest = b""
+        try:
+            while more := self._channel.recv(_CHUNK):
+                *whole, rest = (rest + more).split(b"\n")
+                if len(rest) > _LONGEST_LINE:
+                    break
+                yield from (line.decode(errors="replace") for line in whole)
+        except (OSError, EOFError) as error:
+            raise DeployError(self._name, "run", f"the connection is cut ({error})", _CUT) from None
 
     def close(self) -> None:
         """End the command's standard input, and wait a moment for it to end."""

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+    def hang_up(self) -> None:
+        """End a wait for what the daemon says; from any thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def ask(self, command: str, seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a command, which may take `seconds`. Raises AskError.

@@ -42,6 +42,7 @@ def group_status(group: Group, now: int) -> dict[str, Any]:
         "vhid": settings.carp.vhid,
         "interface": settings.interface,
         "addresses": [str(address) for address in settings.addresses],
+        "sources": sorted(str(ip_address(source)) for source in host.sources.values()),
         "state": host.state.value,
         "state_seconds": _seconds(now - group.since),
         "why": group.why,
