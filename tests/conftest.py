@@ -49,9 +49,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("peer"):
         for name in marker.args:
             if shutil.which(name, path=_PATH) is None:
-                _lacking(f"there is no {name} on this machine")
+                lacking(f"there is no {name} on this machine")
     if item.get_closest_marker("namespaces") and (reason := why_unsupported()):
-        _lacking(reason)
+        lacking(reason)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -91,7 +91,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
-def _lacking(reason: str) -> None:
+def lacking(reason: str) -> None:
     if os.environ.get("CARPOOL_REQUIRE_PEERS"):
         pytest.fail(f"{reason}, and CARPOOL_REQUIRE_PEERS forbids to skip", pytrace=False)
     pytest.skip(reason)

@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "tell who is master, and why: on this host, or with a file of its zones, over SSH",
     "metrics": "tell what this host's daemons are doing, for Prometheus",
     "watch": "watch live who is master: on this host, or of all groups on a network",
+    "web": "serve a page that shows who holds each group, live, and who held it",
     "scan": "listen which groups a network has, and which vhids are free",
     "doctor": "find out why there are two masters, or none",
     "destroy": "delete the zones, over SSH",

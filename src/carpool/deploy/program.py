@@ -19,7 +19,7 @@ from carpool.deploy.targets import Program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OMITTED = ("carpool.deploy", "carpool.lab", "carpool.sim")
+OMITTED = ("carpool.deploy", "carpool.lab", "carpool.sim", "carpool.web")
 """Packages that only an operator's machine runs; modules that import them are left out too."""
 
 DATA = (".sh", ".service", ".typed")
