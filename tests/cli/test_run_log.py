@@ -1,12 +1,14 @@
 """`carpool run --log`."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from carpool.cli.run_log import add_options, direct, first_log, wanted_log
 from carpool.cluster.model import Logging
-from carpool.node.log import Level, StreamSink, dated
+from carpool.node import log as log_module
+from carpool.node.log import Level, StreamSink, SyslogSink, dated
 from carpool.node.loop import Loop
 
 FILE = Logging(format="syslog", level="warning", facility="local3")
@@ -65,3 +67,25 @@ def test_who_says_nothing_logs_as_ever() -> None:
     assert isinstance(sink, StreamSink)
     assert sink._form is dated
     loop.close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_host_without_syslog_is_told_of(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    there: bool,
+) -> None:
+    path = tmp_path / "log"
+    if there:
+        path.touch()
+    monkeypatch.setattr(log_module, "_SYSLOG_SOCKETS", (str(path),))
+    loop = Loop()
+    log = first_log(Logging())
+    direct(log, Logging(format="syslog"), "web1", loop)
+    (sink,) = log.sinks
+    assert isinstance(sink, SyslogSink)
+    sink.close()
+    loop.close()
+    assert ("no syslog daemon listens on this host" in capfd.readouterr().err) is not there

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carpool.cluster.model import Logging
-from carpool.node.log import Level, Log, stderr_sink
+from carpool.node.log import Level, Log, stderr_sink, syslog_listens
 
 if TYPE_CHECKING:
     from carpool.node.loop import Loop
@@ -40,8 +40,14 @@ def direct(log: Log, wanted: Logging, node: str, loop: "Loop") -> None:
     """Let the log go where it is to go."""
     if wanted != Logging(level=wanted.level):
         # Only here: most daemons log as they always have.
+        from carpool.cluster.log_schema import TO_SYSLOG
         from carpool.node.log_sinks import make_sinks
 
+        if wanted.format in TO_SYSLOG and not syslog_listens():
+            log.warning(
+                "no syslog daemon listens on this host: what is logged is lost until one does; "
+                "use another format of the log, or start one"
+            )
         log.sinks = make_sinks(wanted, node, loop)
 
 

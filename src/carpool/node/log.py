@@ -221,11 +221,25 @@ def syslog_sink(
 
     `message` is as `SyslogSink` has it; on illumos the system has a form of its own.
     """
-    platform: str = sys.platform
-    if platform.startswith("sunos"):
+    if _has_syslog_device():
         return LibrarySyslogSink(ident, facility)
-    there = [path for path in _SYSLOG_SOCKETS if os.access(path, os.W_OK)]
-    return SyslogSink(ident, facility, there[0] if there else _SYSLOG_SOCKETS[0], message)
+    path = _syslog_socket() or _SYSLOG_SOCKETS[0]
+    return SyslogSink(ident, facility, path, message)
+
+
+def syslog_listens() -> bool:
+    """Return whether there is a syslog that takes lines now."""
+    return _has_syslog_device() or _syslog_socket() is not None
+
+
+def _syslog_socket() -> str | None:
+    """Return the path of the socket of this system's syslog daemon, None if there is none."""
+    return next((path for path in _SYSLOG_SOCKETS if os.access(path, os.W_OK)), None)
+
+
+def _has_syslog_device() -> bool:
+    platform: str = sys.platform
+    return platform.startswith("sunos")
 
 
 def _cut(line: bytes) -> bytes:
