@@ -127,6 +127,15 @@ def test_the_guard_of_a_killed_daemon_is_told_and_not_killed(make: Any) -> None:
     assert not re.search(r"^(SendSIGKILL|KillSignal|FinalKillSignal)=", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("make", [unit, lx_unit])
+def test_systemd_waits_for_the_daemon_and_watches_over_it(make: Any) -> None:
+    made = cluster()
+    text = make(made, made.nodes[0])
+    assert "\nType=notify\n" in text
+    assert "\nWatchdogSec=10\n" in text
+    assert "\nRestart=on-failure\n" in text
+
+
 def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")

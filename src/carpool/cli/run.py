@@ -210,6 +210,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
                 log=log,
             )
             control = _listen(claimed, steering, loop, log)
+        _tell_service_manager(daemon, events, loop)
         if state is not None and options.state_dir is None:
             _keep_bytecode(state)
         started = "starting" if handover is None else "restarted"
@@ -234,6 +235,16 @@ def _events(log: Log, handover: Handover | None) -> Events:
     if handover is not None:
         events.restore(handover.events)
     return events
+
+
+def _tell_service_manager(daemon: Daemon, events: Events, loop: Loop) -> None:
+    """Tell systemd how we are, if it wants to know."""
+    if "NOTIFY_SOCKET" in os.environ:
+        from carpool.node import service_manager
+
+        manager = service_manager.find(loop)
+        if manager is not None:
+            manager.tell_of(daemon, events)
 
 
 def _listen(claimed: Claim, steering: "Steering", loop: Loop, log: Log) -> "Control":

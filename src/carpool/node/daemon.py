@@ -1,7 +1,7 @@
 """The daemon on one host: any number of VIP groups in one process and one thread."""
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
@@ -80,6 +80,8 @@ class Daemon:
             prepare=None if self._punctuality is None else self._punctuality.take_priority,
         )
         self._stopping = False
+        self.on_stop: list[Callable[[], None]] = []
+        """Called when it has been told to stop, and the groups know."""
 
     def open(self) -> None:
         """Open sockets on every interface. Raises CannotRunError; nothing on the host changes."""
@@ -242,6 +244,8 @@ class Daemon:
         for group in self._groups:
             group.stop()
         self._stopping = True
+        for callback in self.on_stop:
+            callback()
         self._leave_if_settled()
 
     def yield_mastership(self) -> None:
