@@ -112,7 +112,7 @@ def misbehave(path: Path, chance: random.Random, held: list[socket.socket]) -> N
     client.setblocking(False)
     try:
         client.connect(str(path))
-        match chance.randrange(5):
+        match chance.randrange(7):
             case 0:
                 client.send(b"{" * chance.randrange(1, 100_000))
             case 1:
@@ -125,6 +125,10 @@ def misbehave(path: Path, chance: random.Random, held: list[socket.socket]) -> N
                 return
             case 4:
                 pass
+            case 5:
+                client.send(b"GET /metrics HTTP/1.1\r\n\r\n" * 100)  # never read
+            case 6:
+                client.send(b"GET /" + b"x" * chance.randrange(1, 100_000))  # never whole
     except (BlockingIOError, BrokenPipeError, ConnectionResetError):
         pass
     held.append(client)

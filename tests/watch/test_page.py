@@ -126,6 +126,15 @@ def test_what_is_written_makes_the_page_of_whatever_was_there(pages: list[list[L
         assert screen.text == wanted + [""] * (4 - len(wanted))
 
 
+def test_a_scan_of_two_hundred_groups() -> None:
+    lan = many(200)
+    lines = scan._text(lan, list(lan.in_order()), 3 * SECOND)
+    assert len(lines) == 202
+    assert max(map(len, lines)) <= 100
+    assert lines[200].startswith("200  CARP     A 192.0.2.1")
+    assert lines[-1] == "free vhids: 201-255"
+
+
 def test_two_hundred_groups_cost_a_slow_line_little() -> None:
     lan, page, shown, screen = many(200), Page(), list[Line](), VirtualScreen(80, 24)
     written = []
