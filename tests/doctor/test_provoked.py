@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.doctor.provoke import Patient
 from tests.doctor.speaker import advertisement, speak, vrrp
-from tests.support.lan import VIP, carpool
+from tests.support.lan import PASSWORD, VIP, carpool
 from tests.support.pair import VIP6
 
 from carpool.lab.faults import unplug
@@ -124,15 +124,18 @@ def test_what_does_not_arrive(tmp_path: Path) -> None:
             "taken": group(64),
             "walled": group(65),
             "mute": group(66),
+            "lossy": group(67),
         }
         file = lan.files(groups)
         port = lan.port_of(lan.left)
-        lan.filter("ether type ip ip protocol 112 @th,8,8 60")
-        lan.filter(f"iifname {port} ether type ip ip protocol 112 @th,8,8 61")
+        carp = "ether type ip ip protocol 112 @th,8,8"
+        lan.filter(f"{carp} 60")
+        lan.filter(f"iifname {port} {carp} 61")
         lan.filter(f"iifname {port} ether saddr 00:00:5e:00:01:3e")
         lan.filter(f"iifname {port} arp saddr ip {vip(63)}")
         lan.filter("ip protocol 112 @th,8,8 65", lan.right)
         lan.filter("ip protocol 112 @th,8,8 66", lan.left, hook="egress")
+        lan.filter(f"oifname {lan.port_of(lan.right)} {carp} 67 numgen inc mod 2 0")
         lan.run(lan.left, file)
         lan.until_holders("left", vip=ip_address(vip(66)))
         lan.run(lan.right, file)
@@ -159,6 +162,7 @@ def test_what_does_not_arrive(tmp_path: Path) -> None:
             ("taken", "doctor-stranger"),
             ("walled", "doctor-firewall"),
             ("mute", "doctor-multicast"),
+            ("lossy", "doctor-loss"),
         }
         assert f"{mac} has {vip(64)}" in left.text()
         assert "rp_filter" not in right.text()
@@ -214,3 +218,55 @@ def test_this_host(tmp_path: Path) -> None:
         assert lan.named(frozen) == {(None, "doctor-not-running"), (None, "doctor-link")}
         assert "is it frozen?" in frozen.text()
         right.send(signal.SIGCONT)
+
+
+def test_without_the_file_the_daemon_says_what_differs(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        other = tmp_path / "other.key"
+        other.touch(mode=0o600)
+        other.write_text("something else")
+        groups = {"where": group(42, multicast="239.0.0.18"), "more": group(43)}
+        left = {**groups, "secret": group(44)}
+        more = group(43, addresses=[f"{vip(43)}/16", f"{vip(143)}/16"])
+        right = {**groups, "more": more, "secret": group(44, password_file="other.key")}
+        lan.run(lan.left, lan.files(left).rename(tmp_path / "left.toml"))
+        lan.until_holders("left", vip=ip_address(vip(44)))
+        daemon = lan.run(lan.right, lan.files(right))
+        lan.until_logged(daemon, "another set of addresses")
+        doctor = lan.examine(lan.right, "--node", "right")
+        assert lan.named(doctor) == {("more", "doctor-addresses"), ("secret", "doctor-password")}
+        assert f"without {vip(143)}" in doctor.text()
+
+
+@pytest.mark.peer("ucarp")
+def test_a_ucarp_beside_us_is_healthy(tmp_path: Path) -> None:
+    """Both as the master of the other."""
+    with Patient(tmp_path) as lan:
+        file = lan.file(advbase=1, advskew={"left": 0, "right": 10})
+        options = {"interface": "net0", "srcip": RIGHT, "vhid": "42", "pass": PASSWORD}
+        options |= {"addr": str(VIP), "advbase": "1", "advskew": "10"}
+        options |= {"upscript": "/bin/true", "downscript": "/bin/true"}
+        given = [f"--{key}={value}" for key, value in options.items()]
+        daemon = lan.run(lan.left, file)
+        lan.until_holders("left")
+        ucarp = lan.start(lan.right, ["ucarp", *given, "--shutdown"])
+        lan.until_logged(ucarp, "Switching to state: BACKUP")
+        assert lan.named(lan.examine(lan.left, str(file), "--node", "left")) == set()
+        # ucarp takes over, with an address that its scripts do not put on.
+        daemon.stop()
+        lan.until_logged(ucarp, "Switching to state: MASTER")
+        lan.until(lambda: not lan.holders())
+        daemon = lan.run(lan.left, file)
+        doctor = lan.examine(lan.left, str(file), "--node", "left", "--seconds", "3.5")
+        assert lan.named(doctor) == {("www", "doctor-unanswered")}
+
+
+def test_a_user_without_rights_is_told(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        file = lan.file()
+        lan.run(lan.left, file)
+        bare = ["setpriv", "--bounding-set", "-net_raw", *carpool("doctor", "--json")]
+        doctor = lan.start(lan.client, [*bare, "--interface", "net0", "--run-dir", str(tmp_path)])
+        doctor.process.wait(10)
+        assert doctor.process.returncode == 2
+        assert "needs the right to open raw sockets; run this as root" in doctor.text()

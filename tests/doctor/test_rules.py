@@ -116,6 +116,9 @@ MASTER = replace(
 """This node is master, and the other one is there."""
 
 
+MASTER_OF_TWO = replace(MASTER, words=(OUR_WORD, word()))
+
+
 def with_words(seen: Observation, *words: Word) -> Observation:
     return replace(seen, words=words)
 
@@ -158,6 +161,7 @@ def both(seen: Observation) -> Observation:
         with_words(HEALTHY, word(advskew=240)),
         # The old master has just been replaced, or this one is about to be.
         with_words(MASTER, OUR_WORD, word(last=SECOND)),
+        with_words(MASTER, replace(OUR_WORD, first=2 * SECOND), word(last=2 * SECOND, advskew=200)),
         with_words(MASTER, OUR_WORD, word(number=2, first=END - SECOND // 2)),
         # It has taken its leave.
         with_words(MASTER, OUR_WORD, word(advbase=255, advskew=255)),
@@ -198,6 +202,7 @@ ODD: dict[Fault, list[Observation]] = {
         with_words(HEALTHY, word(password=b"another")),
         with_words(MASTER, OUR_WORD, word(password=b"another")),
         with_group(with_words(HEALTHY, word(STRANGER, password=b"another")), peers=()),
+        with_told(with_group(MASTER_OF_TWO, carp=None), rejected={"authentication": 4}),
     ],
     Fault.VHID: [with_words(both(MASTER), OUR_WORD, word(vhid=43))],
     Fault.VHID_CLASH: [
@@ -253,6 +258,9 @@ ODD: dict[Fault, list[Observation]] = {
             state="BACKUP",
             demotions={"maintenance": 255},
         )
+    ],
+    Fault.LOSS: [
+        with_words(with_group(HEALTHY, advbase=0), word(first=0, number=3, advbase=0, advskew=128)),
     ],
     Fault.STALLS: [replace(HEALTHY, late=SECOND * 2)],
     Fault.CLOCK: [replace(HEALTHY, clock_step=-SECOND)],

@@ -8,7 +8,7 @@ from carpool.doctor.finding import Finding
 from carpool.doctor.observation import Group, Observation, Word
 
 _ORDER = {fault: number for number, fault in enumerate(Fault)}
-_NO_CAUSE = {Fault.PEER_GONE, Fault.CLOCK, Fault.EQUAL_SKEW}
+_NO_CAUSE = {Fault.PEER_GONE, Fault.CLOCK, Fault.EQUAL_SKEW, Fault.LOSS}
 """What may be there besides, and does not explain who is master."""
 
 _EXPLAINS = {
@@ -66,9 +66,9 @@ def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
             yield Finding(Fault.NO_MASTER, text + group.interface, group)
     known = {(one.interface, one.vhid) for one in seen.groups}
     for key in sorted({(word.interface, word.vhid) for word in seen.words} - known):
-        words = [w for w in seen.words if (w.interface, w.vhid) == key and seen.speaks_on(w)]
+        words = [word for word in seen.words if (word.interface, word.vhid) == key]
         for family in (4, 6):
-            several = [word for word in words if word.datagram.family == family]
+            several = seen.masters(word for word in words if word.datagram.family == family)
             if len(several) > 1 and not any(one.word in words for one in causes):
                 named = ", ".join(f"{word.source} ({word.mac.hex(':')})" for word in several)
                 text = f"several advertise vhid {key[1]}: {named}"

@@ -38,7 +38,6 @@ def from_cluster(
                 addresses=group.addresses,
                 advbase=group.advbase,
                 advskew=None if node is None else member.advskew,
-                dead_ratio=group.dead_ratio,
                 preempt=group.preempt,
                 multicast=group.multicast.packed,
                 virtual_mac=group.source_mac == "virtual",
@@ -70,9 +69,14 @@ def from_status(status: Status) -> list[Group]:
             advbase=one["advbase"],
             advskew=one["advskew"],
             preempt=one["preempt"],
+            multicast=_packed(one.get("multicast")),  # a daemon that is older does not tell
         )
         for one in status["groups"]
     ]
+
+
+def _packed(address: str | None) -> bytes:
+    return ip_address(address).packed if address else b""
 
 
 def with_told(group: Group, before: Status, after: Status) -> Group:

@@ -252,6 +252,19 @@ class Fault(Enum):
             "check looks at"
         ),
     )
+    LOSS = (
+        "doctor-loss",
+        "advertisements that are lost, or late",
+        (
+            "Some of a master's advertisements do not arrive, or it is late with them: a lossy or "
+            "overloaded network, or a host that stalls. If dead_ratio of them in a row are "
+            "missing, a backup takes over from a master that is alive."
+        ),
+        (
+            "run carpool doctor on that node as well, which measures how it stalls; carpool "
+            "check --loss PERCENT tells the dead_ratio that bears such a loss"
+        ),
+    )
     STALLS = (
         "doctor-stalls",
         "this host stalls",

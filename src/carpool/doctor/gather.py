@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from carpool.carp.frames import question
 from carpool.carp.packet import GROUP_V4
@@ -25,6 +26,7 @@ MOST_SECONDS = 60.0
 _BEAT = SECOND // 50
 _QUESTIONS_AT = (0.1, 0.6)
 """When to ask who has what: parts of the time."""
+_MOST_SPEAKERS = 64
 _STEADY = SECOND // 1000
 """Two readings of one clock closer than this were not interrupted."""
 
@@ -57,6 +59,8 @@ def gather(
 ) -> Observation:
     """Look and listen for so many seconds. Raises nothing for what a user can cause."""
     amiss = list(blind)
+    if daemon.running is Running.UNKNOWN and daemon.problem:
+        amiss.append(f"the daemon: {daemon.problem}")
     before = daemon.ask()
     ports = host.ports(interfaces)
     wait = _Wait(seconds)
@@ -68,7 +72,7 @@ def gather(
             on_it = [group for group in groups if group.interface == name]
             try:
                 whole = not host.is_part_of_another(name)
-                joined = {group.multicast for group in on_it}
+                joined = {group.multicast for group in on_it if group.multicast}
                 hearings[name] = stack.enter_context(Hearing(name, joined, whole=whole))
             except CannotListenError as error:
                 amiss.append(f"{name}: not listened to: {error}")
@@ -84,7 +88,7 @@ def gather(
         ports[name] = replace(
             port,
             joined=ports[name].joined,
-            asked=frozenset(asked.get(name, ())),
+            asked=_askable(asked.get(name, ()), port),
             answers=answers.get(name, {}),
             claims={mac: frozenset(own) for mac, own in claims.get(name, {}).items()},
             drops_in=_dropped(rules or (), "input", port, groups),
@@ -159,30 +163,31 @@ def _listen(
             first = {name: hearing.answers for name, hearing in hearings.items()}
             for name, hearing in hearings.items():
                 hearing.answers = {}
-                _ask(hearing, ports[name], asked[name])
+                # Also who speaks: a machine may answer from another MAC address than it speaks.
+                speakers = (word.datagram.source for word in hearing.words() if not word.outgoing)
+                _ask(hearing, ports[name], [*asked[name], *islice(speakers, _MOST_SPEAKERS)])
     return {name: {**first.get(name, {}), **one.answers} for name, one in hearings.items()}
 
 
 def _ask(hearing: Hearing, port: Port, asked: Sequence[bytes]) -> None:
     """Ask who has these addresses."""
     hearing.wanted = frozenset(asked)
-    for target in asked:
-        if not port.mac:
-            return
+    # IPv4: from no address, which leaves no trace in a cache. IPv6: such a question would make a
+    # node that is just testing the address for duplicates give it up, so from our own.
+    for target in _askable(asked, port):
+        source = None if len(target) == 4 else _link_local(port)
         with suppress(OSError):
-            hearing.ask(question(port.mac, _own_source(port, target), target))
+            hearing.ask(question(port.mac, source, target))
 
 
-def _own_source(port: Port, target: bytes) -> bytes | None:
-    """Return from which address to ask.
+def _askable(asked: Iterable[bytes], port: Port) -> frozenset[bytes]:
+    """Return of addresses those that could be asked for."""
+    ipv6 = _link_local(port) is not None
+    return frozenset(one for one in asked if port.mac and (len(one) == 4 or ipv6))
 
-    IPv4: from none, which leaves no trace in a cache. IPv6: such a question would make a node that
-    is just testing the address for duplicates give it up, so from our own link-local one.
-    """
-    if len(target) == 4:
-        return None
-    link_local = [one for one in port.addresses if one[:2] == b"\xfe\x80"]
-    return min(link_local, default=None)
+
+def _link_local(port: Port) -> bytes | None:
+    return min((one for one in port.addresses if one[:2] == b"\xfe\x80"), default=None)
 
 
 def _asked(groups: Sequence[Group], interface: str) -> list[bytes]:
@@ -200,7 +205,7 @@ def _dropped(
 ) -> str:
     """Return which rule of the packet filter drops advertisements on a port at a hook."""
     on_it = [group for group in groups if group.interface == port.name]
-    group = on_it[0].multicast if on_it else GROUP_V4
+    group = (on_it[0].multicast if on_it else b"") or GROUP_V4
     peers = [one for each in on_it for peer in each.peers for one in peer.addresses]
     sources = peers if peers and hook == "input" else [b""]
     found = (host.drop(rules, hook, port.name, source, group) for source in sources)

@@ -1,6 +1,6 @@
 """What was gathered: all that the rules look at. Durations and instants are in nanoseconds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from carpool.carp.auth import Address
 from carpool.carp.packet import GROUP_V4, Datagram
 from carpool.carp.settings import Settings
-from carpool.carp.timing import SECOND, interval, master_down_time
+from carpool.carp.timing import SECOND, interval
 from carpool.carp.wire import Advertisement, Rejection, decode
 from carpool.watch.sighting import Protocol, Sighting
 
@@ -57,6 +57,11 @@ class Word:
         return read if isinstance(read, Advertisement) else None
 
     @property
+    def interval(self) -> int:
+        """How often its sender says that it speaks, 0 where it does not say."""
+        return self.reading.interval if isinstance(self.reading, Sighting) else 0
+
+    @property
     def is_carp(self) -> bool:
         """Whether it is an advertisement of CARP that stays."""
         said = self.reading
@@ -99,9 +104,9 @@ class Group:
     advbase: int
     advskew: int | None
     """Of this node, None for an onlooker."""
-    dead_ratio: int = 3
     preempt: bool = False
     multicast: bytes = GROUP_V4
+    """Where it advertises over IPv4, packed; empty where that is not known."""
     virtual_mac: bool = False
     """It advertises from 00:00:5e:00:01:VHID."""
     carp: Settings | None = None
@@ -114,11 +119,6 @@ class Group:
     def interval(self) -> int:
         """How often its master speaks."""
         return interval(self.advbase, self.advskew or 0)
-
-    @property
-    def patience(self) -> int:
-        """How long its backups wait."""
-        return master_down_time(self.advbase, self.advskew or 0, self.dead_ratio)
 
     @property
     def vips(self) -> tuple[Address, ...]:
@@ -213,10 +213,24 @@ class Observation:
 
     def speaks_on(self, word: Word) -> bool:
         """Tell whether its sender has been master for longer than an election takes, and is."""
-        if not word.is_carp or not isinstance(word.reading, Sighting) or word.number < 3:
+        if not word.is_carp or word.number < 3:
             return False
-        pace = word.reading.interval
-        return word.last - word.first >= pace and self.ended - word.last <= pace * 3 // 2 + _SLACK
+        pace = word.interval
+        return word.last - word.first >= pace and self.ended - word.last <= pace * 5 // 2 + _SLACK
+
+    def masters(self, words: Iterable[Word]) -> list[Word]:
+        """Return of what was said of one group, over one family, what its masters say.
+
+        A master that has taken over from another has not spoken beside it for an interval.
+        """
+        speaking = [word for word in words if self.speaks_on(word)]
+        newest = max(speaking, key=lambda word: word.first, default=None)
+        return [
+            word
+            for word in speaking
+            if newest in (None, word)
+            or word.last - newest.first >= max(word.interval, newest.interval)
+        ]
 
     @property
     def seconds(self) -> float:

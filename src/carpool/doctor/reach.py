@@ -8,7 +8,6 @@ from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
 from carpool.doctor.observation import Group, Observation, Port, Word
 from carpool.doctor.said import is_authentic
-from carpool.watch.sighting import Sighting
 
 _ENOUGH = 3
 """Advertisements: fewer may have been lost by accident."""
@@ -32,18 +31,17 @@ def rules(seen: Observation) -> Iterator[Finding]:
 
 def masters(group: Group, seen: Observation) -> dict[int, list[Word]]:
     """Return by family who lastingly advertises a group, the fastest first."""
-    found: dict[int, list[Word]] = {}
-    for word in seen.of(group):
-        if seen.speaks_on(word):
-            found.setdefault(word.datagram.family, []).append(word)
-    for words in found.values():
-        words.sort(key=_rank)
-    return found
+    said = seen.of(group)
+    of_family = {
+        family: seen.masters(word for word in said if word.datagram.family == family)
+        for family in sorted(group.families)
+    }
+    return {family: sorted(words, key=_rank) for family, words in of_family.items() if words}
 
 
 def _rank(word: Word) -> tuple[int, int]:
-    assert isinstance(word.reading, Sighting)
-    return word.reading.demotion, word.reading.interval
+    said = word.advertisement
+    return said.demotion if said is not None else 0, word.interval
 
 
 def _firewall(seen: Observation) -> Iterator[Finding]:
@@ -129,6 +127,8 @@ def _name(word: Word, group: Group) -> str:
 def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
     """Find who answers for a virtual address, and does not advertise it."""
     spoken = {word.mac for word in seen.of(group)}
+    sources = tuple(word.datagram.source for word in seen.of(group) if not word.outgoing)
+    spoken |= port.macs_of(sources)  # of a machine with several interfaces here
     virtual = {virtual_mac(group.vhid), _UCARP_MAC + bytes((group.vhid,))}
     for vip in group.vips:
         for mac, frame in port.answers.get(vip.packed, {}).items():

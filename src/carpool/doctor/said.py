@@ -15,6 +15,8 @@ from carpool.watch.sighting import Protocol, Sighting
 
 CONSTANT = 3
 """Advertisements in a row with the counter of the one before, or in all, that are no accident."""
+_LEAST_MISSING, _MOST_MISSING = 2, 5
+"""So many advertisements, and one in so many, that are missing are a fault of the network."""
 _PATIENCE, _FEW_TRIES = 2, 2000
 """After so many guesses that found nothing, only the likeliest is tried."""
 
@@ -29,7 +31,9 @@ def is_authentic(word: Word, group: Group) -> bool | None:
     if group.told is not None:
         if word.datagram.source in group.told.mismatches:
             return False
-        return True if word.datagram.source in group.told.heard else None
+        if word.datagram.source in group.told.heard:
+            return True
+        return False if Rejection.AUTHENTICATION in group.told.rejected else None
     return None
 
 
@@ -47,6 +51,7 @@ def rules(seen: Observation) -> Iterator[Finding]:
             if is_authentic(word, group) is not False:
                 yield from _timing(group, word)
                 yield from _way(group, word)
+                yield from _loss(group, word, seen)
         yield from _equal_skew(group, incoming)
         yield from _replays(group, seen)
     for word in seen.words:
@@ -79,7 +84,8 @@ def _why(group: Group, word: Word, seen: Observation, most: int) -> tuple[Fault,
             return found.fault, found.text
         text = found.text
     elif group.told is not None and group.carp is None:
-        text = f"the daemon says that it {group.told.mismatches.get(word.datagram.source, text)}"
+        what = group.told.mismatches.get(word.datagram.source, "is not authentic")
+        text = f"the daemon says that it {what}"
         if OTHER_SET in text:
             return Fault.ADDRESSES, text
         if OTHER_GROUP in text:
@@ -122,10 +128,21 @@ def _way(group: Group, word: Word) -> Iterator[Finding]:
         text = f"what {_who(word, group)} says arrives with a TTL of {word.datagram.ttl}"
         yield Finding(Fault.TTL, text, group, word=word)
     wanted = group.multicast if word.datagram.family == 4 else GROUP_V6
-    if word.datagram.destination != wanted:
+    if wanted and word.datagram.destination != wanted:
         sent = ip_address(word.datagram.destination)
         text = f"{_who(word, group)} advertises to {sent}; here it is {ip_address(wanted)}"
         yield Finding(Fault.MULTICAST_GROUP, text, group, word=word)
+
+
+def _loss(group: Group, word: Word, seen: Observation) -> Iterator[Finding]:
+    """Find a master of whose advertisements some are missing in between."""
+    if not seen.speaks_on(word):
+        return
+    expected = (word.last - word.first) // word.interval + 1
+    missing = expected - word.number
+    if missing >= _LEAST_MISSING and missing * _MOST_MISSING >= expected:
+        text = f"of {expected} advertisements of {_who(word, group)} {word.number} arrived"
+        yield Finding(Fault.LOSS, f"{text}, or they came late", group, word=word)
 
 
 def _equal_skew(group: Group, incoming: list[Word]) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ def group_status(group: Group, now: int) -> dict[str, Any]:
         "group": settings.name,
         "vhid": settings.carp.vhid,
         "interface": settings.interface,
+        "multicast": str(settings.multicast),
         "addresses": [str(address) for address in settings.addresses],
         "sources": sorted(str(ip_address(source)) for source in host.sources.values()),
         "state": host.state.value,
