@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from subprocess import Popen
 
 from tests.support.lan import PASSWORD, Lan, packed
@@ -40,18 +41,16 @@ def advertisement(
     """Return a frame of CARP, signed for one address, or with a digest of nothing."""
     digest = bytes(20)
     if address:
-        from ipaddress import IPv4Address
-
         auth = Authenticator(password.encode(), vhid, [IPv4Address(address)])
         digest = auth.digest(counter)
     payload = Advertisement(vhid, advbase, advskew, counter, digest).encode()
     return _frame(source, payload, ttl)
 
 
-def vrrp(vrid: int, source: str, address: str) -> bytes:
-    """Return a frame of VRRP version 2 (RFC 3768)."""
+def vrrp(vrid: int, source: str, address: str, password: bytes = bytes(8)) -> bytes:
+    """Return a frame of VRRP version 2 (RFC 3768; the password RFC 2338)."""
     head = bytes((0x21, vrid, 100, 1, 0, 1))
-    body = packed(address) + bytes(8)
+    body = packed(address) + password
     return _frame(source, head + internet_checksum(head + bytes(2) + body).to_bytes(2) + body, 255)
 
 

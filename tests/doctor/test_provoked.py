@@ -188,9 +188,9 @@ def test_a_packet_filter_is_named(tmp_path: Path) -> None:
 def test_this_host(tmp_path: Path) -> None:
     with Patient(tmp_path) as lan:
         file = lan.file(nodes=["left", "right", "client"], advskew={"left": 48, "right": 64})
-        left = lan.run(lan.left, file)
+        lan.run(lan.left, file)
         lan.until_holders("left")
-        right = lan.run(lan.right, file)
+        lan.run(lan.right, file)
         # Nobody has started the client's, and it could not be: a container without the right.
         bare = ["setpriv", "--bounding-set", "-net_admin", *carpool("doctor", "--json")]
         bare += [str(file), "--node", "client", "--seconds", "1"]
@@ -204,7 +204,16 @@ def test_this_host(tmp_path: Path) -> None:
         assert lan.named(client) == {(None, "doctor-not-running"), (None, "doctor-capabilities")}
         assert "no process here can have CAP_NET_ADMIN" in client.text()
         assert (None, "doctor-stalls") in lan.named(stalled)
-        # The other nodes leave; this one may not take over.
+
+
+@pytest.mark.slow
+def test_a_node_that_must_not_or_cannot(tmp_path: Path) -> None:
+    with Patient(tmp_path) as lan:
+        file = lan.file()
+        left = lan.run(lan.left, file)
+        lan.until_holders("left")
+        right = lan.run(lan.right, file)
+        # The other node leaves; this one may not take over.
         lan.start(lan.right, carpool("maintenance", "on", "--node", "right"))
         lan.until_logged(right, "maintenance")
         left.send(signal.SIGKILL)
@@ -238,6 +247,7 @@ def test_without_the_file_the_daemon_says_what_differs(tmp_path: Path) -> None:
         assert f"without {vip(143)}" in doctor.text()
 
 
+@pytest.mark.slow
 @pytest.mark.peer("ucarp")
 def test_a_ucarp_beside_us_is_healthy(tmp_path: Path) -> None:
     """Both as the master of the other."""

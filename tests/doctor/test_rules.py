@@ -5,6 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_interface
 
 import pytest
+from tests.doctor.speaker import vrrp
 
 from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Replay
@@ -25,6 +26,7 @@ from carpool.doctor.observation import (
     Told,
     Word,
 )
+from carpool.doctor.record import Record
 from carpool.doctor.text import document, hidden, lines
 from carpool.watch.sighting import sight
 
@@ -312,10 +314,13 @@ def test_the_difference_is_named() -> None:
         assert text in one.seen
 
 
-def test_a_frame_without_a_digest_is_shown_whole() -> None:
-    frame = hidden(word())
-    assert frame.endswith("..")
-    assert frame == word().frame.hex()[:-40] + ".."
+def test_no_frame_tells_a_secret() -> None:
+    assert hidden(word()) == word().frame.hex()[:-40] + ".."
+    frame = vrrp(42, "192.0.2.9", "192.0.2.100", password=b"clear!!!")
+    heard = Record("net0")
+    heard.on_frame(frame, 0, outgoing=False)
+    (said,) = heard.words(delivery=False)
+    assert hidden(said) == frame.hex()[:-16] + ".."
 
 
 def test_every_fault_is_explained() -> None:

@@ -79,7 +79,7 @@ def gather(
         asked = {name: _asked(groups, name) for name in hearings}
         answers = _listen(hearings, ports, asked, wait)
         words = tuple(word for hearing in hearings.values() for word in hearing.words())
-        claims = {name: hearing.claims for name, hearing in hearings.items()}
+        claims = {name: hearing.record.claims for name, hearing in hearings.items()}
     after = daemon.ask()
     if before is not None and after is not None:
         groups = [with_told(group, before, after) for group in groups]
@@ -160,18 +160,18 @@ def _listen(
             hearing.receive(now)
         if rounds and now - wait.began >= rounds[0]:
             del rounds[0]
-            first = {name: hearing.answers for name, hearing in hearings.items()}
+            first = {name: hearing.record.answers for name, hearing in hearings.items()}
             for name, hearing in hearings.items():
-                hearing.answers = {}
+                hearing.record.answers = {}
                 # Also who speaks: a machine may answer from another MAC address than it speaks.
                 speakers = (word.datagram.source for word in hearing.words() if not word.outgoing)
                 _ask(hearing, ports[name], [*asked[name], *islice(speakers, _MOST_SPEAKERS)])
-    return {name: {**first.get(name, {}), **one.answers} for name, one in hearings.items()}
+    return {name: {**first.get(name, {}), **one.record.answers} for name, one in hearings.items()}
 
 
 def _ask(hearing: Hearing, port: Port, asked: Sequence[bytes]) -> None:
     """Ask who has these addresses."""
-    hearing.wanted = frozenset(asked)
+    hearing.record.wanted = frozenset(asked)
     # IPv4: from no address, which leaves no trace in a cache. IPv6: such a question would make a
     # node that is just testing the address for duplicates give it up, so from our own.
     for target in _askable(asked, port):

@@ -207,9 +207,17 @@ class Observation:
     blind: tuple[str, ...] = ()
     """What could not be looked at, and why."""
 
+    _by_vhid: dict[tuple[str, int], list[Word]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        for word in self.words:
+            self._by_vhid.setdefault((word.interface, word.vhid), []).append(word)
+
     def of(self, group: Group) -> list[Word]:
         """Return the words with a group's vhid, on its interface."""
-        return [w for w in self.words if w.vhid == group.vhid and w.interface == group.interface]
+        return self._by_vhid.get((group.interface, group.vhid), [])
 
     def speaks_on(self, word: Word) -> bool:
         """Tell whether its sender has been master for longer than an election takes, and is."""

@@ -7,14 +7,14 @@ from typing import Any
 
 from carpool.carp.frames import claim
 from carpool.carp.timing import SECOND
-from carpool.carp.wire import SIZE, Rejection
+from carpool.carp.wire import Rejection
 from carpool.doctor import reach
 from carpool.doctor.finding import Finding
 from carpool.doctor.observation import Group, Observation, Word
-from carpool.watch.sighting import Protocol
+from carpool.watch.sighting import Protocol, Sighting
 
 _COLUMNS = 98
-_DIGEST_AT, _HIDDEN = 16, ".."
+_DIGEST_AT, _VRRP_HEAD = 16, 8
 
 
 def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
@@ -58,7 +58,8 @@ def _printable(text: str) -> str:
 
 
 def _state(group: Group, seen: Observation) -> str:
-    masters = {word.source: word for words in reach.masters(group, seen).values() for word in words}
+    said = [word for words in reach.masters(group, seen).values() for word in words]
+    masters = {word.source: word for word in said or seen.of(group) if word.is_carp}
     named = []
     for source, word in masters.items():
         peer = group.peer_at(word.datagram.source)
@@ -79,16 +80,15 @@ def _frames(one: Finding) -> Iterator[tuple[str, str]]:
 
 
 def hidden(word: Word) -> str:
-    """Return a frame in hex without the digest, from which a weak password could be guessed."""
-    frame, payload = word.frame.hex(), word.datagram.payload
-    if len(payload) < SIZE or word.reading is Rejection.VRRP or not _may_be_carp(word):
-        return frame
-    digest = payload[_DIGEST_AT:SIZE].hex()
-    return frame.replace(payload[:_DIGEST_AT].hex() + digest, payload[:_DIGEST_AT].hex() + _HIDDEN)
+    """Return a frame in hex without secrets, and ".." where one is left out.
 
-
-def _may_be_carp(word: Word) -> bool:
-    return isinstance(word.reading, Rejection) or word.reading.protocol is Protocol.CARP
+    From CARP's digest a weak password could be guessed, and VRRP 2 may send a plain one.
+    """
+    payload = word.datagram.payload
+    is_vrrp = isinstance(word.reading, Sighting) and word.reading.protocol is not Protocol.CARP
+    shown = _VRRP_HEAD + 4 * payload[3] if is_vrrp else _DIGEST_AT
+    at = word.frame.find(payload) + shown
+    return word.frame[:at].hex() + (".." if len(word.frame) > at else "")
 
 
 def decoded(word: Word) -> str:
