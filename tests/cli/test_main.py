@@ -37,6 +37,14 @@ def test_a_full_disk_is_told_in_one_line() -> None:
     assert listing.returncode == 2
 
 
+def test_closed_standard_files_are_no_error() -> None:
+    command = f"exec {sys.executable} -P -m carpool"
+    for words, code in (("explain >&-", 0), ("--help <&- >&- 2>&-", 0), ("nonsense 2>&-", 2)):
+        shell = ["/bin/sh", "-c", f"{command} {words}"]
+        done = subprocess.run(shell, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 @pytest.mark.parametrize("ignored", [False, True])
 def test_an_interrupt_is_not_lost_in_an_import(
     monkeypatch: pytest.MonkeyPatch, *, ignored: bool

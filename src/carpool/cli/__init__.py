@@ -64,6 +64,8 @@ options:
 
 def main() -> int:
     """Run the command line of this process and return its exit code."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_standard_files()
     arguments = sys.argv[1:]
     name = arguments[0] if arguments else "--help"
     if name in COMMANDS:
@@ -101,6 +103,15 @@ def main() -> int:
     hint = f"did you mean {meant[0]}?" if meant else "see carpool --help"
     print(f"carpool: there is no command {name!r}; {hint}", file=sys.stderr)
     return 2
+
+
+def _open_standard_files() -> None:
+    """Open those that were closed, as by >&-: what is printed is lost, and no failure."""
+    from carpool.node.detach import open_standard_descriptors
+
+    open_standard_descriptors()
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _imported(name: str) -> ModuleType:
