@@ -1,6 +1,6 @@
 import errno
 import os
-import selectors
+import select
 import signal
 import socket
 import subprocess
@@ -22,7 +22,7 @@ MS = 1_000_000
 @pytest.fixture(params=["epoll", "poll"])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
     if request.param == "poll":
-        monkeypatch.delattr(selectors, "EpollSelector")
+        monkeypatch.delattr(select, "epoll")
     loop = Loop()
     yield loop
     loop.close()

@@ -19,12 +19,17 @@ def now() -> int:
     return time.clock_gettime_ns(_CLOCK)
 
 
+def awake() -> int:
+    """Return the reading of a clock that stands still while the machine sleeps, in nanoseconds."""
+    return time.clock_gettime_ns(_AWAKE)
+
+
 def asleep() -> int:
     """Return for how long the machine has slept since it booted, in nanoseconds."""
     for _ in range(_TRIES):
-        before = time.clock_gettime_ns(_AWAKE)
+        before = awake()
         difference = now() - before
         # Whoever is paused between two clocks takes the pause for sleep.
-        if time.clock_gettime_ns(_AWAKE) - before < _TOGETHER:
+        if awake() - before < _TOGETHER:
             break
     return difference

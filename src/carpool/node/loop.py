@@ -25,14 +25,12 @@ are less than a millisecond apart.
 import heapq
 import os
 import select
-import selectors
 import signal
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from carpool.node import clock
-
-Callback = Callable[[], None]
+from carpool.node.poller import Callback, HasFileno, Poller, Watched
 
 _LONGEST_WAIT = 3600.0  # seconds; epoll itself takes 2**31 ms at most
 _SHORT_WAIT = 0.02  # seconds
@@ -40,14 +38,6 @@ _MEASURED_WAIT = 1.0  # the same where lateness is measured: a millisecond is mu
 _BUSY = 1_000_000  # ns of lateness by our own work that are worth telling
 _SLEEP = 100_000_000  # ns that the machine has slept at least; less is two clocks read in turn
 _IDLE_GARBAGE = 64  # stale heap entries that are not worth a sweep
-
-
-class HasFileno(Protocol):
-    """A socket, a file: anything with a file descriptor."""
-
-    def fileno(self) -> int:
-        """Return the file descriptor."""
-        ...
 
 
 class Timer:
@@ -128,11 +118,7 @@ class Loop:
 
     def __init__(self) -> None:
         self._timers = _TimerQueue()
-        # Not the default where there is no epoll: kqueue and /dev/poll do not survive the fork of a
-        # daemon that detaches.
-        self._selector = getattr(selectors, "EpollSelector", selectors.PollSelector)()
-        # An epoll, kqueue or /dev/poll is itself readable when what it watches is.
-        self._waitable = self._selector if hasattr(self._selector, "fileno") else None
+        self._poller = Poller()
         self._signals: dict[int, Callback] = {}
         self._saved_handlers: dict[int, Any] = {}
         self._children: dict[int, Callable[[int], None]] = {}
@@ -164,15 +150,14 @@ class Loop:
         With `for_writing`, when it is writable instead, which is also when it has connected or
         failed to. Raises KeyError if it is watched already, ValueError if it is not open.
         """
-        events = selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ
-        self._selector.register(source, events, callback)
+        self._poller.watch(source, callback, for_writing=for_writing)
 
     def unwatch(self, source: int | HasFileno) -> None:
         """Stop watching `source`; its callback does not run again, not even in this round.
 
         Raises KeyError if it is not watched.
         """
-        self._selector.unregister(source)
+        self._poller.unwatch(source)
 
     def call_at(self, when_ns: int, callback: Callback) -> Timer:
         """Call `callback` once at `when_ns`; an instant that has passed: after the next poll."""
@@ -227,9 +212,10 @@ class Loop:
             self._notice_sleep()
             if self._late is not None:
                 self._tell_lateness(self._late, polled_at)
-            for key, _events in ready:
-                if self._running and self._still_watched(key):
-                    key.data()
+            for one in ready:
+                # An earlier callback of this round may have closed it.
+                if self._running and self._poller.holds(one):
+                    one.callback()
             while self._running and (timer := self._timers.pop_due(polled_at)):
                 timer.callback()
             self.end_round()
@@ -248,7 +234,7 @@ class Loop:
         for signum, handler in self._saved_handlers.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._saved_wakeup)
-        self._selector.close()
+        self._poller.close()
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
@@ -268,14 +254,17 @@ class Loop:
         self._told_of = due
         tell(late, busy)
 
-    def _poll(self, seconds: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        if seconds is None or not 0 < seconds < self._short_wait or self._waitable is None:
-            return self._selector.select(seconds)
-        if not select.select([self._waitable], [], [], seconds)[0]:
-            return []
-        return self._selector.select(0)
+    def _poll(self, seconds: float | None) -> list[Watched]:
+        if seconds and seconds < self._short_wait and self._poller.waitable is not None:
+            if not select.select([self._poller.waitable], [], [], seconds)[0]:
+                return []
+            seconds = 0
+        return self._poller.ready(seconds)
 
     def _notice_sleep(self) -> None:
+        # In this order: a pause between the two readings does not look like sleep.
+        if clock.now() - clock.awake() - self._asleep < _SLEEP:
+            return
         asleep = clock.asleep()
         slept, self._asleep = asleep - self._asleep, asleep
         if slept >= _SLEEP and self._slept is not None:
@@ -284,10 +273,6 @@ class Loop:
     def _seconds_to_next(self, now_ns: int) -> float | None:
         when = self._timers.next()
         return None if when is None else min(max(0, when - now_ns) / 1e9, _LONGEST_WAIT)
-
-    def _still_watched(self, key: selectors.SelectorKey) -> bool:
-        # An earlier callback of this round may have closed it, and even reused its number.
-        return self._selector.get_map().get(key.fd) is key
 
     def _dispatch_signals(self) -> None:
         for signum in dict.fromkeys(os.read(self._wake_reader, 65536)):

@@ -91,11 +91,10 @@ def test_an_unknown_system_is_named(loop: Loop, monkeypatch: pytest.MonkeyPatch)
 
 
 POOR_PYTHON = """
-import os, select, selectors, socket, sys
+import os, select, socket, sys
 for module, names in {
     socket: "CMSG_SPACE CMSG_LEN SO_BINDTODEVICE AF_PACKET AF_NETLINK SOCK_NONBLOCK SOCK_CLOEXEC",
     select: "epoll",
-    selectors: "EpollSelector",
     os: "pidfd_open eventfd memfd_create",
 }.items():
     for name in names.split():
