@@ -153,6 +153,20 @@ class Counters:
         self._save()
         return counter
 
+    def goes_on(self, counter: int) -> bool:
+        """Tell whether `take` would accept this as the next of the sequence, whatever the mode."""
+        highest = self._highest
+        if highest is None or not highest < counter <= highest + LEAP or counter >= _END:
+            return False
+        return not self._remembers(counter)
+
+    def go_on(self, counter: int, now: int) -> None:
+        """Take a counter of which `goes_on` is true."""
+        self._refusals = 0
+        self.recalled = False
+        self._raise(counter, now)
+        self._save()
+
     def take(self, counter: int, now: int) -> Rejection | None:
         """Accept the counter of an authentic advertisement, or tell why it is refused.
 

@@ -73,6 +73,9 @@ class Event(Enum):
     OVERRULED = "a slower advertisement, while a faster master rules"
     BOW_OUT = "a bow-out"
 
+    __hash__ = object.__hash__
+    """Not that of `Enum`, which is a function of Python's: each input looks its row up."""
+
 
 class Action(Enum):
     """What a row does, in order. `VirtualHost` has one method for each."""
@@ -109,6 +112,8 @@ class Action(Enum):
     """Do not preempt for the time of `preempt_delay`; other reasons to take over stand."""
     STAND_BACK = auto()
     """Do not preempt for a while, so that another node can take over."""
+
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,12 @@ from carpool.carp.memory import Memory
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.phase import Phase
+from carpool.carp.routine import EVENTS, Routine
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.seeking import PACE, Seeking
 from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
-from carpool.carp.wire import Advertisement, Rejection, encode
+from carpool.carp.wire import AUTHLEN, VERSION_AND_TYPE, Advertisement, Rejection, encode
 
 STAND_BACK_TIME = 3 * timing.SECOND
 """How long a node that was told to yield does not preempt (ucarp sleeps 3 s on SIGUSR2)."""
@@ -78,6 +79,8 @@ class VirtualHost:
         self.seeking = Seeking(settings.seek_rival)
         self.rival_heard_at: int | None = None
         """When we, as master, last heard another one (ns)."""
+        self.routine: Routine | None = None
+        """What `hear_again` takes, if anything."""
         self._started = False
         self._demotion = 0
         self._slowed_to = 0
@@ -179,6 +182,7 @@ class VirtualHost:
 
     def use_sources(self, sources: Mapping[int, bytes], _now: int) -> None:
         """Speak from these addresses from now on: our own for each IP family, packed."""
+        self.routine = None
         self.sources = dict(sources)
 
     def memory(self) -> Memory:
@@ -253,6 +257,7 @@ class VirtualHost:
             return
         self._lapsed(now)
         before, self._demotion = self._demotion, demotion
+        self.routine = None
         self._set_pace()
         if demotion == NEVER_MASTER:
             self._fire(Event.FORBIDDEN, now)
@@ -263,6 +268,7 @@ class VirtualHost:
         """Advertise no faster than this (1/256 s) from now on, in the fast profile; 0: as set."""
         if self.settings.fast:
             self._slowed_to = advskew
+            self.routine = None
             self._set_pace()
 
     def be_represented(self, represented: bool) -> None:
@@ -298,6 +304,8 @@ class VirtualHost:
         if rejection is not None:
             self.rejections[rejection] += 1
             return rejection
+        if datagram.family == 4:
+            self.routine = None
         said = advertisement
         self.peers.note(Peer(datagram.source, said.advbase, said.advskew, said.demotion, now))
         self._lapsed(now)
@@ -313,9 +321,34 @@ class VirtualHost:
             self._heard = (advertisement, datagram)
             self._fire(event, now, heard)
             self._heard = None
+            if self.state is State.BACKUP and event in EVENTS:
+                self._expect_again(event, advertisement, datagram, now)
         if datagram.family == 4:
             self._tie.heard_ipv4(now + self.master_down_time)
         return None
+
+    def hear_again(self, counter: bytes, digest: bytes, now: int) -> bool:
+        """Take the `routine` once more, with another counter (8 bytes) and digest (20 bytes).
+
+        Does what `receive` would. Tell whether; where not, nothing has happened: `receive` knows.
+        """
+        routine, number = self.routine, int.from_bytes(counter)
+        if routine is None or not self._counters.goes_on(number):
+            return False
+        if not self._authenticator.fits(counter, digest):
+            return False
+        self._counters.go_on(number, now)
+        source = self.master = routine.source
+        self.peers.heard_again(source, now)
+        until = now + routine.patience
+        self._rulers.obey_again(4, until)
+        self._tie.heard_ipv4(until)
+        self._masters_interval = routine.masters_interval
+        self._awaiting_since = now
+        self._master_down_at = until
+        self._grace_left = routine.patience
+        self._look_at = now + routine.look_after
+        return True
 
     def turns_away(self, source: bytes, counter: bytes, digest: bytes) -> bool:
         """Tell whether `receive` would reject this for its digest, and count it if so.
@@ -330,6 +363,21 @@ class VirtualHost:
         return True
 
     # Events.
+
+    def _expect_again(
+        self, event: Event, said: Advertisement, datagram: Datagram, now: int
+    ) -> None:
+        """Note that the next advertisement like this one does the same, if that is certain."""
+        if datagram.family != 4 or now < self._stand_back_until:
+            return
+        if event is Event.SLOWER and self.settings.preempt:
+            return
+        if not self._rulers.another_rules(4, datagram.source, now):
+            head = (VERSION_AND_TYPE, said.vhid, said.advskew, AUTHLEN, said.demotion, said.advbase)
+            patience, look_after = self.master_down_time, self._pace * 3 // 2
+            self.routine = Routine(
+                datagram.source, bytes(head), patience, look_after, self._masters_interval
+            )
 
     def _judge(
         self, datagram: Datagram, advertisement: Advertisement, now: int
@@ -392,6 +440,7 @@ class VirtualHost:
 
     def _invite(self, event: Event, heard: Heard, now: int) -> None:
         """Let the timer make us master in a moment, because of what was heard."""
+        self.routine = None
         soon = now + self._turn(heard)
         if event is Event.BOW_OUT:
             self._rulers.forget()
@@ -417,6 +466,7 @@ class VirtualHost:
             return
         previous, self.state = self.state, row.next
         if row.next is not previous:
+            self.routine = None
             self._tie.state_changed()
             self._effects.append(Transition(previous, row.next, event, heard))
         for action in row.actions:
@@ -506,8 +556,8 @@ class VirtualHost:
             # Not under the HMAC: whoever changes it on its way must not gain more than seconds.
             self._masters_interval = min(advertisement.interval, timing.interval(0, 255))
         until = now + self.master_down_time
-        claim = Ruler(datagram.source, advertisement.demotion, advertisement.interval, until)
-        if self._rulers.obey(datagram.family, claim, now):
+        claim = Ruler(datagram.source, advertisement.demotion, advertisement.interval)
+        if self._rulers.obey(datagram.family, claim, until, now):
             self.master = claim.source
 
     def _adjust_wait(self, _now: int) -> None:

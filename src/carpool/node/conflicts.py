@@ -15,6 +15,7 @@ from carpool.carp.auth import Address
 from carpool.carp.election import NEVER_MASTER, State
 from carpool.carp.frames import Claim
 from carpool.carp.timing import SECOND
+from carpool.carp.virtualhost import VirtualHost
 from carpool.node.group import Group
 from carpool.node.host import Link
 from carpool.node.log import Level, Log
@@ -84,7 +85,6 @@ class Conflicts:
         self._log = log
         self._link: Link | None = None
         self._watched: dict[bytes, _Watched] = {}
-        self._explained: dict[Group, int] = {}
         self._yielding: dict[Group, int] = {}
         self._judge = loop.call_at(loop.now(), self._judge_claims)
         self._judge.cancel()
@@ -120,10 +120,6 @@ class Conflicts:
         else:
             self._look_soon()
 
-    def explain(self, group: Group) -> None:
-        """Take note of another node's valid advertisement for `group`: it may claim."""
-        self._explained[group] = self._loop.now() + group.virtual_host.master_down_time
-
     def hear(self, claims: Iterable[Claim]) -> None:
         """Take note of claims, to be judged a moment later."""
         for claim in claims:
@@ -149,8 +145,8 @@ class Conflicts:
     def _judge_claims(self) -> None:
         now = self._loop.now()
         for watched in self._watched.values():
-            explained = now < self._explained.get(watched.group, now)
-            if explained or watched.group.virtual_host.state is not State.MASTER:
+            host = watched.group.virtual_host
+            if host.state is not State.MASTER or _is_explained(host, now):
                 watched.claimed_by = watched.answer_at = None
             if watched.answer_at is not None and now >= watched.answer_at:
                 watched.answer_at = None
@@ -233,6 +229,12 @@ class Conflicts:
                 f"{error.strerror}",
                 key=f"watch {group.settings.name}",
             )
+
+
+def _is_explained(host: VirtualHost, now: int) -> bool:
+    """Tell whether another node advertises, or did a moment ago: it may claim."""
+    heard_at = host.peers.last_heard_at
+    return heard_at is not None and now < heard_at + host.master_down_time
 
 
 _REASON = "another machine uses an address"

@@ -331,6 +331,10 @@ class Group:
                 "state", Level.WARNING, text, group=self.settings.name, details=details
             )
         self._news.clear()
+        self.wait_again()
+
+    def wait_again(self) -> None:
+        """Set the timer. Enough where nothing else can have come of what happened."""
         due = self.virtual_host.timer()
         if due is None:
             self._timer.cancel()

@@ -162,13 +162,12 @@ class Segment:
         if self.link is None:
             return
         now = self._readable_at = self._loop.now()
-        for datagram in self.link.receive(self._turns_away):
+        for datagram in self.link.receive(self._has_done):
             outcome = self._receiver.receive(datagram, now)
             if isinstance(outcome, VirtualHost):
                 if isinstance(datagram, Datagram):
                     self._forgers.hear(datagram.source)
                 group = self._groups[outcome.settings.vhid]
-                self.conflicts.explain(group)
                 group.pump()
                 if outcome.rival_heard_at == now:
                     self._search.found_rival(group)
@@ -176,9 +175,18 @@ class Segment:
                 self._tell(outcome, datagram, now)
                 self._gate.count(outcome, now)
 
-    def _turns_away(self, packet: bytes) -> bool:
-        """Tell whether nothing is to be said of an IPv4 packet but that it is one more forgery."""
+    def _has_done(self, packet: bytes) -> bool:
+        """Do with an IPv4 packet what there is to do, if that is quickly done. Tell whether."""
         source = packet[12:16]
+        host = self._receiver.hears_again(packet, self._readable_at)
+        if host is not None:
+            self._forgers.hear(source)
+            self._groups[host.settings.vhid].wait_again()
+            return True
+        return self._turns_away(packet, source)
+
+    def _turns_away(self, packet: bytes, source: bytes) -> bool:
+        """Tell whether nothing is to be said of an IPv4 packet but that it is one more forgery."""
         if self._mismatches.would_explain(source, self._readable_at):
             return False
         if not self._receiver.turns_away(packet):

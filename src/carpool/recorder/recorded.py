@@ -70,6 +70,14 @@ class Recorded(VirtualHost):
             tape.refused(source, advertisement, now, rejection, due, recalled=recalled)
         return rejection
 
+    def hear_again(self, counter: bytes, digest: bytes, now: int) -> bool:
+        """Take the routine once more, as any virtual host does."""
+        tape, routine = self.tape, self.routine
+        if routine is None or tape.full or not super().hear_again(counter, digest, now):
+            return False
+        tape.heard_again(routine, int.from_bytes(counter), now, self.timer())
+        return True
+
     def handle_timer(self, now: int) -> None:
         """Do what is due. Nothing is recorded where nothing was."""
         tape = self.tape

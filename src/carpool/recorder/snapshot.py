@@ -22,6 +22,7 @@ LEFT_OUT = {
     VirtualHost: {
         *("settings", "_authenticator"),  # have secrets; the trace has what of it can be shown
         *("_effects", "_heard"),  # outlive no input
+        "routine",  # follows from the rest, and is found anew
         *("advskew", "interval", "_patience", "_own_master_down_time"),  # follow from the settings
         *("tape", "stage"),  # of whoever records, or reruns
     },

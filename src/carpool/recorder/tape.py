@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carpool.carp.effects import Advertise, Effect
+from carpool.carp.routine import Routine
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, Rejection
 from carpool.recorder.entry import (
@@ -229,23 +230,37 @@ class Tape:
         """Record an advertisement that was accepted."""
         if self._suspicion is not None:
             self._tell_count(now)
+        strength = (said.advbase, said.advskew, said.demotion)
+        if not effects and not recalled and self._heard(source, strength, said.counter, now, due):
+            return
+        arguments = (source, *strength, said.counter)
+        self.add(Entry(now, HEARD, arguments, short(effects), due, None, recalled))
+
+    def heard_again(self, routine: Routine, counter: int, now: int, due: int | None) -> None:
+        """Record that what is routine was accepted, with another counter."""
+        if self._suspicion is not None:
+            self._tell_count(now)
+        _, _, advskew, _, demotion, advbase = routine.head
+        strength = (advbase, advskew, demotion)
+        if not self._heard(routine.source, strength, counter, now, due):
+            self.add(Entry(now, HEARD, (routine.source, *strength, counter), (), due))
+
+    def _heard(
+        self, source: bytes, strength: tuple[int, int, int], counter: int, now: int, due: int | None
+    ) -> bool:
+        """Record an advertisement like its sender's last, which did no more, if it is. Tell."""
         last = self._last
         peer = last.peers.get(source)
-        if peer is not None and not effects and not recalled:
-            passed, more = now - last.instant, said.counter - peer.counter
-            wait = None if due is None else due - now
-            if (
-                wait == peer.wait
-                and 0 <= passed <= _MOST
-                and 0 <= more <= _MOST
-                and (said.advbase, said.advskew, said.demotion) == peer.strength
-            ):
-                self._append(_HEARD.pack(_HEARD_KIND, passed, peer.index, more))
-                peer.counter = said.counter
-                last.instant, last.due = now, due or 0
-                return
-        arguments = (source, said.advbase, said.advskew, said.demotion, said.counter)
-        self.add(Entry(now, HEARD, arguments, short(effects), due, None, recalled))
+        if peer is None or strength != peer.strength:
+            return False
+        passed, more = now - last.instant, counter - peer.counter
+        wait = None if due is None else due - now
+        if wait != peer.wait or not 0 <= passed <= _MOST or not 0 <= more <= _MOST:
+            return False
+        self._append(_HEARD.pack(_HEARD_KIND, passed, peer.index, more))
+        peer.counter = counter
+        last.instant, last.due = now, due or 0
+        return True
 
     def refused(
         self,

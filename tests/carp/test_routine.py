@@ -1,0 +1,242 @@
+"""The short way for what a backup hears each second does what the long way would."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.carp.support import MS, PASSWORD, VHID, VIP, VIP6, packed
+
+from carpool.carp.auth import Authenticator
+from carpool.carp.counters import Counters, Replay
+from carpool.carp.effects import Effect
+from carpool.carp.election import NEVER_MASTER, State
+from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
+from carpool.carp.receiver import Receiver
+from carpool.carp.settings import Settings
+from carpool.carp.timing import SECOND
+from carpool.carp.wire import Advertisement, Rejection
+from carpool.recorder.recorded import Recorded
+from carpool.recorder.snapshot import capture
+
+BOTH = (VIP, VIP6)
+SIGN = Authenticator(PASSWORD, VHID, BOTH).digest
+FAST = {"advbase": 0, "fast": True}
+
+
+class Side:
+    """A virtual host behind a receiver, which takes the short way or never does."""
+
+    def __init__(self, *, short: bool, **more: Any) -> None:
+        self.short = short
+        self.shortened = 0
+        given = {"advbase": 1, "advskew": 20, **more}
+        self.host = Recorded(
+            Settings(VHID, BOTH, PASSWORD, **given),
+            sources={4: packed("192.0.2.10"), 6: packed("2001:db8::10")},
+            counters=Counters(given.get("replay", Replay.WINDOW), seed=5),
+        )
+        self.receiver = Receiver()
+        self.receiver.add(self.host)
+        self.host.start(0)
+
+    def hears(self, packet: bytes, now: int) -> None:
+        if self.short and packet[0] >> 4 == 4 and self.receiver.hears_again(packet, now):
+            self.shortened += 1
+            return
+        parse = parse_ipv4 if packet[0] >> 4 == 4 else parse_ipv6
+        self.receiver.receive(parse(packet), now)
+
+    def effects(self) -> list[Effect]:
+        found = []
+        while (effect := self.host.next_effect()) is not None:
+            found.append(effect)
+        return found
+
+    def all_of_it(self) -> object:
+        """Return what can be seen of the host, and what cannot."""
+        state = capture(self.host)
+        del state["peers"]  # Their last words are kept in two ways.
+        host = self.host
+        entries = [(one.begins, bytes(one.records)) for one in host.tape.segments]
+        return state, list(host.peers), host.timer(), host.rejections, self.effects(), entries
+
+
+class Twins:
+    """Two that are told the same, and three other nodes that speak to them."""
+
+    def __init__(self, **more: Any) -> None:
+        self.sides = (Side(short=True, **more), Side(short=False, **more))
+        self.now = 0
+        self.counters = [Counters(seed=number) for number in range(3)]
+        self.packets: list[bytes] = []
+
+    @property
+    def shortened(self) -> int:
+        return self.sides[0].shortened
+
+    def do(self, deed: Callable[[Side], object]) -> None:
+        for side in self.sides:
+            deed(side)
+        one, other = (side.all_of_it() for side in self.sides)
+        assert one == other
+
+    def hear(self, who: int, advbase: int, advskew: int, demotion: int, family: int) -> None:
+        counter = self.counters[who].next(self.now)
+        said = Advertisement(VHID, advbase, advskew, counter, SIGN(counter), demotion).encode()
+        if family == 4:
+            packet = ipv4_packet(packed(f"192.0.2.{who + 9}"), said)
+        else:
+            packet = ipv6_packet(packed(f"2001:db8::{who + 9}"), said)
+        self.packets.append(packet)
+        self.do(lambda side: side.hears(packet, self.now))
+
+    def hear_old(self, back: int, flipped: int) -> None:
+        """Hear again a packet that was heard, with one bit changed, if any."""
+        if self.packets:
+            packet = bytearray(self.packets[-1 - back % len(self.packets)])
+            if flipped < 8 * len(packet):
+                packet[flipped // 8] ^= 1 << flipped % 8
+            if packet[0] >> 4 in {4, 6}:
+                self.do(lambda side: side.hears(bytes(packet), self.now))
+
+    def wait(self, time: int) -> None:
+        end = self.now + time
+        while True:
+            due = self.sides[0].host.timer()
+            assert due == self.sides[1].host.timer()
+            if due is None or due > end:
+                break
+            self.now = max(self.now, due)
+            self.do(lambda side: side.host.handle_timer(self.now))
+        self.now = end
+
+
+Deed = Callable[[Twins], object]
+
+
+def _hearing(times: int, apart: int, *said: int) -> Deed:
+    def hear(twins: Twins) -> None:
+        for _ in range(times):
+            twins.hear(*said)
+            twins.wait(apart)
+
+    return hear
+
+
+DEEDS: st.SearchStrategy[Deed] = st.one_of(
+    st.builds(
+        _hearing,
+        st.integers(1, 4),
+        st.sampled_from([MS, SECOND // 4]),
+        st.integers(0, 2),
+        st.sampled_from([0, 1, 1, 1, 255]),
+        st.sampled_from([0, 3, 20, 20, 100, 255]),
+        st.sampled_from([0, 0, 0, 1, 240]),
+        st.sampled_from([4, 4, 4, 6]),
+    ),
+    st.builds(
+        lambda back, flipped: lambda twins: twins.hear_old(back, flipped),
+        st.integers(0, 5),
+        st.one_of(st.just(1 << 20), st.integers(0, 56 * 8)),
+    ),
+    st.sampled_from(["start", "stop", "link_lost", "link_back", "yield_mastership", "woke"]).map(
+        lambda told: lambda twins: twins.do(lambda side: getattr(side.host, told)(twins.now))
+    ),
+    st.sampled_from([0, 1, 240, NEVER_MASTER]).map(
+        lambda demotion: (
+            lambda twins: twins.do(lambda side: side.host.set_demotion(demotion, twins.now))
+        )
+    ),
+    st.sampled_from(["192.0.2.1", "192.0.2.10", "192.0.2.99"]).map(
+        lambda own: (
+            lambda twins: twins.do(lambda side: side.host.use_sources({4: packed(own)}, twins.now))
+        )
+    ),
+    st.sampled_from([0, 5, 100]).map(
+        lambda advskew: lambda twins: twins.do(lambda side: side.host.slow_down(advskew))
+    ),
+    st.sampled_from([0, MS, SECOND // 2, SECOND, 3 * SECOND, 40 * SECOND]).map(
+        lambda time: lambda twins: twins.wait(time)
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"preempt": True}, {"replay": Replay.STRICT}, {"replay": Replay.OFF}, FAST],
+    ids=["plain", "preempting", "strict", "off", "fast"],
+)
+@settings(max_examples=60, deadline=None)
+@given(st.lists(DEEDS, max_size=25))
+def test_both_ways_lead_to_the_same(more: dict[str, Any], deeds: list[Deed]) -> None:
+    twins = Twins(**more)
+    for deed in deeds:
+        deed(twins)
+
+
+def following(advskew: int = 0, family: int = 4, **more: Any) -> Twins:
+    """Return twins that have heard the same master four times."""
+    twins = Twins(**more)
+    _hearing(4, MS, 0, more.get("advbase", 1), advskew, 0, family)(twins)
+    return twins
+
+
+@pytest.mark.parametrize(
+    ("advskew", "more"),
+    [(0, {}), (100, {}), (20, {}), (3, FAST), (0, {"replay": Replay.OFF})],
+    ids=["faster", "slower", "equal", "fast", "unchecked"],
+)
+def test_the_third_advertisement_of_a_master_is_routine(advskew: int, more: dict[str, Any]) -> None:
+    twins = following(advskew, **more)
+    assert twins.sides[0].host.state is State.BACKUP
+    # The first is of no sequence yet, and the second proves that it was none by chance.
+    assert twins.shortened == 2
+
+
+def test_what_is_no_routine() -> None:
+    assert following(family=6).shortened == 0
+    # It is the hour that decides whether to preempt.
+    assert following(100, preempt=True).shortened == 0
+    twins = following()
+    twins.do(lambda side: side.host.set_demotion(7, twins.now))
+    twins.hear(0, 1, 0, 0, 4)
+    assert twins.shortened == 2
+    twins.hear(0, 1, 0, 0, 4)
+    assert twins.shortened == 3
+    twins.hear(0, 1, 1, 0, 4)
+    assert twins.shortened == 3
+
+
+def test_a_replay_or_a_forgery_of_what_is_routine_goes_the_long_way_and_is_counted() -> None:
+    twins = following()
+    twins.hear_old(0, 1 << 20)
+    twins.hear_old(0, 8 * 55)
+    assert twins.shortened == 2
+    rejections = twins.sides[0].host.rejections
+    assert rejections == {Rejection.REPLAY: 1}
+    assert twins.sides[0].receiver.rejections == {Rejection.CHECKSUM: 1}
+    forged = Advertisement(VHID, 1, 0, twins.counters[0].next(twins.now), bytes(20)).encode()
+    packet = ipv4_packet(packed("192.0.2.9"), forged)
+    twins.do(lambda side: side.hears(packet, twins.now))
+    assert twins.shortened == 2
+    assert rejections[Rejection.AUTHENTICATION] == 1
+
+
+def test_the_short_way_is_for_whole_ipv4_packets_of_our_group() -> None:
+    twins = following()
+    side = twins.sides[0]
+    counter = twins.counters[0].next(twins.now)
+    said = Advertisement(VHID, 1, 0, counter, SIGN(counter)).encode()
+    packet = ipv4_packet(packed("192.0.2.9"), said)
+    for other in (
+        packet[:-1],
+        packet + b"\0",
+        ipv4_packet(packed("192.0.2.9"), said, packed("224.0.0.19")),
+        ipv4_packet(packed("192.0.2.8"), said),
+        packet[:8] + b"\xfe" + packet[9:],
+    ):
+        assert side.receiver.hears_again(other, twins.now) is None
+    assert side.receiver.hears_again(packet, twins.now) is side.host
+    assert isinstance(parse_ipv4(packet), Datagram)
