@@ -112,6 +112,13 @@ class Twins:
             self.do(lambda side: side.host.handle_timer(self.now))
         self.now = end
 
+    def be_late(self, by: int) -> None:
+        """Let the timer run so late."""
+        due = self.sides[0].host.timer()
+        if due is not None:
+            self.now = max(self.now, due) + by
+            self.do(lambda side: side.host.handle_timer(self.now))
+
 
 Deed = Callable[[Twins], object]
 
@@ -160,6 +167,7 @@ DEEDS: st.SearchStrategy[Deed] = st.one_of(
     st.sampled_from([0, MS, SECOND // 2, SECOND, 3 * SECOND, 40 * SECOND]).map(
         lambda time: lambda twins: twins.wait(time)
     ),
+    st.sampled_from([MS, 30 * MS]).map(lambda by: lambda twins: twins.be_late(by)),
 )
 
 
@@ -207,6 +215,32 @@ def test_what_is_no_routine() -> None:
     assert twins.shortened == 3
     twins.hear(0, 1, 1, 0, 4)
     assert twins.shortened == 3
+
+
+def test_whom_a_node_obeys_while_it_stands_back_is_no_routine() -> None:
+    twins = Twins(preempt=True)
+    _hearing(2, MS, 1, 1, 100, 0, 4)(twins)
+    twins.wait(4 * SECOND)
+    twins.do(lambda side: side.host.yield_mastership(twins.now))
+    _hearing(3, MS, 1, 1, 100, 0, 4)(twins)
+    assert (twins.shortened, twins.sides[0].host.state) == (0, State.BACKUP)
+    twins.wait(3 * SECOND)
+    _hearing(1, 10 * MS, 1, 1, 100, 0, 4)(twins)
+    assert twins.sides[0].host.state is State.MASTER
+
+
+def test_how_fast_the_master_is_and_how_late_the_backup_is_told_anew_each_time() -> None:
+    twins = following(3, **FAST)
+    # Over IPv6 another node advertises more slowly, and is given more time.
+    _hearing(2, MS, 1, 0, 9, 0, 6)(twins)
+    _hearing(1, MS, 0, 0, 3, 0, 4)(twins)
+    twins.be_late(30 * MS)
+    twins.be_late(30 * MS)
+    _hearing(1, MS, 0, 0, 3, 0, 4)(twins)
+    assert twins.shortened == 4
+    twins.be_late(30 * MS)
+    twins.be_late(30 * MS)
+    twins.be_late(30 * MS)
 
 
 def test_a_replay_or_a_forgery_of_what_is_routine_goes_the_long_way_and_is_counted() -> None:
