@@ -219,20 +219,20 @@ def test_what_is_no_routine() -> None:
 
 def test_whom_a_node_obeys_while_it_stands_back_is_no_routine() -> None:
     twins = Twins(preempt=True)
-    _hearing(2, MS, 1, 1, 100, 0, 4)(twins)
+    _hearing(2, MS, 2, 1, 100, 0, 4)(twins)
     twins.wait(4 * SECOND)
     twins.do(lambda side: side.host.yield_mastership(twins.now))
-    _hearing(3, MS, 1, 1, 100, 0, 4)(twins)
+    _hearing(3, MS, 2, 1, 100, 0, 4)(twins)
     assert (twins.shortened, twins.sides[0].host.state) == (0, State.BACKUP)
     twins.wait(3 * SECOND)
-    _hearing(1, 10 * MS, 1, 1, 100, 0, 4)(twins)
+    _hearing(1, 10 * MS, 2, 1, 100, 0, 4)(twins)
     assert twins.sides[0].host.state is State.MASTER
 
 
 def test_how_fast_the_master_is_and_how_late_the_backup_is_told_anew_each_time() -> None:
     twins = following(3, **FAST)
-    # Over IPv6 another node advertises more slowly, and is given more time.
-    _hearing(2, MS, 1, 0, 9, 0, 6)(twins)
+    # Over IPv6 the master is slower, and is given more time.
+    _hearing(2, MS, 0, 0, 9, 0, 6)(twins)
     _hearing(1, MS, 0, 0, 3, 0, 4)(twins)
     twins.be_late(30 * MS)
     twins.be_late(30 * MS)

@@ -86,6 +86,9 @@ class Conflicts:
         self._link: Link | None = None
         self._watched: dict[bytes, _Watched] = {}
         self._yielding: dict[Group, int] = {}
+        self._held: frozenset[bytes] = frozenset()
+        """Whose claims are heard. Of those that we are not master of they would be the master's,
+        every other second, and would wake us for nothing."""
         self._judge = loop.call_at(loop.now(), self._judge_claims)
         self._judge.cancel()
         self._look = loop.call_at(loop.now(), self._look_around)
@@ -99,9 +102,9 @@ class Conflicts:
                 self._watched[one.ip.packed] = _Watched(one.ip, group)
 
     @property
-    def addresses(self) -> Collection[bytes]:
-        """The addresses, packed, whose claims are to be told."""
-        return self._watched.keys()
+    def families(self) -> Collection[int]:
+        """The IP families (4, 6) of the addresses whose claims are to be told."""
+        return {one.address.version for one in self._watched.values()}
 
     @property
     def strangers(self) -> list[Stranger]:
@@ -115,6 +118,7 @@ class Conflicts:
     def use_link(self, link: Link | None) -> None:
         """Ask and announce through `link` from now on; None while there is no interface."""
         self._link = link
+        self._held = frozenset()
         if link is None:
             self._look.cancel()
         else:
@@ -207,6 +211,7 @@ class Conflicts:
             elif now >= watched.probe_at:
                 watched.probe_at = now + PROBE_EVERY
                 self._probe(watched)
+        self._listen()
         for group in [one for one, until in self._yielding.items() if now >= until]:
             del self._yielding[group]
             group.demote(_REASON, 0)
@@ -214,6 +219,22 @@ class Conflicts:
         due += self._yielding.values()
         if due:
             self._look.reschedule(min(due))
+
+    def _listen(self) -> None:
+        """Hear who claims what we hold, and no other claims."""
+        watched = self._watched.items()
+        held = frozenset(packed for packed, one in watched if one.probe_at is not None)
+        if self._link is None or held == self._held:
+            return
+        try:
+            self._link.only_claims_of(held)
+        except OSError as error:
+            self._log.warning(
+                f"cannot watch for strangers that use our addresses: {error.strerror}",
+                key="watch claims",
+            )
+        else:
+            self._held = held
 
     def _probe(self, watched: _Watched) -> None:
         self._send(watched.group, lambda link: link.probe(watched.address.packed))

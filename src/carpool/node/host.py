@@ -108,11 +108,15 @@ class Link(Protocol):
         """Tell the network that `address` (4 or 16 bytes) lives here now. Raises OSError."""
         ...
 
-    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:
-        """Hear from now on who else claims `addresses`, where the system lets us.
+    def watch_claims(self, families: Collection[int]) -> list[socket.socket]:
+        """Be ready to hear who else claims addresses of `families` (4, 6), of none so far.
 
-        Return the sockets to watch for reading. Raises OSError.
+        Return the sockets to watch for reading: none where the system cannot. Raises OSError.
         """
+        ...
+
+    def only_claims_of(self, addresses: Collection[bytes]) -> None:
+        """Hear from now on who else claims `addresses` (4 or 16 bytes). Raises OSError."""
         ...
 
     def claims(self) -> Iterator[Claim]:

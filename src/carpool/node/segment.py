@@ -145,7 +145,7 @@ class Segment:
 
     def _watch_claims(self, link: Link) -> None:
         try:
-            self._claim_sockets = link.watch_claims(self.conflicts.addresses)
+            self._claim_sockets = link.watch_claims(self.conflicts.families)
         except OSError as error:  # no reason not to serve
             self._log.error(
                 f"cannot watch {self.interface} for strangers that use our addresses: "

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 
 from carpool.carp.frames import Claim, claim
-from carpool.node.links.filters import JEQ, LD, LDB, RET, Step
+from carpool.node.links.filters import JEQ, LD, LDB, RET, Step, attach
 from carpool.node.links.packet import listen
 
 _BUDGET = 64  # frames per round of the loop
@@ -18,19 +18,22 @@ _ICMPV6, _NEIGHBOUR_ADVERTISEMENT = 58, 136
 class ClaimListener:
     """The sockets that hear it on one interface; our own frames are not heard."""
 
-    def __init__(self, interface: str, addresses: Collection[bytes]) -> None:
-        """Listen for claims of `addresses`, of 4 and 16 bytes. Raises OSError."""
+    def __init__(self, interface: str, families: Collection[int]) -> None:
+        """Be ready for claims of addresses of `families`, 4 and 6. Raises OSError."""
         self.sockets: list[socket.socket] = []
-        ipv4 = [address for address in addresses if len(address) == 4]
-        ipv6 = [address for address in addresses if len(address) == 16]
+        self._families = [family for family in (4, 6) if family in families]
         try:
-            if ipv4:
-                self.sockets.append(listen(interface, _ARP, arp_filter(ipv4)))
-            if ipv6:
-                self.sockets.append(listen(interface, _IPV6, neighbour_filter(ipv6)))
+            for family in self._families:
+                protocol = _ARP if family == 4 else _IPV6
+                self.sockets.append(listen(interface, protocol, _claims_of((), family)))
         except OSError:
             self.close()
             raise
+
+    def only(self, addresses: Collection[bytes]) -> None:
+        """Listen for claims of `addresses` from now on, of 4 and 16 bytes. Raises OSError."""
+        for one, family in zip(self.sockets, self._families, strict=True):
+            attach(one, _claims_of(addresses, family))
 
     def receive(self) -> Iterator[Claim]:
         """Yield what has arrived, within a budget."""
@@ -49,6 +52,12 @@ class ClaimListener:
         for one in self.sockets:
             one.close()
         self.sockets.clear()
+
+
+def _claims_of(addresses: Collection[bytes], family: int) -> list[Step]:
+    if family == 4:
+        return arp_filter([address for address in addresses if len(address) == 4])
+    return neighbour_filter([address for address in addresses if len(address) == 16])
 
 
 def arp_filter(addresses: Sequence[bytes]) -> list[Step]:

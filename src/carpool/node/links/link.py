@@ -94,9 +94,12 @@ class RawLink:
         """Ask who has `address`; whoever does claims it. Raises OSError."""
         self.send_frame(frames.question(self.mac, None, address))
 
-    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:  # noqa: ARG002
-        """Hear from now on who else claims `addresses`: no sockets where the system cannot."""
+    def watch_claims(self, families: Collection[int]) -> list[socket.socket]:  # noqa: ARG002
+        """Be ready to hear who else claims addresses: no sockets where the system cannot."""
         return []
+
+    def only_claims_of(self, addresses: Collection[bytes]) -> None:
+        """Hear from now on who else claims `addresses`, where the system can. Raises OSError."""
 
     def claims(self) -> Iterator[frames.Claim]:
         """Yield what claims have arrived, within a budget."""

@@ -25,6 +25,7 @@ class LinuxLink(RawLink):
         # Protocol 0: it sends, and nothing ever arrives at it.
         self._packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
+            self._packet.bind((interface, 0))
             for family in families:
                 self._raw[family] = (
                     RawIPv4(interface, index, group) if family == 4 else RawIPv6(index, interface)
@@ -51,12 +52,17 @@ class LinuxLink(RawLink):
 
     def send_frame(self, frame: bytes) -> None:
         """Send an Ethernet frame. Raises OSError."""
-        self._packet.sendto(frame, (self.interface, 0))
+        self._packet.send(frame)
 
-    def watch_claims(self, addresses: Collection[bytes]) -> list[socket.socket]:
-        """Hear from now on who else claims `addresses`. Raises OSError."""
-        self._claims = ClaimListener(self.interface, addresses)
+    def watch_claims(self, families: Collection[int]) -> list[socket.socket]:
+        """Be ready to hear who else claims addresses of `families`. Raises OSError."""
+        self._claims = ClaimListener(self.interface, families)
         return self._claims.sockets
+
+    def only_claims_of(self, addresses: Collection[bytes]) -> None:
+        """Hear from now on who else claims `addresses`. Raises OSError."""
+        if self._claims is not None:
+            self._claims.only(addresses)
 
     def claims(self) -> Iterator[Claim]:
         """Yield what claims have arrived, within a budget."""
