@@ -8,10 +8,9 @@ that for the next; a test holds the two ways together.
 from dataclasses import dataclass
 
 from carpool.carp.election import Event
+from carpool.carp.wire import AUTHLEN, VERSION_AND_TYPE, Advertisement
 
-EVENTS = frozenset({Event.FASTER, Event.LESS_DEMOTED, Event.TIE_LOST, Event.TIE_WON, Event.SLOWER})
-"""Those that change nothing of a backup but its wait, and mean the same the next time as long as
-neither side changes; SLOWER only where nobody preempts, which hangs on the time."""
+_EVENTS = frozenset({Event.FASTER, Event.LESS_DEMOTED, Event.TIE_LOST, Event.TIE_WON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +27,16 @@ class Routine:
     patience: int
     look_after: int
     masters_interval: int
+
+
+def is_routine(event: Event, *, preempt: bool) -> bool:
+    """Tell whether an event changes but the wait of a backup, and will as long as neither changes.
+
+    Whether to `preempt` a slower master hangs on the time as well.
+    """
+    return event in _EVENTS or (event is Event.SLOWER and not preempt)
+
+
+def head(said: Advertisement) -> bytes:
+    """Return what an advertisement begins with: all but its checksum, counter and digest."""
+    return bytes((VERSION_AND_TYPE, said.vhid, said.advskew, AUTHLEN, said.demotion, said.advbase))

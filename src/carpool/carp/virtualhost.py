@@ -33,12 +33,13 @@ from carpool.carp.memory import Memory
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.phase import Phase
-from carpool.carp.routine import EVENTS, Routine
+from carpool.carp.routine import Routine, head, is_routine
 from carpool.carp.rulers import Ruler, Rulers
 from carpool.carp.seeking import PACE, Seeking
 from carpool.carp.settings import Settings
 from carpool.carp.tiebreak import TieBreak
-from carpool.carp.wire import AUTHLEN, VERSION_AND_TYPE, Advertisement, Rejection, encode
+from carpool.carp.waiting import Wait
+from carpool.carp.wire import Advertisement, Rejection, encode
 
 STAND_BACK_TIME = 3 * timing.SECOND
 """How long a node that was told to yield does not preempt (ucarp sleeps 3 s on SIGUSR2)."""
@@ -96,12 +97,7 @@ class VirtualHost:
         counters.patience = self.master_down_time + self.interval
         self._effects: deque[Effect] = deque()
         self._heard: tuple[Advertisement, Datagram] | None = None
-        self._awaiting_since = 0
-        self._master_down_at: int | None = None
-        self._look_at = 0
-        """When a backup in the fast profile next looks whether it is late itself."""
-        self._grace_left = 0
-        """For how much longer, in all, it may then wait than without."""
+        self._wait = Wait()
         self._timer_event = Event.MASTER_DOWN
         self._invitation: Heard | None = None
         """What makes us master when the timer next runs, if it was something heard."""
@@ -163,11 +159,11 @@ class VirtualHost:
         """Return the instant at which `handle_timer` wants to be called, or None."""
         if self.state is State.MASTER:
             return self.seeking.due_before(self._advertise_at) or self._advertise_at
-        due = self._master_down_at
+        due = self._wait.ends_at
         if due is None or self.state is not State.BACKUP or self._demotion == NEVER_MASTER:
             return None
         looks = self.settings.fast and self._timer_event is Event.MASTER_DOWN
-        return min(due, self._look_at) if looks else due
+        return min(due, self._wait.look_at) if looks else due
 
     def next_effect(self) -> Effect | None:
         """Return the next thing to do, or None when there is none left."""
@@ -284,8 +280,8 @@ class VirtualHost:
             return
         if self._was_late(now - due):
             self._fire(Event.LATE, now)
-        elif self.state is State.BACKUP and due != self._master_down_at:
-            self._look_at += self._pace
+        elif self.state is State.BACKUP and due != self._wait.ends_at:
+            self._wait.look_at += self._pace
         elif self.state is State.MASTER and due != self._advertise_at:
             self._fire(Event.SEEKING_DUE, now)
         else:
@@ -321,10 +317,9 @@ class VirtualHost:
             self._heard = (advertisement, datagram)
             self._fire(event, now, heard)
             self._heard = None
-            if self.state is State.BACKUP and event in EVENTS:
-                self._expect_again(event, advertisement, datagram, now)
         if datagram.family == 4:
             self._tie.heard_ipv4(now + self.master_down_time)
+            self._expect_again(event, advertisement, datagram.source, now)
         return None
 
     def hear_again(self, counter: bytes, digest: bytes, now: int) -> bool:
@@ -344,10 +339,7 @@ class VirtualHost:
         self._rulers.obey_again(4, until)
         self._tie.heard_ipv4(until)
         self._masters_interval = routine.masters_interval
-        self._awaiting_since = now
-        self._master_down_at = until
-        self._grace_left = routine.patience
-        self._look_at = now + routine.look_after
+        self._wait.begin(now, routine.patience, routine.look_after)
         return True
 
     def turns_away(self, source: bytes, counter: bytes, digest: bytes) -> bool:
@@ -364,20 +356,13 @@ class VirtualHost:
 
     # Events.
 
-    def _expect_again(
-        self, event: Event, said: Advertisement, datagram: Datagram, now: int
-    ) -> None:
+    def _expect_again(self, event: Event, said: Advertisement, source: bytes, now: int) -> None:
         """Note that the next advertisement like this one does the same, if that is certain."""
-        if datagram.family != 4 or now < self._stand_back_until:
-            return
-        if event is Event.SLOWER and self.settings.preempt:
-            return
-        if not self._rulers.another_rules(4, datagram.source, now):
-            head = (VERSION_AND_TYPE, said.vhid, said.advskew, AUTHLEN, said.demotion, said.advbase)
-            patience, look_after = self.master_down_time, self._pace * 3 // 2
-            self.routine = Routine(
-                datagram.source, bytes(head), patience, look_after, self._masters_interval
-            )
+        obeyed = self.state is State.BACKUP and now >= self._stand_back_until
+        obeyed = obeyed and not self._rulers.another_rules(4, source, now)
+        if obeyed and is_routine(event, preempt=self.settings.preempt):
+            times = (self.master_down_time, self._pace * 3 // 2, self._masters_interval)
+            self.routine = Routine(source, head(said), *times)
 
     def _judge(
         self, datagram: Datagram, advertisement: Advertisement, now: int
@@ -428,14 +413,14 @@ class VirtualHost:
         if self.settings.fast:
             # A stall of a few milliseconds may have hit all nodes, and all that was queued has been
             # read: a successor, if there is one, says so within an interval.
-            self._master_down_at = now + self.interval * 5 // 4
+            self._wait.ends_at = now + self.interval * 5 // 4
         return True
 
     def _was_late(self, by: int) -> bool:
         """Tell whether a backup that is late by so much (ns) must not call its master dead yet."""
         if not self.settings.fast or self._timer_event is not Event.MASTER_DOWN:
             return False
-        may_wait = self._grace_left > 0 or self.timer() != self._master_down_at
+        may_wait = self._wait.grace_left > 0 or self.timer() != self._wait.ends_at
         return by > self._wanted_interval // 4 and may_wait
 
     def _invite(self, event: Event, heard: Heard, now: int) -> None:
@@ -444,7 +429,7 @@ class VirtualHost:
         soon = now + self._turn(heard)
         if event is Event.BOW_OUT:
             self._rulers.forget()
-        self._master_down_at = min(soon, self._master_down_at or soon)
+        self._wait.end_by(soon)
         self._timer_event = event
         self._invitation = heard
 
@@ -507,9 +492,6 @@ class VirtualHost:
         if has_met_one and self.interval > PACE:
             self.seeking.begin(now)
 
-    def _seek(self, now: int) -> None:
-        self._speak(now)
-
     def _reassert(self, now: int) -> None:
         if self._reassertions_left:
             self._reassertions_left -= 1
@@ -524,10 +506,9 @@ class VirtualHost:
         if self._heard is None:
             return
         winner, _ = self._heard
-        own = timing.ticks(self.settings.advbase, self.advskew)
-        slower = max(own, timing.ticks(winner.advbase, winner.advskew) + 1)
-        advbase, advskew = divmod(min(slower, timing.BOW_OUT_TICKS - 1), 256)
-        self._send(now, advbase, advskew, self._demotion, farewell=True)
+        own, theirs = self.interval // timing.TICK, winner.interval // timing.TICK
+        slower = min(max(own, theirs + 1), timing.BOW_OUT_TICKS - 1)
+        self._send(now, *divmod(slower, 256), self._demotion, farewell=True)
 
     def _say_bow_out(self, now: int) -> None:
         # OpenBSD would yield even to this, if it were less demoted.
@@ -537,7 +518,7 @@ class VirtualHost:
         was_master, self._advertise_at = self._advertise_at is not None, None
         self._timer_event = Event.MASTER_DOWN
         self._invitation = None
-        self._awaiting_since = max(now, self._stand_back_until, self._hold_down_until)
+        since = max(now, self._stand_back_until, self._hold_down_until)
         self._masters_interval = 0
         if self._heard is not None:
             self._obey(*self._heard, now)
@@ -545,11 +526,9 @@ class VirtualHost:
             less_demoted = rival.demotion < self._demotion
             if was_master and less_demoted and rival.interval == self.interval:
                 # A demoted kernel, which yields to an equal interval, too: may it be back first.
-                self._awaiting_since += timing.TICK
-        self._master_down_at = self._awaiting_since + self.master_down_time
-        self._grace_left = self.master_down_time
-        # Half an interval after the next advertisement is due: if that comes, we never look.
-        self._look_at = self._awaiting_since + self._pace * 3 // 2
+                since += timing.TICK
+        # Look half an interval after the next advertisement is due: if that comes, we never look.
+        self._wait.begin(since, self.master_down_time, self._pace * 3 // 2)
 
     def _obey(self, advertisement: Advertisement, datagram: Datagram, now: int) -> None:
         if self.settings.fast:
@@ -563,19 +542,12 @@ class VirtualHost:
     def _adjust_wait(self, _now: int) -> None:
         if self._timer_event is not Event.BOW_OUT:
             self._timer_event, self._invitation = Event.MASTER_DOWN, None
-            self._master_down_at = self._awaiting_since + self.master_down_time
+            self._wait.ends_at = self._wait.since + self.master_down_time
 
     def _allow_lateness(self, now: int) -> None:
-        due, since = self._master_down_at, self.timer()
+        due = self.timer()
         assert due is not None
-        assert since is not None
-        # Since then nothing was heard because nobody listened. And two intervals at least: a master
-        # that stalled beside us needs one to speak again.
-        left = due - since
-        grace = max(0, min(2 * self._pace - left, self._grace_left))
-        self._grace_left -= grace
-        self._master_down_at = now + left + grace
-        self._look_at = now + self._pace
+        self._wait.allow_lateness(due, now, self._pace)
 
     def _hold_down(self, now: int) -> None:
         self._hold_down_until = now + self.settings.hold_down
@@ -609,7 +581,7 @@ class VirtualHost:
         Action.ADVERTISE: _advertise,
         Action.ANNOUNCE: _announce,
         Action.BEGIN_SEEKING: _begin_seeking,
-        Action.SEEK: _seek,
+        Action.SEEK: _speak,
         Action.REASSERT: _reassert,
         Action.CONCEDE: _concede,
         Action.SAY_BOW_OUT: _say_bow_out,
