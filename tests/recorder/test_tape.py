@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from tests.recorder.support import Peer, host, steps
 
+from carpool.carp.effects import Announce
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, Rejection
 from carpool.recorder.entry import REFUSED
@@ -48,6 +49,25 @@ def test_repeats_are_small_and_exact() -> None:
         peer.says(one, now)
     assert one.tape.size - before == 99 * 10
     assert [step.entry.instant for step in steps(one)] == [0, *instants]
+
+
+def test_advertisements_of_our_own_are_small_with_an_announcement_too() -> None:
+    one = host(announce_every=2 * SECOND)
+    one.start(0)
+    said: list[tuple[int, int]] = []
+    sizes: list[int] = []
+    while len(said) < 100:
+        due = one.timer()
+        assert due is not None
+        sizes.append(one.tape.size)
+        one.handle_timer(due)
+        effects = list(iter(one.next_effect, None))
+        said.append((due, sum(isinstance(effect, Announce) for effect in effects)))
+    assert sum(announced for _, announced in said[4:]) == 48
+    assert one.tape.size - sizes[4] == 96 * 9
+    timed = [step.entry for step in steps(one)][1:]
+    assert [(entry.instant, ("announce",) in entry.outcomes) for entry in timed] == said
+    assert not any(step.differs for step in steps(one))
 
 
 @pytest.mark.parametrize("password", [b"another", None], ids=["forged", "replayed"])

@@ -22,6 +22,7 @@ class Sending:
         self.fails = False
         """Whether the node is to demote itself for it."""
         self._settings = settings
+        self._addresses = [address.ip.packed for address in settings.addresses]
         self._label = label
         self._log = log
         self._in_a_row = 0
@@ -48,8 +49,8 @@ class Sending:
             return
         settings = self._settings
         try:
-            for address in settings.addresses:
-                self.link.announce(address.ip.packed)
+            for address in self._addresses:
+                self.link.announce(address)
         except OSError as error:
             self._log.warning(
                 f"{self._label}cannot announce on {settings.interface}: {error.strerror}",

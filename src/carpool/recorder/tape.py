@@ -5,7 +5,8 @@ begin with any of them; when the tape is full the oldest is dropped.
 
 What goes on for ever is packed: an advertisement like the last one of its sender, which did no more
 than set the timer, takes 10 bytes, and an advertisement of our own like the last one 5 and 4 for
-each IP family. All else is a line of JSON. Both tell the instant and the counters exactly.
+each IP family, with an announcement or without. All else is a line of JSON. Both tell the instant
+and the counters exactly.
 
 Who floods us with advertisements that are refused must not wash the tape away: beyond a few of
 them, they are counted only.
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from carpool.carp.effects import Advertise, Effect
+from carpool.carp.effects import Advertise, Announce, Effect
 from carpool.carp.routine import Routine
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, Rejection
@@ -47,7 +48,8 @@ _LINE = struct.Struct("<BI")
 _HEARD = struct.Struct("<BIBI")
 _SPOKE = struct.Struct("<BI")
 _COUNTER = struct.Struct("<I")
-_KINDS = (_LINE_KIND, _HEARD_KIND, _SPOKE_KIND) = (1, 2, 3)
+_LINE_KIND, _HEARD_KIND, _SPOKE_KIND, _ANNOUNCED_KIND = 1, 2, 3, 4
+_ANNOUNCED: Outcome = ("announce",)
 _MOST = (1 << 32) - 1
 _MOST_PEERS = 255
 
@@ -114,9 +116,12 @@ class _Last:
         """Note what the timer did."""
         due, self.due = self.due, entry.due or 0
         self.step = self.due - due
-        self.said = _said(entry.outcomes) or ()
+        outcomes = entry.outcomes
+        if outcomes and outcomes[-1] == _ANNOUNCED:
+            outcomes = outcomes[:-1]
+        self.said = _said(outcomes) or ()
         if self.said:
-            self.counter = entry.outcomes[-1][3]
+            self.counter = outcomes[-1][3]
 
     def note(self, entry: Entry) -> None:
         """Note any entry."""
@@ -296,16 +301,16 @@ class Tape:
 
     def _spoke_again(self, now: int, effects: Sequence[Effect], due: int) -> bool:
         """Record an advertisement of our own that is like the last one, if it is. Tell whether."""
-        last = self._last
+        last, said_too = self._last, len(self._last.said)
         passed = now - last.instant
-        if (
-            not effects
-            or len(effects) != len(last.said)
-            or due - last.due != last.step
-            or not 0 <= passed <= _MOST
-        ):
+        if not said_too or due - last.due != last.step or not 0 <= passed <= _MOST:
             return False
-        record, reached = _SPOKE.pack(_SPOKE_KIND, passed), last.counter
+        kind = _SPOKE_KIND
+        if len(effects) == said_too + 1 and type(effects[-1]) is Announce:
+            kind, effects = _ANNOUNCED_KIND, effects[:-1]
+        if len(effects) != said_too:
+            return False
+        record, reached = _SPOKE.pack(kind, passed), last.counter
         for effect, said in zip(effects, last.said, strict=True):
             if type(effect) is not Advertise or effect.farewell:
                 return False
@@ -362,7 +367,7 @@ def entries(records: bytes, begins: int) -> Iterator[Entry]:
             elif kind == _HEARD_KIND:
                 entry = _heard_again(last, *_HEARD.unpack_from(records, at)[1:])
                 at += _HEARD.size
-            elif kind == _SPOKE_KIND:
+            elif kind in {_SPOKE_KIND, _ANNOUNCED_KIND}:
                 _, passed = _SPOKE.unpack_from(records, at)
                 at += _SPOKE.size
                 counters = [
@@ -370,7 +375,7 @@ def entries(records: bytes, begins: int) -> Iterator[Entry]:
                     for place in range(len(last.said))
                 ]
                 at += _COUNTER.size * len(counters)
-                entry = _spoke_again(last, passed, counters)
+                entry = _spoke_again(last, passed, counters, kind == _ANNOUNCED_KIND)
             else:
                 raise TapeError(f"there is no record of kind {kind}")
             yield entry
@@ -393,15 +398,16 @@ def _heard_again(last: _Last, passed: int, index: int, more: int) -> Entry:
     return Entry(last.instant, HEARD, (source, *peer.strength, peer.counter), (), due)
 
 
-def _spoke_again(last: _Last, passed: int, more: Sequence[int]) -> Entry:
+def _spoke_again(last: _Last, passed: int, more: Sequence[int], announced: bool) -> Entry:
     if not last.said:
         raise TapeError("an advertisement like one that is not there")
     last.instant += passed
     last.due += last.step
-    outcomes = []
+    outcomes: list[Outcome] = []
     for (family, said), step in zip(last.said, more, strict=True):
         last.counter += step
         outcomes.append(("advertise", family, said.hex(), last.counter, False))
+    outcomes += [_ANNOUNCED] * announced
     return Entry(last.instant, TIMER, (), tuple(outcomes), last.due)
 
 

@@ -138,8 +138,9 @@ class LinuxHost:
     def _renew(self) -> None:
         """Renew what waits for it. It must come before any removal, else it would undo that."""
         requests, self._renewals = self._renewals, []
-        with suppress(NetlinkError):
-            self._renewer.renew(requests)
+        if requests:
+            with suppress(NetlinkError):
+                self._renewer.renew(requests)
 
     def remove_addresses(
         self, interface: Interface, addresses: Sequence[AnyInterface], done: Done
