@@ -12,7 +12,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 TIERS = (
     {""},
-    {"carp", "netlink"},
+    {"carp", "netlink", "notify"},
     {"cluster", "recorder"},
     {"smartos"},
     {"node"},

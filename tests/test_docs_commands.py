@@ -47,6 +47,7 @@ NOT_RUN = {
     r"README\.md: carpool (plan|apply|status|destroy) web\.toml.*": "the same",
     r".*: python3? carpool\.pyz .*": "tests/pyz makes the archive and runs it",
     r".*: python -m carpool\.sim never-two-1890\.jsonl.*": "a failure found once, and mended",
+    r"docs/notify\.md: carpool notify .*": "tests/cli/test_notify.py runs it beside real servers",
     r"docs/lab\.md: carpool lab demo": "tests/cli/test_lab_demo.py plays it",
 }
 

@@ -1,7 +1,7 @@
 """The pages carpool(1) and carpool.toml(5), from the parsers and the cluster file's tables."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -23,7 +23,7 @@ from tools.mdoc import (
 
 import carpool.cluster
 from carpool.cli import COMMANDS, parsers
-from carpool.cluster.check_schema import TYPES
+from carpool.cluster import check_schema, notify_schema
 from carpool.cluster.schema import TABLES
 from carpool.cluster.table import Field, Table
 
@@ -186,13 +186,22 @@ def keys_page() -> str:
             f"{_cell(field.doc)} |"
             for field in table.fields
         ]
-    of_types = (
-        f"| `{name}` | {_keys(keys.required)} | {_keys(keys.optional)} |"
-        for name, keys in TYPES.items()
-    )
-    lines += ["", "Which keys each type of check has:", "", "| type | required | optional |"]
-    lines += ["| --- | --- | --- |", *of_types, ""]
-    return "\n".join(lines)
+    lines += _of_types("check", check_schema.TYPES)
+    lines += _of_types("notifier", notify_schema.TYPES)
+    return "\n".join([*lines, ""])
+
+
+def _of_types(
+    what: str, types: Mapping[str, check_schema.Keys] | Mapping[str, notify_schema.Keys]
+) -> list[str]:
+    return [
+        *("", f"Which keys each type of {what} has:", ""),
+        *("| type | required | optional |", "| --- | --- | --- |"),
+        *(
+            f"| `{name}` | {_keys(keys.required)} | {_keys(keys.optional)} |"
+            for name, keys in types.items()
+        ),
+    ]
 
 
 def tables() -> list[Table]:

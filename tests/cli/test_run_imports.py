@@ -24,6 +24,7 @@ FOR_OTHERS = ("carpool.deploy", "carpool.lab", "carpool.sim", "carpool.smartos")
 """What no daemon needs."""
 NOT_CONFIGURED = (
     *("carpool.cluster.check_", "carpool.cluster.payload", "carpool.cluster.ucarp_"),
+    *("carpool.cluster.notify_", "carpool.node.notify", "carpool.notify"),
     *("carpool.cluster.explanations", "carpool.cluster.toml_", "carpool.node.health"),
     *("carpool.node.hosts.portable", "carpool.node.links.plain", "carpool.node.links.bpf"),
 )
@@ -38,6 +39,7 @@ def modules_of_a_daemon(path: Path) -> list[str]:
         "from carpool.node.log import Log; host = this_host(Loop(), Log());"
         f"cluster = run.load(Path({str(path)!r})).cluster; node = cluster.nodes[0];"
         "groups, checks = run.plan(cluster, node), run._checks(cluster, node);"
+        "run._notifiers(cluster, node);"
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -60,3 +62,10 @@ def test_a_daemon_imports_what_its_configuration_needs(tmp_path: Path) -> None:
     modules = modules_of_a_daemon(checked)
     assert "carpool.cluster.check_rules" in modules
     assert "carpool.node.health.plan" in modules
+    told = tmp_path / "told.toml"
+    told.write_text(FILE + '[notify.ops]\ntype = "nagios"\npath = "/x"\n')
+    modules = modules_of_a_daemon(told)
+    assert "carpool.node.notify.settings" in modules
+    # What talks to servers is the business of a child.
+    assert set(SLOW).isdisjoint(modules)
+    assert not [name for name in modules if name.startswith(("carpool.notify.mail", "smtplib"))]

@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.support import FILES, check_texts, cluster, summary
 from tests.cluster.test_checks import MISTAKES as CHECK_MISTAKES
 from tests.cluster.test_mistakes import MISTAKES, ZONE_MISTAKES
+from tests.cluster.test_notifiers import MISTAKES as NOTIFY_MISTAKES
 
 from carpool.cluster.findings import Rule
 from carpool.cluster.inputs import check_files
@@ -369,7 +370,7 @@ def test_every_rule_is_tried() -> None:
     """Each rule has a case in which it is broken; `FILES` and its like are those without."""
     tried = {case[0].split()[0] for case in CASES}
     tried |= {what.split()[0] for what, *_ in OF_TWO + OF_COPY}
-    tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES + CHECK_MISTAKES}
+    tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES + CHECK_MISTAKES + NOTIFY_MISTAKES}
     elsewhere = {
         *("CP001", "CP002"),  # test_mistakes: test_unreadable_files
         "CP005",  # test_inputs: test_a_list_of_payloads_is_no_payload
@@ -378,6 +379,7 @@ def test_every_rule_is_tried() -> None:
         *("CP401", "CP402", "CP403"),  # test_identify
         "CP226",  # test_fast_rules
         "CP707",  # test_checks: test_a_zone_cannot_ask_by_arp
+        "CP809",  # test_notifiers: test_a_service_that_the_zone_starts_by_itself
     }
     assert {rule.code for rule in Rule} - tried - elsewhere == set()
     assert not tried & elsewhere

@@ -5,14 +5,14 @@ import tomllib
 
 import pytest
 
-from carpool.cluster import check_schema, log_schema, schema
-from carpool.cluster.model import Check, Group, Node, Zone
+from carpool.cluster import check_schema, log_schema, notify_schema, schema
+from carpool.cluster.model import Check, Group, Node, Notifier, Zone
 from carpool.cluster.source import Source
 from carpool.cluster.table import Field
 
 FIELDS = [
     pytest.param(field, id=f"{table.header}{field.name}")
-    for table in (*schema.TABLES, check_schema.CHECK, log_schema.LOG)
+    for table in (*schema.TABLES, check_schema.CHECK, notify_schema.NOTIFY, log_schema.LOG)
     for field in table.fields
 ]
 
@@ -50,3 +50,6 @@ def test_model_and_schema_have_the_same_fields() -> None:
     assert zone == {field.name for field in schema.ZONE.fields}
     check = {field.name for field in dataclasses.fields(Check)}
     assert check == {"name"} | {field.name for field in check_schema.CHECK.fields}
+    notifier = {field.name for field in dataclasses.fields(Notifier)}
+    keys = {field.name for field in notify_schema.NOTIFY.fields}
+    assert notifier - {"name", "sender"} == keys - {"from"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.notify.servers import web_server
 from tests.support.program import built
 
 ROOT = Path(__file__).parent.parent.parent
@@ -124,6 +125,22 @@ def test_it_runs_alone(python: str, archive: Path, tmp_path: Path) -> None:
     done = run(python, archive, tmp_path, "ucarp", "-v", "1")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_its_children_are_of_the_same_file(archive: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("0f1e2d3c4b5a6978\n")
+    with web_server() as web:
+        (tmp_path / "cluster.toml").write_text(
+            '[nodes.a]\naddress = "192.168.0.1/24"\ninterface = "net0"\n'
+            '[groups.www]\nvhid = 1\naddresses = ["192.168.0.2/24"]\npassword_file = "key"\n'
+            f'[notify.a]\ntype = "webhook"\nurl = "http://127.0.0.1:{web.port}/"\n'
+        )
+        words = ("notify", "--test", "--node", "a", "cluster.toml")
+        done = run(sys.executable, archive, tmp_path, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert b'"kind": "test"' in web.requests[0].body
 
 
 def test_data_files_are_found(archive: Path, tmp_path: Path) -> None:

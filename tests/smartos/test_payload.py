@@ -70,7 +70,7 @@ def test_a_payload_can_be_shown_without_its_secrets() -> None:
 
 def test_a_password_that_json_cannot_hold() -> None:
     made = cluster()
-    with pytest.raises(RenderError, match="group www: its password is not UTF-8"):
+    with pytest.raises(RenderError, match="secret www: it is not UTF-8"):
         files(made, made.nodes[0], {"www": b"\xff\xfe"})
 
 

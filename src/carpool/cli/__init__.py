@@ -37,6 +37,7 @@ COMMANDS = {
     "reload": "apply a changed cluster file to a running daemon, without a failover",
     "restart": "replace the program of a running daemon, without a failover",
     "events": "tell what has happened on this host, and what happens",
+    "notify": "list whom this node tells what happens to groups, or try it",
     "trace": "write what the daemon was told lately, and what it decided",
     "replay": "decide once more what a trace says was decided, and tell why",
     "manifest": "make an SMF manifest for any daemon, or check one",

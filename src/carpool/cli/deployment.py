@@ -15,7 +15,8 @@ from carpool.cli.check import show
 from carpool.cli.render import add_compat
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
-from carpool.cluster.password import PasswordError, read_password
+from carpool.cluster.password import PasswordError
+from carpool.cluster.secrets import read_secrets
 from carpool.deploy.errors import DeployError, Problem
 from carpool.deploy.fleet import Fleet
 from carpool.deploy.program import build
@@ -115,11 +116,7 @@ def _goal(options: argparse.Namespace, *, secrets: bool) -> Goal:
     try:
         if not secrets:
             return goal(cluster, None, Program(b""))
-        passwords = {
-            name: read_password(file)
-            for group in cluster.groups
-            for name, file in group.password_files.items()
-        }
+        passwords = read_secrets(cluster)
         program = Program(options.program.read_bytes()) if options.program else build()
         return goal(cluster, passwords, program, options.compat)
     except OSError as error:

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from carpool.cli.check import show
@@ -15,7 +14,8 @@ from carpool.cluster.identify import identify
 from carpool.cluster.inputs import check_files
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster, Node
-from carpool.cluster.password import PasswordError, read_password
+from carpool.cluster.password import PasswordError
+from carpool.cluster.secrets import read_secrets
 from carpool.smartos.files import File, files
 from carpool.smartos.payload import Compat, RenderError
 
@@ -92,16 +92,7 @@ def parser() -> argparse.ArgumentParser:
 def _render(
     cluster: Cluster, nodes: Sequence[Node], compat: Compat, *, secrets: bool
 ) -> dict[str, tuple[File, ...]]:
-    read = cache(read_password)  # a pipe can be read only once
-    passwords = (
-        {
-            name: read(file)
-            for group in cluster.groups
-            for name, file in group.password_files.items()
-        }
-        if secrets
-        else None
-    )
+    passwords = read_secrets(cluster) if secrets else None
     return {node.name: files(cluster, node, passwords, compat) for node in nodes}
 
 

@@ -48,6 +48,7 @@ from carpool.node.state import (
 if TYPE_CHECKING:
     from carpool.node.control import Control
     from carpool.node.health.settings import CheckSettings
+    from carpool.node.notify.settings import NotifierSettings
     from carpool.node.steering import Steering
 
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
@@ -157,6 +158,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     if not groups:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
     checks = _checks(loaded.cluster, node)
+    notifiers = _notifiers(loaded.cluster, node)
     if options.successor_to is not None:
         tried = Daemon(groups, host, loop, log, None, checks)
         _try(tried, Running(loaded.cluster, node, groups), options.successor_to)
@@ -176,6 +178,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         daemon.open()
+        _notify(notifiers, daemon, events, loop, log)
         if handover is None:
             daemon.probe()
         if options.smf and handover is None:
@@ -306,6 +309,29 @@ def _checks(cluster: Cluster, node: Node) -> "tuple[CheckSettings, ...]":
     from carpool.node.health.plan import plan_checks
 
     return plan_checks(cluster, node)
+
+
+def _notifiers(cluster: Cluster, node: Node) -> "tuple[NotifierSettings, ...]":
+    if not cluster.notifiers:
+        return ()
+    # Only here, likewise.
+    from carpool.node.notify.settings import plan_notifiers
+
+    return plan_notifiers(cluster, node)
+
+
+def _notify(
+    notifiers: "tuple[NotifierSettings, ...]", daemon: Daemon, events: Events, loop: Loop, log: Log
+) -> None:
+    """Tell of what happens from now on, if anybody is to be told."""
+    if not notifiers:
+        return
+    from carpool.node.notify.notifying import Notifying
+
+    daemon.notifying = Notifying(
+        notifiers, loop=loop, log=log, look=daemon.outline, epoch=events.epoch
+    )
+    events.subscribe(daemon.notifying.hear)
 
 
 def _identify(cluster: Cluster, name: str | None, host: Host) -> Node:

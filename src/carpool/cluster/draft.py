@@ -48,6 +48,7 @@ class Draft:
     zones: dict[str, Values]
     own_zones: dict[str, object]
     checks: dict[str, Values]
+    notifiers: dict[str, Values]
     log: Values | None = None
 
     def zone_key(self, node: str, name: str) -> Key:
@@ -98,11 +99,13 @@ def _of_node(group: Values, name: str, node: str, default: Any) -> Any:
 
 def read_document(document: dict[str, Any], source: Source) -> Draft:
     """Read every key of the parsed TOML ``document``, reporting what is wrong to ``source``."""
-    _report_unknown(document, ["cluster", "zone", "nodes", "groups", "checks", "log"], (), source)
+    known = ["cluster", "zone", "nodes", "groups", "checks", "notify", "log"]
+    _report_unknown(document, known, (), source)
     cluster = _read_table(CLUSTER, document.get("cluster", {}), ("cluster",), source)
     nodes = _read_tables(NODE, document, "nodes", source)
     groups = _read_tables(GROUP, document, "groups", source)
     checks = _read_checks(document, source) if "checks" in document else {}
+    notifiers = _read_notifiers(document, source) if "notify" in document else {}
     fast = {
         name: resolve_timing(group, document["groups"][name], ("groups", name), source)
         for name, group in groups.items()
@@ -115,7 +118,7 @@ def read_document(document: dict[str, Any], source: Source) -> Draft:
     }
     zones = _read_zones(document.get("zone"), own, nodes, source)
     log = _read_log(document["log"], source) if "log" in document else None
-    return Draft(cluster, nodes, groups, seats, zones, own, checks, log)
+    return Draft(cluster, nodes, groups, seats, zones, own, checks, notifiers, log)
 
 
 def _read_log(given: object, source: Source) -> Values:
@@ -132,6 +135,13 @@ def _read_checks(document: dict[str, Any], source: Source) -> dict[str, Values]:
     from carpool.cluster.check_schema import CHECK  # noqa: PLC0415
 
     return _read_tables(CHECK, document, "checks", source)
+
+
+def _read_notifiers(document: dict[str, Any], source: Source) -> dict[str, Values]:
+    # Only here, likewise.
+    from carpool.cluster.notify_schema import NOTIFY  # noqa: PLC0415
+
+    return _read_tables(NOTIFY, document, "notify", source)
 
 
 def _read_zones(

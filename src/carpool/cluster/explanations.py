@@ -233,6 +233,32 @@ EXPLANATIONS = {
     "user or a password in the URL is not supported.",
     Rule.CHECK_NEEDS_LINUX: "A gateway check asks by ARP, which takes a packet socket, and there "
     "is none in a SmartOS zone. A command check with ping looks at nearly the same.",
+    Rule.UNKNOWN_GROUP: "A notifier names a group for which there is no table [groups.NAME]. It "
+    "would never tell of it, and nobody would notice.",
+    Rule.FOREIGN_NOTIFY_KEY: "Each type of notifier has its own keys besides those that all have: "
+    "docs/notify.md lists them. One of another type would do nothing.",
+    Rule.NOTIFY_CONTRADICTION: "A user needs a password and a password a user, a header for the "
+    "secret needs one, and where there is no TLS there is no certificate to trust or to doubt.",
+    Rule.SECRET_IN_CLEAR: "Whoever hears the connection learns the password or the token, and can "
+    'use it from then on. Use https, or security = "starttls". To this host itself (127.0.0.1, '
+    "::1, localhost) nothing is said. A signature (secret_file without secret_header) gives "
+    "nothing away.",
+    Rule.SECRET_IN_FILE: "By its name the header has a secret in it, and many may read the cluster "
+    "file. secret_file names a file of mode 600, and secret_header the header that gets what is in "
+    "it.",
+    Rule.BAD_MAIL_ADDRESS: "A mail address is name@domain, without the name of the person and "
+    "without angle brackets.",
+    Rule.BAD_NOTIFY_URL: "A notifier posts to http:// or https://, to a host by its name or "
+    "address, in brackets if it is IPv6. A user or a password in the URL is not supported: the "
+    "URL is no place for them. The finding does not repeat the URL, which may have a secret in it.",
+    Rule.BAD_SERVICE: "A service is a name that systemd or SMF knows, such as apache2 or "
+    "svc:/network/http:apache24, or a script by its whole path, which is called with start or "
+    "stop.",
+    Rule.SERVICE_AT_BOOT: "carpool starts the services of a group on its master and stops them on "
+    "the others. One that is in the zone's services too is started at every boot as well, on every "
+    "node, until carpool has stopped it.",
+    Rule.IDLE_SERVICE_KEY: "service_demote says what happens when a service does not start. In a "
+    "group without services it does nothing.",
 }
 """The reason for each rule. What to do about a finding, the finding itself says."""
 
@@ -251,6 +277,7 @@ _PARTS = {
     "5": "SmartOS zones",
     "6": "ucarp's options",
     "7": "Health checks",
+    "8": "Notifications and services",
 }
 
 

@@ -30,7 +30,7 @@ class Rule(Enum):
 
     CP0xx: the file as a whole; CP1xx: one key; CP2xx: what does not fit together; CP3xx:
     passwords; CP4xx: finding out which node this host is; CP5xx: zones; CP6xx: ucarp's options;
-    CP7xx: health checks.
+    CP7xx: health checks; CP8xx: notifications and services.
     """
 
     UNREADABLE = ("CP001", _ERROR, "the file cannot be read")
@@ -141,6 +141,17 @@ class Rule(Enum):
     CHECK_CONTRADICTION = ("CP705", _ERROR, "two keys of a check that exclude each other")
     BAD_URL = ("CP706", _ERROR, "not a URL of a host by its address")
     CHECK_NEEDS_LINUX = ("CP707", _ERROR, "a check that a SmartOS zone cannot run")
+
+    UNKNOWN_GROUP = ("CP801", _ERROR, "a group that is not in the file")
+    FOREIGN_NOTIFY_KEY = ("CP802", _ERROR, "a key that this type of notifier does not have")
+    NOTIFY_CONTRADICTION = ("CP803", _ERROR, "keys of a notifier that do not fit together")
+    SECRET_IN_CLEAR = ("CP804", _WARNING, "a secret that goes over the network in clear")
+    SECRET_IN_FILE = ("CP805", _WARNING, "a secret in the cluster file itself")
+    BAD_MAIL_ADDRESS = ("CP806", _ERROR, "not a mail address")
+    BAD_NOTIFY_URL = ("CP807", _ERROR, "not a URL of http or https")
+    BAD_SERVICE = ("CP808", _ERROR, "not the name of a service, nor a script")
+    SERVICE_AT_BOOT = ("CP809", _WARNING, "a service that the zone starts by itself")
+    IDLE_SERVICE_KEY = ("CP810", _WARNING, "a key of services in a group without services")
 
     def __init__(self, code: str, severity: Severity, title: str) -> None:
         self.code = code

@@ -13,7 +13,7 @@ from carpool.cluster.consistency import check
 from carpool.cluster.draft import read_document
 from carpool.cluster.draft_facts import claims_of, hosts_of
 from carpool.cluster.findings import Finding, Rule
-from carpool.cluster.model import Check, Cluster, Group, Logging, Member, Node, Zone
+from carpool.cluster.model import Check, Cluster, Group, Logging, Member, Node, Notifier, Zone
 from carpool.cluster.password import (
     LONGEST_OF_UCARP,
     PasswordError,
@@ -81,6 +81,12 @@ def read_cluster(text: str, source: Source, path: Path, *, secrets: bool) -> Fou
         from carpool.cluster.check_rules import check_checks  # noqa: PLC0415
 
         check_checks(draft, source)
+    if draft.notifiers or any(
+        group.get("services") or group.get("service_demote") for group in draft.groups.values()
+    ):
+        from carpool.cluster.notify_rules import check_notifiers  # noqa: PLC0415 - likewise
+
+        check_notifiers(draft, source)
     passwords = _read_passwords(draft, path.absolute().parent, source) if secrets else {}
     hosts = hosts_of(draft, source)
     claims = claims_of(draft, hosts, passwords, source)
@@ -151,6 +157,10 @@ def _read_passwords(draft: Draft, directory: Path, source: Source) -> dict[str, 
                 source.report(rule, ("groups", name, *key), message, mend)
             if password is not None and key == ("password_file",):
                 passwords[name] = password
+    if draft.notifiers:
+        from carpool.cluster.notify_rules import check_secrets  # noqa: PLC0415 - as above
+
+        check_secrets(draft, directory, source)
     return passwords
 
 
@@ -193,12 +203,25 @@ def _build(draft: Draft, path: Path) -> Cluster:
             profile=values["profile"],
             interval=values["interval"],
             on_late=values["on_late"],
+            services=values["services"] or (),
+            service_timeout=values["service_timeout"],
+            service_demote=values["service_demote"],
         )
         for name, values in draft.groups.items()
     )
     checks = tuple(_build_check(name, values) for name, values in draft.checks.items())
     log = None if draft.log is None else Logging(**draft.log)
-    return Cluster(path, draft.cluster["name"], nodes, groups, checks, log)
+    notifiers = _build_notifiers(draft, directory) if draft.notifiers else ()
+    return Cluster(path, draft.cluster["name"], nodes, groups, checks, log, notifiers)
+
+
+def _build_notifiers(draft: Draft, directory: Path) -> tuple[Notifier, ...]:
+    from carpool.cluster.notify_rules import build_notifier  # noqa: PLC0415 - as above
+
+    return tuple(
+        build_notifier(name, values, tuple(draft.groups), directory)
+        for name, values in draft.notifiers.items()
+    )
 
 
 def _build_check(name: str, values: Values) -> Check:

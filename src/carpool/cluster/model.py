@@ -115,6 +115,50 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Notifier:
+    """Somebody to be told what happens to groups, and how; each node tells of itself.
+
+    ``timeout`` and ``every`` are in ns. ``groups`` are the names of all groups that it is about.
+    ``secret_file`` is absolute; ``ca_file`` and ``path`` are on the node. What is not for its
+    ``type`` is None. ``host`` is one for all nodes, or by the names of the nodes.
+    """
+
+    name: str
+    type: Literal["mail", "webhook", "nrdp", "nagios"]
+    on: tuple[str, ...]
+    groups: tuple[str, ...]
+    timeout: int
+    retries: int
+    every: int
+    server: str | None = None
+    port: int | None = None
+    security: Literal["starttls", "tls", "none"] | None = None
+    to: tuple[str, ...] | None = None
+    sender: str | None = None
+    user: str | None = None
+    url: str | None = None
+    headers: dict[str, str] | None = None
+    secret_file: Path | None = None
+    secret_header: str | None = None
+    path: str | None = None
+    host: str | dict[str, str] | None = None
+    service: str | None = None
+    ca_file: str | None = None
+    verify: bool | None = None
+
+    @property
+    def secret_name(self) -> str:
+        """What its secret is called, beside those of groups; no group's is called so."""
+        return f"{self.name}+notify"
+
+    def host_on(self, node: Node) -> str:
+        """Return what Nagios calls a node."""
+        if isinstance(self.host, dict):
+            return self.host.get(node.name, node.hostname)
+        return self.host or node.hostname
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """What a group is on one of its nodes: its interface there, and its advskew (1/256 s)."""
 
@@ -161,6 +205,10 @@ class Group:
     interval: int | None = None
     """Of the fast profile, in ns as the file has it; the members' advskew is what it comes to."""
     on_late: Literal["raise", "refuse"] = "raise"
+    services: tuple[str, ...] = ()
+    service_timeout: int = 60_000_000_000
+    """In ns."""
+    service_demote: int = 0
 
     def member(self, node: str) -> Member | None:
         """Return the group's member on the node of that name, None if it has none there."""
@@ -238,6 +286,7 @@ class Cluster:
     checks: tuple[Check, ...] = ()
     log: Logging | None = None
     """What the file says of the log; None: nothing."""
+    notifiers: tuple[Notifier, ...] = ()
 
     def node(self, name: str) -> Node | None:
         """Return the node of that name, None if there is none."""
@@ -255,3 +304,8 @@ class Cluster:
         """Return the checks on which any group of the node of that name depends."""
         wanted = {name for group in self.groups_of(node) for name in group.checks}
         return tuple(check for check in self.checks if check.name in wanted)
+
+    def notifiers_of(self, node: str) -> tuple[Notifier, ...]:
+        """Return the notifiers that are about any group of the node of that name."""
+        here = {group.name for group in self.groups_of(node)}
+        return tuple(one for one in self.notifiers if not here.isdisjoint(one.groups))

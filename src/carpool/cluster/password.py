@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST = 20
 """Bytes of a CARP key (CARP_KEY_LEN of the BSD kernels)."""
 
+LONGEST_SECRET = 4096
+"""Bytes of a notifier's secret: a mail account's password, a token."""
+
 LONGEST_OF_UCARP = 19
 """Bytes that ucarp uses of a password."""
 
@@ -44,8 +47,8 @@ class PasswordError(Exception):
         self.mend = mend
 
 
-def read_password(path: Path) -> bytes:
-    """Return the first line of the file, without its newline: 1 to 20 bytes.
+def read_password(path: Path, longest: int = LONGEST) -> bytes:
+    """Return the first line of the file, without its newline: 1 to ``longest`` bytes.
 
     Nobody but the owner and the group may have any permission on the file; a pipe, and what the
     caller has opened and passes as ``/dev/fd/N``, is taken as it is. A named pipe is waited for.
@@ -54,7 +57,7 @@ def read_password(path: Path) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOCTTY)
         try:
-            return _read(fd, path)
+            return _read(fd, path, longest)
         finally:
             os.close(fd)
     except FileNotFoundError:
@@ -103,7 +106,7 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _read(fd: int, path: Path) -> bytes:
+def _read(fd: int, path: Path, longest: int) -> bytes:
     mode = os.fstat(fd).st_mode
     if stat.S_ISDIR(mode):
         message, mend = "is a directory", "name a file whose first line is the password"
@@ -116,7 +119,7 @@ def _read(fd: int, path: Path) -> bytes:
             Rule.PASSWORD_OPEN, path, message, f"run: chmod 600 {shlex.quote(str(path))}"
         )
     text = b""
-    while b"\n" not in text and len(text) <= LONGEST:
+    while b"\n" not in text and len(text) <= longest:
         more = os.read(fd, 64)
         if not more:
             break
@@ -124,11 +127,11 @@ def _read(fd: int, path: Path) -> bytes:
     password = text.partition(b"\n")[0]
     if not password:
         problem = "its first line is empty"
-    elif len(password) > LONGEST:
-        problem = f"its first line is longer than {LONGEST} bytes"
+    elif len(password) > longest:
+        problem = f"its first line is longer than {longest} bytes"
     elif b"\0" in password:
         problem = "its first line has a NUL byte"
     else:
         return password
-    mend = f"write a password of 1 to {LONGEST} bytes on the first line"
+    mend = f"write a password of 1 to {longest} bytes on the first line"
     raise PasswordError(Rule.PASSWORD_UNUSABLE, path, problem, mend)

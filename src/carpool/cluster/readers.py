@@ -55,11 +55,12 @@ def typed(value: object, wanted: type[_T], reader: Reader, key: Key, source: Sou
     """Return ``value`` if it is a ``wanted``, else report and return None. A bool is no int."""
     if type(value) is wanted:
         return value
-    _report_type(value, reader, key, source)
+    report_type(value, reader, key, source)
     return None
 
 
-def _report_type(value: object, reader: Reader, key: Key, source: Source) -> None:
+def report_type(value: object, reader: Reader, key: Key, source: Source) -> None:
+    """Report that ``value`` is of a type that ``reader`` does not take."""
     name = next(part for part in reversed(key) if isinstance(part, str))
     source.report(
         Rule.WRONG_TYPE,
@@ -106,7 +107,7 @@ class Seconds:
     def read(self, value: object, key: Key, source: Source) -> int | None:
         """Return the time in ns."""
         if type(value) is not int and type(value) is not float:
-            _report_type(value, self, key, source)
+            report_type(value, self, key, source)
         elif self.shortest <= value <= _LONGEST_S:
             return round(value * 1_000_000_000)
         else:
@@ -228,7 +229,7 @@ class Command:
         """Return program and arguments; only arguments may be empty."""
         words = [value] if isinstance(value, str) else value
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            _report_type(value, self, key, source)
+            report_type(value, self, key, source)
         elif not words:
             mend = f"name a program, or leave {key[-1]} out"
             source.report(Rule.EMPTY, key, "names no program", mend)
@@ -237,6 +238,31 @@ class Command:
             source.report(Rule.BAD_TEXT, key, "has an empty program name or a NUL", mend)
         else:
             return tuple(words)
+        return None
+
+
+class Services:
+    """One service or a list of them: names, or scripts by their whole paths."""
+
+    kind = "a service, or a list of them"
+    example = '["apache2"]'
+    _name = re.compile(r"(?:[A-Za-z0-9]|svc:/)[A-Za-z0-9:_.@/\\-]{0,254}")
+
+    def read(self, value: object, key: Key, source: Source) -> tuple[str | None, ...] | None:
+        """Return the services in the order of the file."""
+        if not isinstance(value, list):
+            return (self._one(value, key, source),)
+        if not value:
+            mend = f"write for example: {key[-1]} = {self.example}"
+            source.report(Rule.EMPTY, key, "names no service", mend)
+        return tuple(self._one(item, (*key, i), source) for i, item in enumerate(value))
+
+    def _one(self, value: object, key: Key, source: Source) -> str | None:
+        text = typed(value, str, self, key, source)
+        if text is None or self._name.fullmatch(text) or (text[:1] == "/" and text.isprintable()):
+            return text
+        mend = "write a name that systemctl or svcs shows, or the whole path of a script"
+        source.report(Rule.BAD_SERVICE, key, f"{text[:80]!r} is no service", mend)
         return None
 
 

@@ -1,6 +1,7 @@
 """Every key of a cluster file: what it takes, its default, and one line about it.
 
-Those of health checks are in ``check_schema``, which a node without checks need not load.
+Those of health checks are in ``check_schema`` and those of notifiers in ``notify_schema``, which a
+node without them need not load.
 ``load`` reads files by these tables, and manual pages are written from them.
 """
 
@@ -319,6 +320,25 @@ GROUP = Table(
             readers.Names("checks", '["web"]'),
             "The health checks on which the group depends, by their names.",
             absent="none",
+        ),
+        Field(
+            "services",
+            readers.Services(),
+            "Services to start on the master, in this order once the address is there, and to stop "
+            "in reverse elsewhere: names that systemd or SMF knows, or scripts by their paths.",
+            absent="none",
+        ),
+        Field(
+            "service_timeout",
+            readers.Seconds("60"),
+            "Seconds after which the start or the stop of one service is given up.",
+            60,
+        ),
+        Field(
+            "service_demote",
+            readers.Integer(0, 254, "10"),
+            "By how much a node is demoted whose services do not start; 0 for not at all.",
+            0,
         ),
         Field(
             "ignore_link",

@@ -61,6 +61,14 @@ def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
             f"check {check.name} looks at this machine, in each zone's network; or use --no-scripts"
             for check in cluster.checks
         ]
+    notes += [
+        f"notify {one.name}: nobody is told of what happens here" for one in cluster.notifiers
+    ]
+    notes += [
+        f"group {group.name}: its services are not started here"
+        for group in cluster.groups
+        if group.services
+    ]
     nodes = tuple(replace(node, addresses=_with_prefix(node.addresses)) for node in cluster.nodes)
     cluster = replace(cluster, nodes=nodes)
     groups = tuple(
@@ -70,10 +78,11 @@ def prepare(cluster: Cluster, *, scripts: bool = True) -> Prepared:
             up=group.up if scripts else None,
             down=group.down if scripts else None,
             checks=group.checks if scripts else (),
+            services=(),
         )
         for group in cluster.groups
     )
-    return Prepared(replace(cluster, groups=groups), passwords, tuple(notes))
+    return Prepared(replace(cluster, groups=groups, notifiers=()), passwords, tuple(notes))
 
 
 def faster(cluster: Cluster) -> Cluster:

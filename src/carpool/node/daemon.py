@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carpool.node.health.checks import Check, Checks
     from carpool.node.health.settings import CheckSettings
     from carpool.node.lateness import Window
+    from carpool.node.notify.notifying import Notifying
     from carpool.node.punctuality import Punctuality
     from carpool.node.recorder import Recorder
 
@@ -59,6 +60,8 @@ class Daemon:
         self._settings = settings
         self._counter_file = counters
         self._check_settings = checks
+        self.notifying: Notifying | None = None
+        """What tells of its events, if anybody is to be told."""
         self._checks: Checks | None = None
         self._recorder = recorder
         self._host = host
@@ -183,11 +186,14 @@ class Daemon:
     @property
     def children(self) -> tuple[int, ...]:
         """Processes of ours that the successor has to wait for when they end."""
-        pids = (self._guard.pid, *(check.pid for check in self.checks))
+        told = () if self.notifying is None else self.notifying.pids
+        pids = (self._guard.pid, *(check.pid for check in self.checks), *told)
         return tuple(pid for pid in pids if pid is not None)
 
     def leave_to_successor(self) -> None:
         """End what does not survive the change of program; the addresses stay."""
+        if self.notifying is not None:
+            self.notifying.stop()
         if self._checks is not None:
             self._checks.stop()
         self._guard.dismiss(keep_addresses=True)
@@ -196,6 +202,8 @@ class Daemon:
 
     def go_on_after_all(self) -> None:
         """Undo `leave_to_successor`."""
+        if self.notifying is not None:
+            self.notifying.go_on()
         if self._punctuality is not None:
             self._punctuality.go_on()
         if self._guarded:
@@ -209,6 +217,18 @@ class Daemon:
     def groups(self) -> Sequence[Group]:
         """The groups, in the order of the settings."""
         return self._groups
+
+    def outline(self, name: str) -> dict[str, Any] | None:
+        """Return what a group is now, in JSON's types; None if there is none of that name."""
+        for group in self._groups:
+            if group.settings.name == name:
+                return {
+                    "state": group.virtual_host.state.value,
+                    "why": group.why,
+                    "demotion": group.virtual_host.demotion,
+                    "demotions": list(group.demotions),
+                }
+        return None
 
     @property
     def segments(self) -> Iterable[Segment]:
@@ -241,6 +261,8 @@ class Daemon:
             return
         if self._checks is not None:
             self._checks.stop()
+        if self.notifying is not None:
+            self.notifying.stop()  # Whoever takes over tells; nobody waits for a mail here.
         for group in self._groups:
             group.stop()
         self._stopping = True

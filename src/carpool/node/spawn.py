@@ -8,12 +8,14 @@ import signal
 from collections.abc import Mapping
 
 
-def spawn(argv: tuple[str, ...], environment: Mapping[str, str]) -> tuple[int, int]:
+def spawn(
+    argv: tuple[str, ...], environment: Mapping[str, str], stdin: int | None = None
+) -> tuple[int, int]:
     """Start a program; return its process and group id, and the descriptor of its output.
 
-    The descriptor does not block. `environment` is added to our own. Nothing goes through a shell
-    and PATH is not searched. Raises OSError if it cannot be started, ValueError for a zero byte in
-    what it is given.
+    The descriptor does not block. `environment` is added to our own. It reads from `stdin`, or
+    nothing. Nothing goes through a shell and PATH is not searched. Raises OSError if it cannot be
+    started, ValueError for a zero byte in what it is given.
     """
     reader, writer = os.pipe()
     try:
@@ -23,7 +25,9 @@ def spawn(argv: tuple[str, ...], environment: Mapping[str, str]) -> tuple[int, i
             argv,
             {**os.environ, **environment},
             file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+                if stdin is None
+                else (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, writer, 1),
                 (os.POSIX_SPAWN_DUP2, writer, 2),
             ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from carpool.carp.timing import SECOND
 from carpool.cluster.check_writing import check_keys
 from carpool.cluster.log_schema import TO_SYSLOG
+from carpool.cluster.notify_writing import notify_keys
 from carpool.smartos.places import key_file
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _HEAD = (
 def config(cluster: Cluster, node: Node) -> str:
     """Return the cluster file for the node, as TOML: its groups, and the nodes it shares them with.
 
-    Every default is written out. The passwords are files beside it, ``GROUP.pw`` and so on.
+    Every default is written out. The secrets are files beside it, ``GROUP.pw`` and so on.
     """
     groups = cluster.groups_of(node.name)
     peers = {member.node for group in groups for member in group.members}
@@ -42,6 +43,11 @@ def config(cluster: Cluster, node: Node) -> str:
     for check in cluster.checks_of(node.name):
         lines += ["", f"[checks.{_string(check.name)}]"]
         lines += [_line(key, value) for key, value in check_keys(check, peers).items()]
+    here = [group.name for group in groups]
+    for notifier in cluster.notifiers_of(node.name):
+        lines += ["", f"[notify.{_string(notifier.name)}]"]
+        keys = notify_keys(notifier, peers, here, key_file(notifier.secret_name))
+        lines += [_line(key, value) for key, value in keys.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -86,6 +92,9 @@ def _group(group: Group) -> dict[str, Any]:
         "on_conflict": group.on_conflict,
         "together": group.together,
         "checks": list(group.checks) or None,
+        "services": list(group.services) or None,
+        "service_timeout": _seconds(group.service_timeout) if group.services else None,
+        "service_demote": group.service_demote if group.services else None,
     }
 
 

@@ -44,8 +44,8 @@ def files(
 ) -> tuple[File, ...]:
     """Return the node's files, in a fixed order; the same for the same cluster, every time.
 
-    ``passwords`` has those of the node's groups, by the keys of their ``password_files``; with
-    None, a placeholder stands in their places. Raises RenderError.
+    ``passwords`` has the node's secrets by their names; with None, a placeholder stands in their
+    places. Raises RenderError.
     """
     texts = {
         name: PLACEHOLDER
@@ -74,11 +74,10 @@ def files(
     )
 
 
-def _text(password: bytes, group: str, *, in_zone: bool) -> str:
+def _text(password: bytes, name: str, *, in_zone: bool) -> str:
     try:
         return password.decode("utf-8", "strict" if in_zone else "surrogateescape")
     except UnicodeDecodeError:
         raise RenderError(
-            f"group {group}: its password is not UTF-8, and a zone's metadata has only text; "
-            "use another password"
+            f"secret {name}: it is not UTF-8, and a zone's metadata has only text; use another one"
         ) from None

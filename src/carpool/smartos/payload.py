@@ -45,8 +45,8 @@ def payload(
 ) -> dict[str, Any]:
     """Return the payload of the node's zone, for JSON.
 
-    ``passwords`` has those of the node's groups by the keys of their ``password_files``; it is only
-    in ``internal_metadata``, under keys that end in ``_pw``. ``user_script`` runs at every boot.
+    ``passwords`` has the node's secrets by their names; they are only in ``internal_metadata``,
+    under keys that end in ``_pw``. ``user_script`` runs at every boot.
     Raises RenderError.
     """
     zone = node.zone

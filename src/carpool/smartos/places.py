@@ -46,12 +46,12 @@ HOST = Places("/opt/carpool", "/etc/carpool")
 
 
 def key_file(secret: str) -> str:
-    """Return the name of the file, beside the configuration, for a key of ``password_files``."""
+    """Return the name of the file, beside the configuration, for one of `secrets`."""
     return f"{secret}.pw"
 
 
 def metadata_key(secret: str) -> str:
-    """Return the key of internal_metadata for a key of a group's ``password_files``.
+    """Return the key of internal_metadata for one of `secrets`.
 
     Of the keys there, only those that end in ``_pw`` are kept from everyone but the zone.
     """
@@ -59,8 +59,10 @@ def metadata_key(secret: str) -> str:
 
 
 def secrets(cluster: Cluster, node: Node) -> list[str]:
-    """Return the names of all passwords that the node needs: keys of ``password_files``."""
-    return [name for group in cluster.groups_of(node.name) for name in group.password_files]
+    """Return the names of all secrets that the node needs: keys of what `read_secrets` returns."""
+    passwords = [name for group in cluster.groups_of(node.name) for name in group.password_files]
+    notifiers = cluster.notifiers_of(node.name)
+    return passwords + [one.secret_name for one in notifiers if one.secret_file is not None]
 
 
 def python(zone: Zone | None) -> str:

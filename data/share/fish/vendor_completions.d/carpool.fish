@@ -22,6 +22,7 @@ complete -c carpool -n __fish_use_subcommand -a maintenance -d 'forbid this host
 complete -c carpool -n __fish_use_subcommand -a reload -d 'apply a changed cluster file to a running daemon, without a failover'
 complete -c carpool -n __fish_use_subcommand -a restart -d 'replace the program of a running daemon, without a failover'
 complete -c carpool -n __fish_use_subcommand -a events -d 'tell what has happened on this host, and what happens'
+complete -c carpool -n __fish_use_subcommand -a notify -d 'list whom this node tells what happens to groups, or try it'
 complete -c carpool -n __fish_use_subcommand -a trace -d 'write what the daemon was told lately, and what it decided'
 complete -c carpool -n __fish_use_subcommand -a replay -d 'decide once more what a trace says was decided, and tell why'
 complete -c carpool -n __fish_use_subcommand -a manifest -d 'make an SMF manifest for any daemon, or check one'
@@ -189,6 +190,11 @@ complete -c carpool -n '__fish_seen_subcommand_from events' -s f -l follow -d 'g
 complete -c carpool -n '__fish_seen_subcommand_from events' -l since -x -d 'only what came after the event of this number; EPOCH/SEQ begins anew if the daemon has been started since'
 complete -c carpool -n '__fish_seen_subcommand_from events' -l group -x -a '(carpool completion --list groups 2>/dev/null)' -d 'this group only; may be repeated'
 complete -c carpool -n '__fish_seen_subcommand_from events' -l json -d 'print a JSON object for each event'
+complete -c carpool -n '__fish_seen_subcommand_from notify' -s h -l help -d 'show the help of this command'
+complete -c carpool -n '__fish_seen_subcommand_from notify' -l test -d 'tell them, that this is a test'
+complete -c carpool -n '__fish_seen_subcommand_from notify' -l node -x -d 'which node this is (default: the one with this host'"'"'s address)'
+complete -c carpool -n '__fish_seen_subcommand_from notify' -F
+complete -c carpool -n '__fish_seen_subcommand_from notify' -f
 complete -c carpool -n '__fish_seen_subcommand_from trace' -s h -l help -d 'show the help of this command'
 complete -c carpool -n '__fish_seen_subcommand_from trace' -l node -x -a '(carpool completion --list nodes 2>/dev/null)' -d 'the daemon of this node, where several run on this host'
 complete -c carpool -n '__fish_seen_subcommand_from trace' -l run-dir -r -F -a '(__fish_complete_directories)' -d 'where the control socket is (default: /run/carpool or /var/lib/carpool/run)'
