@@ -158,6 +158,7 @@ def test_nothing_is_overwritten(
         ([*ZONES, "--brand", "lx"], "add --kernel-version"),
         ([*PLAIN, "--node", "192.168.0.203/24@gz1"], "needs --image and --nic-tag"),
         ([*PLAIN, "--node", "192.168.0.201/24"], "192.168.0.201 is the real address of"),
+        ([*PLAIN, "--node", "web1=192.168.0.203/24"], "two nodes are called web1"),
         ([*PLAIN, "--address", "192.168.0.201"], "192.168.0.201 is the real address of"),
         ([*ZONES, "--gateway", "192.168.0.201"], "it would send to itself"),
         ([*PLAIN, "--used", "none.toml"], "none.toml: error: cannot be read"),
@@ -180,6 +181,7 @@ def test_what_is_refused(
         (["--node", "192.168.0.201/24@-x"], "is not an address for ssh"),
         (["--address", "192.168.0.300"], "is not an IP address"),
         (["--vhid", "256"], "out of range"),
+        (["--seconds", "nan"], "not a time"),
         (["--vhid", "x"], "must be an integer"),
         (["--image", "base-64"], "is not a UUID"),
         (["--nic-tag", "a-b"], "is not a nic tag"),
@@ -271,7 +273,8 @@ def test_the_questions() -> None:
     terminal.answer("Its own address", "192.168.0.201")
     terminal.answer("Its own address", "192.168.0.201/24")
     terminal.answer("Its hypervisor", "gz1")
-    terminal.answer("Name of node 2 [web2]", "spare")
+    terminal.answer("Name of node 2 [web2]", "web1")
+    terminal.answer("another node is called web1", "spare")
     terminal.answer("Its own address", "192.168.0.202/24")
     terminal.answer("Its hypervisor", "")
     terminal.answer("Another node? [no]", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carpool.cli.questions import ask, ask_or_not, yes_or_no
+from carpool.cli.scan import seconds_of
 from carpool.cluster import readers, zone_readers
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.inputs import read_files
@@ -130,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
         help="a file whose vhids are taken; may be repeated",
     )
     add("--listen", metavar="IFACE", help="hear which vhids are taken on this interface")
-    add("--seconds", type=float, default=4.0, help="how long to listen (default: 4)")
+    add("--seconds", type=seconds_of, default=4.0, help="how long to listen (default: 4)")
     add("--force", action="store_true", help="overwrite files that exist")
     zone = made.add_argument_group("SmartOS zones").add_argument
     zone("--image", type=_one(zone_readers.UUID), metavar="UUID", help="the nodes are zones of it")
@@ -266,12 +267,15 @@ def _wanted(options: argparse.Namespace, vhid: int) -> NewCluster:
             "resolvers": options.resolver or None,
         }
     first = "net0" if options.image and options.brand != "lx" else "eth0"
+    nodes: list[NewNode] = []
+    for number, node in enumerate(options.node, 1):
+        called = node.name or f"{name}{number}"
+        if any(called == other.name for other in nodes):
+            raise _RefusedError(f"two nodes are called {called}; give each a name of its own")
+        nodes.append(NewNode(called, node.addresses, node.hypervisor))
     return NewCluster(
         name=name,
-        nodes=[
-            NewNode(node.name or f"{name}{number}", node.addresses, node.hypervisor)
-            for number, node in enumerate(options.node, 1)
-        ],
+        nodes=nodes,
         interface=options.interface or first,
         vips=[vip for each in options.address for vip in each],
         vhid=vhid,
@@ -359,7 +363,14 @@ def _ask_zone(options: argparse.Namespace) -> None:
 def _ask_node(options: argparse.Namespace) -> NewNode:
     number = len(options.node) + 1
     proposed = f"{options.name}{number}"
-    name = ask(f"Name of node {number}", _one(readers.Name('"web1"')), proposed)
+
+    def new_name(text: str) -> str:
+        name = str(_read(readers.Name('"web1"'), text))
+        if any(name == node.name for node in options.node):
+            raise argparse.ArgumentTypeError(f"another node is called {name}")
+        return name
+
+    name = ask(f"Name of node {number}", new_name, proposed)
     text = "Its own address, with the prefix length, such as 192.168.0.201/24"
     addresses = ask(text, _own_addresses, "")
     hypervisor = None
