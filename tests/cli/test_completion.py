@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import carpool
 from carpool.cli import COMMANDS, completion, daemons
 from carpool.cli.parsers import parsers
 from carpool.cli.shells import SHELLS, forms
@@ -76,6 +77,8 @@ CASES = [
     (("lab", "demo-"), ["demo-smartos"]),
     (("lab", "web"), ["web one.toml", "web two"]),
     (("lab", "demo", "--v"), ["--virtual"]),
+    (("lab", "demo", "w"), ["web one.toml", "web two"]),
+    (("lab", "demo", "d"), []),
     (("lab", "run", "--no"), ["--no-scripts"]),
     (("lab", "--no"), ["--no-scripts"]),
     (("status", "--par"), ["--parallel"]),
@@ -95,6 +98,29 @@ def test_bash_completes_every_option_of_every_command(folder: Path) -> None:
     for form in forms():
         wanted = {name for option in form.options for name in option.names}
         assert set(bash(folder, *form.words, "-")) == wanted
+
+
+def test_shellcheck_finds_nothing_in_the_script(folder: Path) -> None:
+    # COMPREPLY is split into words on purpose, as bash 3.2 has no mapfile.
+    shellcheck = Path(sys.executable).parent / "shellcheck"
+    if not shellcheck.exists():
+        pytest.skip("there is no shellcheck")
+    arguments = [str(shellcheck), "-s", "bash", "-e", "SC2207", str(folder / "script.bash")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_nothing_has_to_be_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "carpool", "completion", "bash"],
+        env={**os.environ, "PYTHONPATH": str(Path(carpool.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # What needs more than one file may be left out, as of an archive.
+    assert "'check --format'" in done.stdout
 
 
 def test_every_command_is_in_every_script() -> None:

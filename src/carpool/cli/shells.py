@@ -142,7 +142,7 @@ def _places(form: Form) -> Iterator[tuple[str, Value]]:
     name = quote(" ".join(form.words))
     for place, value in enumerate(form.operands):
         last = place == len(form.operands) - 1
-        yield f'{name}" "{"*" if last else place}', value
+        yield f'{name}" "{"[0-9]*" if last else place}', value
 
 
 def _bash_value(value: Value) -> str:
