@@ -13,6 +13,7 @@ from tests.cluster.support import FILES
 
 from carpool.cli import check, explain, render
 from carpool.cluster.findings import Finding, Rule, Severity
+from carpool.doctor.faults import BY_CODE
 
 GOOD = FILES["cluster.toml"]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -139,7 +140,7 @@ def test_explain_one(capsys: pytest.CaptureFixture[str]) -> None:
 def test_explain_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert explain.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [rule.code for rule in Rule]
+    assert [line.split()[0] for line in lines] == [*(rule.code for rule in Rule), *BY_CODE]
 
 
 def test_explain_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +149,7 @@ def test_explain_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["code"] == "CP515"
     assert found["severity"] == "error"
     assert explain.main(["--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == len(Rule)
+    assert len(json.loads(capsys.readouterr().out)) == len(Rule) + len(BY_CODE)
 
 
 def test_explain_an_unknown_code(capsys: pytest.CaptureFixture[str]) -> None:
