@@ -245,6 +245,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "lock"
 
 
+def test_the_lines_of_a_command_that_goes_on_come_as_they_are_printed(tmp_path: Path) -> None:
+    with server(tmp_path) as there:
+        remote = there.connect()
+        session = remote.start("echo one; printf 'tw'; echo o; exec sleep 60")
+        lines = session.lines()
+        assert [next(lines), next(lines)] == ["one", "two"]
+        there.kill_sessions()
+        assert list(lines) == []
+        session.close()
+        remote.close()
+        done = there.connect().start("echo last; echo half | tr -d '\\n'")
+        assert list(done.lines()) == ["last"]
+
+
 def test_a_lock_is_held_until_it_is_given_back(tmp_path: Path, place: Path) -> None:
     with server(tmp_path) as made:
         remote, other = made.connect(), made.connect()

@@ -51,6 +51,7 @@ def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
         assert 0 < group["state_seconds"] < 60
         assert (group["advbase"], group["advskew"]) == (0, LEFT_SKEW)
         assert group["master"] is None
+        assert "10.0.0.9" in group["sources"]
 
         (group,) = ask(lan, "right", "status")["groups"]
         assert (group["state"], group["why"]) == ("BACKUP", "started")

@@ -182,4 +182,6 @@ def _act(page: Page, address: str) -> None:
         page.click("button.danger")
         expect(page.locator(".notice")).to_contain_text("Done")
         expect(page.locator(".verdict strong")).to_have_text(master, timeout=20_000)
-    expect(page.locator("#news")).to_contain_text("from 127.0.0.1")
+    expect(page.locator("#news")).to_contain_text(
+        "control: maintenance www: asked for by carpool web, 127.0.0.1"
+    )

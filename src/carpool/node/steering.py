@@ -15,7 +15,8 @@ events       groups, since,  tells what has happened since the event of that num
              epoch, follow   goes on telling
 ===========  ==============  ==================================================================
 
-`groups` is a list of names; without it, all are meant.
+`groups` is a list of names; without it, all are meant. With `by`, a text, the log and the events
+tell for whom a program asks, such as carpool web.
 """
 
 import os
@@ -36,6 +37,8 @@ from carpool.node.maintenance import Maintenance, MaintenanceError
 from carpool.node.recorder import Recorder
 from carpool.node.restart import Restart
 from carpool.node.status import GROUPS_AT_ONCE, group_status, status_of_the_rest
+
+_LONGEST_NAME = 100  # characters of who asks
 
 Request = Mapping[str, Any]
 
@@ -82,7 +85,22 @@ class Steering:
         if command not in self._commands:
             known = ", ".join(sorted(self._commands))
             raise RequestError(f"there is no command {command!r}; there are {known}")
+        if "by" in request:
+            self._tell_who_asks(command, request)
         return self._commands[command](request, reply)
+
+    def _tell_who_asks(self, command: str, request: Request) -> None:
+        by = request["by"]
+        if not isinstance(by, str) or len(by) > _LONGEST_NAME or not by.isprintable():
+            raise RequestError(f"by is a text of {_LONGEST_NAME} characters at most")
+        names = [group.settings.name for group in self._groups(request)]
+        self._log.happened(
+            "control",
+            Level.NOTICE,
+            f"control: {command} {', '.join(names)}: asked for by {by}",
+            group=names[0] if len(names) == 1 else None,
+            details={"command": command, "groups": names, "by": by},
+        )
 
     def _status(self, request: Request, reply: Reply) -> None:
         meant = self._groups(request)
