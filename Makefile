@@ -9,7 +9,7 @@ BENCH ?= # options: make bench BENCH=--quick
 # Hundreds of tests start Python, which would compile everything each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz clean
+.PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz docs clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -42,6 +42,9 @@ fuzz-unguided: $(VENV)/.dev  ## the receive path against five million mutated fr
 
 simulate: $(VENV)/.dev  ## a million fault scenarios in virtual time; failures are made small and saved
 	@$(BIN)/python -m carpool.sim --runs 1000000
+
+docs: $(VENV)/.dev  ## pages, manual pages and completion that are made from the code
+	@$(BIN)/python -m docs.generate
 
 pyz:  ## carpool.pyz: the daemon as one file, for a zone that has only Python
 	@$(PYTHON) tools/build_pyz.py

@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
             continue
         if arguments == ["--check"]:
             stale += 1
-            sys.stderr.write(f"{name} is out of date: run python -m docs.generate\n")
+            sys.stderr.write(f"{name} is out of date: run make docs\n")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(page)

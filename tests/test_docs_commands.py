@@ -169,6 +169,29 @@ def parse(arguments: list[str]) -> str | None:
     return said
 
 
+def examples() -> list[Command]:
+    """Return the commands that stand in the --help of others, and in example files."""
+    found = []
+    for name in COMMANDS:
+        for parser in parsers_of(name).values():
+            text = re.sub(r"\\\n *", "", parser.epilog or "")
+            found += [(f"{name} --help", line) for line in text.splitlines() if line[:1] == " "]
+    for path in sorted((ROOT / "examples").glob("*.toml")):
+        lines = path.read_text("utf-8").splitlines()
+        found += [(path.name, line[1:]) for line in lines if line.startswith("#   ")]
+    return [
+        Command(place, 0, line.strip())
+        for place, line in found
+        if line.strip().startswith("carpool ")
+    ]
+
+
+@pytest.mark.parametrize("command", examples(), ids=str)
+def test_an_example_parses(command: Command) -> None:
+    (said, *_) = words(re.sub(r" +# .*", "", command.text))
+    assert parse(said[1:]) is None, command
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_what_the_text_names_is_there(path: Path) -> None:
     """A command in running text may be cut short; but command and options are there."""
