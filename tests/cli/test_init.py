@@ -274,7 +274,7 @@ def test_the_questions() -> None:
     terminal.answer("Its own address", "192.168.0.201/24")
     terminal.answer("Its hypervisor", "gz1")
     terminal.answer("Name of node 2 [web2]", "web1")
-    terminal.answer("another node is called web1", "spare")
+    terminal.answer("Name of node 2 [web2]", "spare")
     terminal.answer("Its own address", "192.168.0.202/24")
     terminal.answer("Its hypervisor", "")
     terminal.answer("Another node? [no]", "")
