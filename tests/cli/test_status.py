@@ -56,9 +56,40 @@ def test_checks_that_are_not_good_are_told() -> None:
     ]
     lines = status_text(document(group("www", "MASTER"), checks=checks)).splitlines()
     assert lines[3:] == [
+        "health: 2 of 4 checks good",
         "check web: bad for 3m 20s, the last time: Connection refused",
         "check db: good for 3m 20s, the last time: no result within 1 s",
         "check flag: unknown for 3m 20s",
+    ]
+
+
+def test_checks_that_are_all_good_take_a_line() -> None:
+    lines = status_text(document(group("www", "MASTER"), checks=[check("disk", "good")]))
+    assert lines.splitlines()[3:] == ["health: 1 of 1 check good"]
+
+
+def test_the_pace_of_the_fast_profile() -> None:
+    groups = [
+        *(group(name, "MASTER", interval=0.01171875, master_down_time=0.036) for name in "ab"),
+        *(group(f"g{n}", "BACKUP", interval=0.0078125, master_down_time=0.03) for n in range(9)),
+        group("slow", "MASTER", interval=1.0, master_down_time=3.0),
+    ]
+    fast = [
+        {"group": one["group"], "raised": False, "interval": 0.01, "configured_interval": 0.01}
+        for one in groups[:-1]
+    ]
+    told = {
+        "realtime": True,
+        "worst_recent_seconds": 0.0004,
+        "worst_seconds": 0.0021,
+        "recent_seconds": 10,
+        "groups": fast,
+    }
+    lines = status_text(document(*groups, punctuality=told)).splitlines()
+    assert lines[2 + len(groups) :] == [
+        "wakes up to 0.4 ms late in 10 s, 2.1 ms since the start",
+        "a, b: fast: an advertisement every 11.7 ms, a dead master is noticed after 36.0 ms",
+        "9 groups: fast: an advertisement every 7.8 ms, a dead master is noticed after 30.0 ms",
     ]
 
 

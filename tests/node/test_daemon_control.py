@@ -116,39 +116,36 @@ STATUS = b'{"version": 1, "command": "status"}\n'
 FOLLOW = b'{"version": 1, "command": "events", "follow": true}\n'
 
 
+def nuisance(chance: random.Random) -> bytes:
+    """Return something that breaks servers; whoever sends it never reads."""
+    return (
+        b"{" * chance.randrange(1, 100_000),
+        b"[" * 30_000 + b"\n",
+        chance.randbytes(5000) + b"\n",
+        STATUS * 1000,
+        FOLLOW,
+        b"GET /metrics HTTP/1.1\r\n\r\n" * 100,
+        b"GET /" + b"x" * chance.randrange(1, 100_000),  # never whole
+        b"",
+    )[chance.randrange(8)]
+
+
 def misbehave(path: Path, chance: random.Random, held: list[socket.socket]) -> None:
     """Connect and do one of the things that break servers; some connections stay open."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.setblocking(False)
-    try:
+    with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
         client.connect(str(path))
         match chance.randrange(10):
             case 0:
-                client.send(b"{" * chance.randrange(1, 100_000))
-            case 1:
-                client.send(STATUS * 1000)  # never read
-            case 2:
-                client.send(chance.randbytes(5000) + b"\n")
-            case 3:
                 client.send(STATUS)
                 client.close()
                 return
-            case 4:
-                client.send(FOLLOW)  # never read
-            case 5:
+            case 1:
                 client.send(FOLLOW)
-                client.recv(10)
                 client.shutdown(socket.SHUT_WR)
-            case 6:
-                client.send(b"[" * 30_000 + b"\n")
-            case 7:
-                pass
-            case 8:
-                client.send(b"GET /metrics HTTP/1.1\r\n\r\n" * 100)  # never read
-            case 9:
-                client.send(b"GET /" + b"x" * chance.randrange(1, 100_000))  # never whole
-    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-        pass
+            case _:
+                client.send(nuisance(chance))
     held.append(client)
     if len(held) > MISBEHAVING:
         held.pop(chance.randrange(len(held))).close()

@@ -137,6 +137,23 @@ def test_it_is_raised_while_it_runs_and_lowered_when_the_machine_is_calm(
     assert world.lines[-1] == "www: this machine is on time again; advertising every 3.9 ms"
 
 
+def test_what_was_raised_stays_so_when_the_program_is_replaced(
+    world: World, taken: list[str]
+) -> None:
+    before, group = watched(world)
+    before.start([group], late(20 * MS))
+    saved = before.saved()
+    after, group = watched(World(loop=MeasuringLoop()))
+    after.start([group], None, saved)
+    assert group.virtual_host.interval == 4 * TICK
+    assert after.saved() == saved == {"www": (4, 60)}
+    assert after.status()["groups"][0]["raised"]
+    calm, group = watched(World(loop=MeasuringLoop()))
+    calm.start([group], None, {"other": (4, 60)})
+    assert group.virtual_host.interval == TICK
+    assert calm.saved() == {}
+
+
 def test_where_it_must_not_be_raised_a_running_daemon_says_so(
     world: World, taken: list[str]
 ) -> None:

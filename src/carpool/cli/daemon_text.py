@@ -5,6 +5,7 @@ from typing import Any
 
 from carpool.watch.durations import two_units
 
+_MOST_NAMED = 8
 _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
 
 
@@ -74,8 +75,9 @@ def _notes(status: Mapping[str, Any]) -> Iterator[str]:
         if script := group["script"]:
             yield f"{script['name']} has been running for {duration(script['seconds'])}"
     # A daemon that is older says nothing of checks.
-    yield from map(_check, filter(_is_noteworthy, status.get("checks", ())))
+    yield from _checks(status.get("checks", ()))
     yield from _punctuality(status.get("punctuality"))
+    yield from _fast(status)
     for interface in status["interfaces"]:
         if not interface["open"]:
             yield f"{interface['interface']}: the interface is not there"
@@ -103,6 +105,23 @@ def _punctuality(told: Mapping[str, Any] | None) -> Iterator[str]:
             yield f"{group['group']}: interval raised to {shown}: too late for {wanted}"
 
 
+def _fast(status: Mapping[str, Any]) -> Iterator[str]:
+    """Say how often groups of the fast profile advertise: those that are alike in one line."""
+    told = status.get("punctuality") or {"groups": ()}
+    fast = {one["group"] for one in told["groups"]}
+    alike: dict[tuple[float, float], list[str]] = {}
+    for group in status["groups"]:
+        if group["group"] in fast:
+            pace = group["interval"], group["master_down_time"]
+            alike.setdefault(pace, []).append(group["group"])
+    for (interval, patience), names in alike.items():
+        who = ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
+        yield (
+            f"{who}: fast: an advertisement every {interval * 1000:.1f} ms, a dead master is "
+            f"noticed after {patience * 1000:.1f} ms"
+        )
+
+
 def _noticed(stranger: Mapping[str, Any]) -> str:
     ago = duration(stranger["noticed_seconds"])
     return f"{stranger['mac']} uses {stranger['address']}, noticed {ago} ago"
@@ -110,6 +129,13 @@ def _noticed(stranger: Mapping[str, Any]) -> str:
 
 def _is_noteworthy(check: Mapping[str, Any]) -> bool:
     return check["health"] != "good" or check["problem"] is not None
+
+
+def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if checks:
+        good = sum(check["health"] == "good" for check in checks)
+        yield f"health: {good} of {len(checks)} check{'s' * (len(checks) != 1)} good"
+    yield from map(_check, filter(_is_noteworthy, checks))
 
 
 def _check(check: Mapping[str, Any]) -> str:
