@@ -16,12 +16,10 @@ from carpool.cluster.model import Node
 from carpool.doctor.diagnosis import diagnose
 from carpool.doctor.expected import Status, from_cluster, from_status
 from carpool.doctor.gather import Daemon, enough_seconds, gather
+from carpool.doctor.host import addresses
 from carpool.doctor.observation import Group, Running
 from carpool.doctor.text import document, lines
 from carpool.node.client import AskError, Connection, NotRunningError, find
-from carpool.node.hosts import this_host
-from carpool.node.log import Log, stderr_sink
-from carpool.node.loop import Loop
 
 EPILOG = """With FILE it knows what should be there: passwords, addresses, nodes. It asks the daemon
 of this host if one runs. With --interface alone it listens to whoever is there. It sends questions
@@ -112,9 +110,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
         print(finding, file=sys.stderr)
     if loaded.cluster is None:
         raise _CannotLookError(f"{options.file}: carpool check tells what is wrong with it")
-    host = this_host(Loop(), Log(stderr_sink()))
-    here = [one.interface.ip for one in host.addresses()]
-    node = identify(loaded.cluster, here, options.node)
+    node = identify(loaded.cluster, addresses(), options.node)
     if not isinstance(node, Node):
         problem = str(node)
     elif not loaded.cluster.groups_of(node.name):

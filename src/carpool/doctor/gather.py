@@ -151,6 +151,8 @@ def _listen(
 ) -> dict[str, Answers]:
     """Listen until it is over, asking twice. Return who answered, the last time anybody did."""
     sockets = [one for hearing in hearings.values() for one in hearing.sockets]
+    if not sockets:
+        return {}
     rounds = [round(part * wait.length) for part in _QUESTIONS_AT]
     first: dict[str, Answers] = {}
     wait.begin()

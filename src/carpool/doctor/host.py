@@ -13,10 +13,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from carpool.carp.auth import Address
 from carpool.carp.packet import GROUP_V6
 from carpool.doctor.firewall import Packet, dropped_by
 from carpool.doctor.observation import Port
 from carpool.netlink import Route
+from carpool.node.hosts import this_host
+from carpool.node.log import Log, stderr_sink
+from carpool.node.loop import Loop
 
 CAPABILITIES = {"CAP_NET_RAW": 13, "CAP_NET_ADMIN": 12}
 _NFT_SECONDS = 5.0
@@ -30,7 +34,7 @@ def ports(names: Sequence[str]) -> dict[str, Port]:
         return {name: Port(name, present=name in there) for name in names}
     with Route() as route:
         links = {link.name: link for link in route.links()}
-        addresses = route.addresses()
+        assigned = route.addresses()
     own_macs = frozenset(link.mac for link in links.values() if any(link.mac))
     found = {}
     for name in names:
@@ -44,7 +48,7 @@ def ports(names: Sequence[str]) -> dict[str, Port]:
             carrier=link.carrier,
             mac=link.mac,
             addresses=frozenset(
-                one.interface.ip.packed for one in addresses if one.index == link.index
+                one.interface.ip.packed for one in assigned if one.index == link.index
             ),
             own_macs=own_macs,
             joined=_joined(name),
@@ -52,6 +56,15 @@ def ports(names: Sequence[str]) -> dict[str, Port]:
             reverse_path=_reverse_path(name),
         )
     return found
+
+
+def addresses() -> list[Address]:
+    """Return the addresses of this host."""
+    if sys.platform != "linux":
+        host = this_host(Loop(), Log(stderr_sink()))
+        return [one.interface.ip for one in host.addresses()]
+    with Route() as route:
+        return [one.interface.ip for one in route.addresses()]
 
 
 def is_part_of_another(name: str) -> bool:
