@@ -19,8 +19,11 @@ from carpool.deploy.targets import Program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OMITTED = ("carpool.deploy", "carpool.lab", "carpool.sim", "carpool.web")
-"""Packages that only an operator's machine runs; modules that import them are left out too."""
+OMITTED = (
+    *("carpool.deploy", "carpool.lab", "carpool.sim", "carpool.web"),
+    "carpool.cli.shells",  # completion: a zone's services do not type
+)
+"""What only an operator's machine runs; modules that import it are left out too."""
 
 DATA = (".sh", ".service", ".typed")
 """Endings of the files that go in beside the modules."""
