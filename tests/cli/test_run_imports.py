@@ -26,6 +26,7 @@ NOT_CONFIGURED = (
     *("carpool.cluster.check_", "carpool.cluster.payload", "carpool.cluster.ucarp_"),
     *("carpool.cluster.notify_", "carpool.node.notify", "carpool.notify"),
     *("carpool.cluster.explanations", "carpool.cluster.toml_", "carpool.node.health"),
+    "carpool.node.service_manager",
     *("carpool.node.hosts.portable", "carpool.node.links.plain", "carpool.node.links.bpf"),
 )
 """What no daemon needs that runs a file without mistakes and without checks, on Linux."""
@@ -69,3 +70,15 @@ def test_a_daemon_imports_what_its_configuration_needs(tmp_path: Path) -> None:
     # What talks to servers is the business of a child.
     assert set(SLOW).isdisjoint(modules)
     assert not [name for name in modules if name.startswith(("carpool.notify.mail", "smtplib"))]
+
+
+def test_ucarps_command_line_imports_nothing_of_the_control_socket() -> None:
+    code = (
+        "import sys, carpool.cli.ucarp, carpool.cli.ucarp_options, carpool.node.daemon;"
+        "import carpool.node.detach, carpool.node.hosts; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    unneeded = {
+        *("changes", "control", "events", "following", "restart", "service_manager", "steering")
+    }
+    assert {f"carpool.node.{name}" for name in unneeded}.isdisjoint(done.stdout.split())

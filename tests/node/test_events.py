@@ -1,6 +1,8 @@
 """What has happened is logged, numbered, kept for a while and told."""
 
+import ast
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,3 +110,27 @@ def test_rubbish_is_no_past(rubbish: dict[str, Any]) -> None:
     events.restore(rubbish)
     events.restore({**events.saved(), "kept": [[1]]})
     assert (events.epoch, events.next_seq) == ("e", 2)
+
+
+def kinds() -> set[str]:
+    """Return the kinds of events that the source emits."""
+    source = Path(__file__).parents[2] / "src/carpool"
+    calls = [
+        node
+        for path in source.rglob("*.py")
+        if "happened(" in (text := path.read_text())
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    told = [call.args[0] for call in calls if call.func.attr == "happened" and call.args]  # type: ignore[attr-defined]
+    return {str(kind.value) for kind in told if isinstance(kind, ast.Constant)}
+
+
+def test_every_kind_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs/control.md").read_text()
+    _, _, table = page.partition("| kind | tells of | details |\n")
+    rows = table.partition("\n\n")[0].splitlines()[1:]
+    listed = {word for row in rows for word in row.split("|")[1].replace("`", "").split(", ")}
+    listed = {word.strip() for word in listed}
+    assert kinds() >= {"state", "link", "daemon"}
+    assert kinds() <= listed
