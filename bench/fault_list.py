@@ -278,7 +278,7 @@ FAULTS: dict[str, Fault] = {
     "partition": Fault(
         "the master is cut off behind a live switch port for 6 s",
         "Each half elects its master, as it must. Where the halves meet there are two, until one "
-        "has heard the other: with carpool 30 ms and an answer, for who took over from silence "
+        "has heard the other: with carpool 20 ms and an answer, for who took over from silence "
         "advertises so often (`seek_rival`).",
         split,
     ),

@@ -29,7 +29,7 @@ def paces(bench: Bench) -> set[int]:
 
 def test_it_advertises_every_30_ms_and_says_what_it_always_says() -> None:
     bench = bereft(7).wait(SECOND)
-    assert PACE == 30 * MS
+    assert PACE == 20 * MS
     assert paces(bench) <= {PACE, bench.host.interval % PACE}
     assert {(said.advbase, said.advskew) for _, said in bench.adverts()} == {(1, 7)}
 
@@ -63,7 +63,7 @@ def test_0_is_never() -> None:
 
 
 def test_with_an_interval_that_is_as_short_there_is_nothing_to_gain() -> None:
-    bench = bereft(7, advbase=0).wait(SECOND)
+    bench = bereft(5, advbase=0).wait(SECOND)
     assert paces(bench) == {bench.host.interval}
 
 
@@ -90,7 +90,7 @@ def test_who_yields_no_longer_looks_and_looks_again_when_bereft_again() -> None:
     assert bench.host.seeking.until == 0
     bench.wait(bench.host.master_down_time)
     bench.forget()
-    assert len(bench.wait(300 * MS).adverts()) == 10
+    assert len(bench.wait(10 * PACE).adverts()) == 10
 
 
 def test_a_lesser_rival_is_answered_at_once_and_the_search_goes_on_for_others() -> None:
@@ -100,7 +100,7 @@ def test_a_lesser_rival_is_answered_at_once_and_the_search_goes_on_for_others() 
     assert bench.did() == ["advertise 1/0", "announce"]
     assert bench.host.rival_heard_at == bench.now
     bench.forget()
-    assert len(bench.wait(300 * MS).adverts()) == 10
+    assert len(bench.wait(10 * PACE).adverts()) == 10
 
 
 def test_a_backup_hears_no_rival() -> None:
@@ -116,7 +116,7 @@ def test_represented_by_another_it_keeps_to_its_interval() -> None:
     assert paces(bench) == {SECOND}
     bench.host.seeking.represented = False
     bench.forget()
-    assert len(bench.wait(300 * MS).adverts()) >= 9
+    assert len(bench.wait(10 * PACE).adverts()) >= 9
 
 
 def test_a_new_program_goes_on_looking() -> None:
@@ -126,7 +126,7 @@ def test_a_new_program_goes_on_looking() -> None:
     other = Bench.of(seek_rival=LONG)
     other.now = bench.now
     other.host.resume(memory, other.now)
-    assert len(other.wait(300 * MS).adverts()) == 11
+    assert len(other.wait(10 * PACE).adverts()) == 11
     assert Memory(True, 0, None).seeking_until == 0
 
 

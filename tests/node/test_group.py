@@ -54,6 +54,9 @@ class FakeLoop:
         timer.reschedule(when)
         return timer
 
+    def at_end_of_round(self, callback: Callable[[], None]) -> None:
+        callback()
+
     def run(self, duration: int) -> None:
         end = self.time + duration
         while self.queue and self.queue[0][0] <= end:

@@ -13,7 +13,7 @@ import pytest
 
 from carpool.carp.auth import Address
 from carpool.node import guard
-from carpool.node.guard import Guard
+from carpool.node.guard import Guard, Lease
 from carpool.node.host import AnyInterface, Host, HostError, Interface
 from carpool.node.log import Log, StreamSink
 from carpool.node.loop import Loop
@@ -83,6 +83,10 @@ class Bench:
         if pid is not None:
             os.waitpid(pid, 0)
 
+    def renew(self, lease: Lease, deadline: int) -> None:
+        lease.renew(deadline)
+        self.loop.end_round()
+
     def taken_off(self) -> list[str]:
         return self.host.taken_off.read_text().split()
 
@@ -111,11 +115,11 @@ def soon(milliseconds: int) -> int:
 
 def test_it_takes_off_what_has_run_out_and_that_only(bench: Bench) -> None:
     bench.start()
-    bench.a.renew(soon(50))
-    bench.b.renew(soon(60_000))
+    bench.renew(bench.a, soon(50))
+    bench.renew(bench.b, soon(60_000))
     until(lambda: bench.taken_off() == ["192.0.2.1"])
     until(lambda: bench.says("a: guard: the daemon does not advertise: 192.0.2.1/24 taken off"))
-    bench.a.renew(soon(20))
+    bench.renew(bench.a, soon(20))
     until(lambda: bench.taken_off() == ["192.0.2.1", "192.0.2.1"])
 
 
@@ -123,16 +127,16 @@ def test_a_term_that_is_renewed_does_not_end(bench: Bench) -> None:
     bench.start()
     end = time.monotonic() + 0.3
     while time.monotonic() < end:
-        bench.a.renew(soon(5_000))
+        bench.renew(bench.a, soon(5_000))
         time.sleep(0.01)
     bench.a.end()
-    bench.b.renew(soon(0))
+    bench.renew(bench.b, soon(0))
     until(lambda: bool(bench.taken_off()))
     assert bench.taken_off() == ["2001:db8::1"]
 
 
 def test_what_was_held_before_it_began_is_guarded(bench: Bench) -> None:
-    bench.a.renew(soon(0))
+    bench.renew(bench.a, soon(0))
     bench.start()
     until(lambda: bench.taken_off() == ["192.0.2.1"])
 
@@ -140,7 +144,7 @@ def test_what_was_held_before_it_began_is_guarded(bench: Bench) -> None:
 def test_what_does_not_go_is_tried_again(bench: Bench) -> None:
     bench.host.fails.touch()
     bench.start()
-    bench.a.renew(soon(0))
+    bench.renew(bench.a, soon(0))
     until(lambda: bench.says("guard: cannot remove it; two nodes may hold it now"))
     bench.host.fails.unlink()
     until(lambda: bench.taken_off() == ["192.0.2.1"])
@@ -155,7 +159,7 @@ def dismissed(bench: Bench, pid: int, *, keep_addresses: bool = False) -> None:
 def test_alone_it_waits_for_the_end_of_the_term(bench: Bench) -> None:
     pid = bench.start()
     deadline = soon(300)
-    bench.a.renew(deadline)
+    bench.renew(bench.a, deadline)
     dismissed(bench, pid)
     assert time.monotonic_ns() >= deadline
     assert bench.taken_off() == ["192.0.2.1"]
@@ -164,7 +168,7 @@ def test_alone_it_waits_for_the_end_of_the_term(bench: Bench) -> None:
 
 def test_with_nothing_held_it_ends_at_once(bench: Bench) -> None:
     pid = bench.start()
-    bench.a.renew(soon(60_000))
+    bench.renew(bench.a, soon(60_000))
     bench.a.end()
     dismissed(bench, pid)
     assert bench.taken_off() == []
@@ -172,7 +176,7 @@ def test_with_nothing_held_it_ends_at_once(bench: Bench) -> None:
 
 def test_a_successor_that_goes_on_holding_may_do_so(bench: Bench) -> None:
     pid = bench.start()
-    bench.a.renew(soon(60_000))
+    bench.renew(bench.a, soon(60_000))
     dismissed(bench, pid, keep_addresses=True)
     assert bench.taken_off() == []
 
@@ -181,16 +185,16 @@ def test_alone_it_does_not_try_for_ever(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setattr(guard, "_MOST_FAILURES", 2)
     bench.host.fails.touch()
     pid = bench.start()
-    bench.a.renew(soon(0))
+    bench.renew(bench.a, soon(0))
     dismissed(bench, pid)
     assert bench.taken_off() == []
 
 
 def test_told_to_end_it_takes_all_off_as_soon_as_the_daemon_has_ended(bench: Bench) -> None:
     pid = bench.start()
-    bench.a.renew(soon(0))
+    bench.renew(bench.a, soon(0))
     until(lambda: bool(bench.taken_off()))  # It is all there now.
-    bench.b.renew(soon(60_000))
+    bench.renew(bench.b, soon(60_000))
     os.kill(pid, signal.SIGTERM)
     time.sleep(0.1)
     assert bench.taken_off() == ["192.0.2.1"], "the daemon lives"
@@ -208,8 +212,8 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_renews_what_it_is_asked_to_while_that_is_on_time(bench: Bench, often: None) -> None:
     bench.a.let_renew(7)
-    bench.a.renew(soon(60_000))
-    bench.b.renew(soon(60_000))
+    bench.renew(bench.a, soon(60_000))
+    bench.renew(bench.b, soon(60_000))
     bench.start()
     until(lambda: bench.host.renewed.read_text().count("\n") >= 2)
     assert set(bench.host.renewed.read_text().splitlines()) == {"192.0.2.1 7 3"}
@@ -224,7 +228,7 @@ def test_what_the_daemon_takes_off_meanwhile_it_does_not_leave_on(
 ) -> None:
     bench.host.during_renewal = lambda: bench.a.let_renew(0)
     bench.a.let_renew(7)
-    bench.a.renew(soon(60_000))
+    bench.renew(bench.a, soon(60_000))
     bench.start()
     until(lambda: bench.taken_off() == ["192.0.2.1"])
     assert bench.host.renewed.read_text() == "192.0.2.1 7 3\n"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from carpool.carp.timing import SECOND
 
-PACE = 30 * SECOND // 1000
+PACE = 20 * SECOND // 1000
 """Nanoseconds between two advertisements of a master that looks for a rival: with the answer and
 what two busy hosts need, the two are one within 50 ms."""
 
@@ -35,7 +35,9 @@ class Seeking:
 
     def spoke(self, now: int) -> None:
         """Note an advertisement."""
-        self._due = now + PACE
+        # From the instant it was due: lateness must not add up, and a tape packs what is regular.
+        on_time = 0 <= now - self._due < PACE
+        self._due = (self._due if on_time else now) + PACE
 
     def end(self) -> None:
         """Look no more."""

@@ -13,7 +13,7 @@ ACTIONS = {
     Action.REMOVE_ADDRESSES: "addresses off",
     Action.ADVERTISE: "advertise, now and every interval",
     Action.ANNOUNCE: "gratuitous ARP / NA, now and two advertisements later",
-    Action.BEGIN_SEEKING: "having heard another before, advertise every 30 ms for seek_rival",
+    Action.BEGIN_SEEKING: "having heard another before, advertise every 20 ms for seek_rival",
     Action.SEEK: "advertise",
     Action.REASSERT: "advertise and announce at once, a bounded number of times",
     Action.CONCEDE: "one last advertisement, slower than the winner's",

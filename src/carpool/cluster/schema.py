@@ -263,7 +263,7 @@ GROUP = Table(
             "seek_rival",
             readers.Seconds("600", shortest=0),
             "Seconds for which a master that took over because it heard nobody advertises every "
-            "30 ms, to find the one that it was cut off from; 0 for never.",
+            "20 ms, to find the one that it was cut off from; 0 for never.",
             600,
         ),
         Field(

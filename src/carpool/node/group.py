@@ -1,8 +1,9 @@
 """One VIP group at work: carries out what its virtual host asks, in order."""
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
@@ -107,7 +108,10 @@ class Group:
                 settings, lease, host=host, loop=loop, log=log, restored=self._restored
             )
         self._farewells: list[Advertise] = []
-        self._news: list[tuple[str, dict[str, Any]]] = []
+        self._news: list[tuple[Transition, Ours]] = []
+        """What is still to be said."""
+        self._up_script: Callable[[], None] | None = None
+        """Runs it, when the network knows where the addresses are."""
         self._removing = False
         self._demotions = Demotions()
         self._sending = Sending(settings, self.label, log)
@@ -325,12 +329,13 @@ class Group:
         while effect := self.virtual_host.next_effect():
             self._perform(effect)
         self._pumping = False
-        # Now that it has happened: while it is said, nobody waits.
-        for text, details in self._news:
-            self._log.happened(
-                "state", Level.WARNING, text, group=self.settings.name, details=details
-            )
-        self._news.clear()
+        if self._up_script is not None:
+            self._start_up_script()
+        if self._news:
+            # Now that it has happened: while it is said, nobody waits.
+            news, self._news = self._news, []
+            for change, ours in news:
+                self._say(change, ours)
         self.wait_again()
 
     def wait_again(self) -> None:
@@ -379,10 +384,13 @@ class Group:
             )
             return
         host = self.virtual_host
-        ours = Ours(host.interval, host.master_down_time, host.demotion)
-        why = why_changed(change, ours)
-        self.since, self.why = self._loop.now(), why
+        self.since = self._loop.now()
         self.transitions += 1
+        self._news.append((change, Ours(host.interval, host.master_down_time, host.demotion)))
+
+    def _say(self, change: Transition, ours: Ours) -> None:
+        host = self.virtual_host
+        why = self.why = why_changed(change, ours)
         details = {
             "from": change.previous.value,
             "to": change.state.value,
@@ -393,7 +401,8 @@ class Group:
             "addresses": [str(address) for address in self.settings.addresses],
             "transition": self.transitions,
         }
-        self._news.append((f"{self.label}Switching to state: {change.state} - {why}", details))
+        text = f"{self.label}Switching to state: {change.state} - {why}"
+        self._log.happened("state", Level.WARNING, text, group=self.settings.name, details=details)
 
     # Addresses and scripts.
 
@@ -445,9 +454,18 @@ class Group:
         if self._resuming:
             self._resuming = False  # It has run, in the program before this one.
         elif self.settings.up:
-            self._scripts.run_up(self.virtual_host.state, self._announce)
+            self._up_script = partial(self._scripts.run_up, self.virtual_host.state, self._announce)
+            # To start a program takes a while, unless it is what puts the addresses on.
+            if self._holding is None or not self._pumping:
+                self._start_up_script()
+
+    def _start_up_script(self) -> None:
+        start, self._up_script = self._up_script, None
+        if start is not None:
+            start()
 
     def _remove_addresses(self) -> None:
+        self._start_up_script()  # The other comes after it.
         self._resuming = self._has_let_go = False
         self._removing = True
         if self._holding is None:

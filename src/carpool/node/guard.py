@@ -100,6 +100,7 @@ class Guard:
         words = memoryview(self._memory).cast("q")
         self._deadlines, self._renewals = words[:count], words[count:]
         self._writer: int | None = None
+        self._waking = False
         self._started_at = 0
         self.pid: int | None = None
         """Of the guard that runs; None before the start and after the end."""
@@ -112,9 +113,16 @@ class Guard:
         """Set a group's deadline (monotonic ns), or 0."""
         began = deadline and not self._deadlines[index]
         self._deadlines[index] = deadline
-        if began and self._writer is not None:
-            # It may be asleep without a deadline. A pipe that is full says enough, and one without
-            # a reader is noticed elsewhere.
+        if began and not self._waking:
+            # It may be asleep without a deadline. Not before the address is announced: it would
+            # take its share of a processor just then.
+            self._waking = True
+            self._loop.at_end_of_round(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._writer is not None:
+            # A pipe that is full says enough, and one without a reader is noticed elsewhere.
             with suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._writer, b"!")
 
