@@ -100,6 +100,16 @@ def test_groups_come_and_go(tmp_path: Path) -> None:
     ]
 
 
+def test_a_default_that_depends_on_the_others_is_no_change(tmp_path: Path) -> None:
+    many = "".join(
+        f'[groups.g{n}]\nvhid = {n}\naddresses = ["10.0.2.{n}/16"]\npassword_file = "www.key"\n'
+        for n in range(100, 130)
+    )
+    assert {one["change"] for one in found(tmp_path, FILE, FILE + many)} == {"added"}
+    often = FILE.replace("vhid = 42", "vhid = 42\nannounce_every = 7")
+    assert found(tmp_path, FILE, often) == [change("group", "www", announce_every=[None, "7 s"])]
+
+
 def test_what_is_neither_a_group_nor_a_check(tmp_path: Path) -> None:
     assert found(tmp_path, FILE, FILE + '[log]\nlevel = "debug"\n') == [change("other", "log")]
     renamed = FILE.replace("[nodes.left]", "[nodes.left]\nrealtime = false")

@@ -164,12 +164,17 @@ def _read_passwords(draft: Draft, directory: Path, source: Source) -> dict[str, 
     return passwords
 
 
+def announce_by_default(addresses: int) -> int:
+    """Return how often (ns) a group announces itself that says nothing, in a file of so many."""
+    # Often enough for who has the wrong MAC; ten broadcasts a second at most, of all together.
+    return max(2 * SECOND, addresses * SECOND // 10)
+
+
 def _build(draft: Draft, path: Path) -> Cluster:
     """Return the model of a draft that has no error."""
     directory = path.absolute().parent
-    # Often enough for who has the wrong MAC; ten broadcasts a second at most, of all together.
     number = sum(len(values["addresses"]) for values in draft.groups.values())
-    seldom = max(2 * SECOND, number * SECOND // 10)
+    seldom = announce_by_default(number)
     nodes = tuple(_build_node(draft, name) for name in draft.nodes)
     groups = tuple(
         Group(

@@ -13,6 +13,7 @@ from shlex import join
 from typing import TYPE_CHECKING, Any, cast
 
 from carpool.carp.timing import SECOND
+from carpool.cluster.load import announce_by_default
 from carpool.node.settings import GroupSettings
 
 if TYPE_CHECKING:
@@ -55,13 +56,17 @@ class Running:
     def describe(self, salt: str) -> Iterator[Described]:
         """Yield what `described` returns, some groups at a time: there may be thousands."""
         cluster, node = self.cluster, self.node
+        nodes = {one.name: one for one in cluster.nodes}
+        seldom = announce_by_default(sum(len(one.addresses) for one in cluster.groups))
         told: Described = {"group": {}, "check": {}, "other": {}}
         for number, (group, settings) in enumerate(
             zip(cluster.groups_of(node.name), self.groups, strict=True), start=1
         ):
             secrets = (settings.carp.password, *settings.carp.accepted_passwords)
             passwords = _digest(repr(secrets), salt)
-            told["group"][group.name] = {**_group(group, node, cluster), PASSWORDS: passwords}
+            told["group"][group.name] = {**_group(group, node, nodes), PASSWORDS: passwords}
+            if group.announce_every == seldom:
+                del told["group"][group.name]["announce_every"]  # It depends on the others.
             if number % _AT_ONCE == 0:
                 yield told
         for check in cluster.checks_of(node.name):
@@ -106,9 +111,8 @@ def _between(
             yield {"what": what, "name": name, "change": "changed", "keys": told}
 
 
-def _group(group: "Group", node: "Node", cluster: "Cluster") -> dict[str, str]:
+def _group(group: "Group", node: "Node", nodes: "Mapping[str, Node]") -> dict[str, str]:
     told = dict(_texts(group))
-    nodes = {one.name: one for one in cluster.nodes}
     others = []
     for member in group.members:
         if member.node == node.name:
