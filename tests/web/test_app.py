@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.web.fakes import FakeSource, group, master, status
 
+from carpool.web import app
 from carpool.web.app import Site
 from carpool.web.asking import Asking
 from carpool.web.ledger import Ledger
@@ -368,6 +369,13 @@ def test_the_stream_says_all_then_what_changes_and_ends_with_the_server(stage: S
     assert set(after["parts"]) == {"group-www", "summary", "nodes", "news"}
     assert "web2 cannot be asked" in after["parts"]["group-www"]
     assert "rows" not in after
+
+
+def test_there_are_only_so_many_streams(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MOST_STREAMS", 0)
+    answer = stage.client.get("/stream")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert stage.client.get("/").status_code == 200
 
 
 def test_what_has_not_changed_is_not_said_again(stage: Stage) -> None:

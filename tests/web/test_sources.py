@@ -203,9 +203,24 @@ def test_a_zone_is_followed_from_what_it_has_kept_on() -> None:
         told.extend(one and one["text"] for one in source.follow())
     assert told == ["event 1", "event 2", None, "event 3"]
     assert "events --node web1 --json'" in remote.scripts[0]
-    assert "events --node web1 --follow --json --since e1/2'" in remote.scripts[1]
+    assert "events --node web1 --follow --json --since e1/2 &\n" in remote.scripts[1]
+    assert "</dev/null" not in remote.scripts[1]
     assert remote.talk.closed
     assert remote.closed
     with pytest.raises(SourceError):
         list(source.follow())
     assert remote.scripts[2].endswith("events --node web1 --json --since e1/3' </dev/null")
+
+
+def test_one_connection_brings_the_events_of_a_few_zones() -> None:
+    one, remote = zone({"events": Output(0, "", "")}, [])
+    node: Any = SimpleNamespace(name="web2", uuid="9", zone=None)
+    zones = [ZoneSource(node, one._hypervisor) for _ in range(5)]
+    following = [source.follow() for source in zones]
+    assert [next(events) for events in following[:4]] == [None] * 4
+    with pytest.raises(SourceError, match="enough zones"):
+        next(following[4])
+    with pytest.raises(SourceError, match="cut"):
+        next(following[0])
+    assert next(zones[4].follow()) is None
+    assert remote.closed

@@ -6,8 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from hashlib import sha256
 from importlib.resources import files
@@ -30,12 +29,12 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from carpool.web.actions import ACTIONS
+from carpool.web.changes import Changes
+from carpool.web.documents import state
 from carpool.web.ledger import Ledger
-from carpool.web.merge import Picture
 from carpool.web.pages import SPANS, STEPS, Look, Pages, Rendered
 from carpool.web.security import COOKIE, SESSION_SECONDS, Guard, Session, Sessions, is_ours
 from carpool.web.sources import Source, SourceError
-from carpool.web.views import View
 
 LOG: Final = logging.getLogger("carpool.web")
 MOST_STREAMS: Final = 32
@@ -153,14 +152,7 @@ class Site:
 
     async def _state(self, _request: Request) -> Response:
         pictures = await asyncio.to_thread(self._ledger.pictures)
-        return JSONResponse(
-            {
-                "version": 1,
-                "time": self._clock(),
-                "groups": [_group_json(one) for one in pictures],
-                "nodes": [_node_json(one) for one in self._ledger.views],
-            }
-        )
+        return JSONResponse(state(pictures, self._ledger.views, self._clock()))
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -349,37 +341,6 @@ class Site:
         return source
 
 
-class Changes:
-    """Wakes all who wait when something has changed; told from any thread."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
-
-    def tell(self) -> None:
-        """Wake all."""
-        for event, loop in tuple(self._waiting.items()):
-            loop.call_soon_threadsafe(event.set)
-
-    def close(self) -> None:
-        """Wake all, for the last time."""
-        self.closed = True
-        self.tell()
-
-    async def wait(self, over: Callable[[], bool], seconds: float) -> None:
-        """Wait for a change, that long at most; not at all if it is `over` already."""
-        event = asyncio.Event()
-        self._waiting[event] = asyncio.get_running_loop()
-        try:
-            if not over() and not self.closed:
-                async with asyncio.timeout(seconds):
-                    await event.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._waiting[event]
-
-
 _TITLES = {
     401: "Sign in first",
     403: "Not allowed",
@@ -405,32 +366,3 @@ def _who(request: Request) -> str:
 
 def _quoted(group: str) -> str:
     return urlencode({"": group})[1:].replace("+", "%20")
-
-
-def _group_json(one: Picture) -> dict[str, Any]:
-    return {
-        "group": one.name,
-        "vhid": one.vhid,
-        "interface": one.interface,
-        "addresses": list(one.addresses),
-        "grade": one.grade.name.lower(),
-        "holders": list(one.holders),
-        "since": one.since,
-        "findings": [{"grade": f.grade.name.lower(), "text": f.text} for f in one.findings],
-        "nodes": [
-            {
-                "node": claim.node,
-                "fresh": claim.fresh,
-                "state": claim.said and claim.said.state,
-                "since": claim.said and claim.said.since,
-                "demotion": claim.said and claim.said.demotion,
-                "master": claim.said and claim.said.master,
-            }
-            for claim in one.claims
-        ],
-    }
-
-
-def _node_json(one: View) -> dict[str, Any]:
-    known: Mapping[str, Any] = asdict(one)
-    return {key: known[key] for key in ("node", "place", "answered", "error", "gone", "program")}

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("carpool.web")
 MOST_SOURCES: Final = 1024
 
-_SOON: Final = 0.15  # s between an event and the question: others come with it
+_SOON: Final = 0.15  # s between an event and the question, at least: others come with it
+_LATE: Final = 2.0  # s, at most
+_SHARE: Final = 5  # questions in a pause that events may cause
 _PATIENT: Final = 5.0  # times the pause, while events tell what changes
 _AGAIN: Final = 2.0  # s until a source is tried again
 _BACKLOG: Final = 1.0  # s for what has happened before to come
@@ -112,7 +114,7 @@ class _Asker:
             self._ask_once()
             pause = self.source.pause * (_PATIENT if self._following else 1)
             if self.wake.wait(pause):
-                self._halt.wait(_SOON)
+                self._halt.wait(min(_LATE, max(_SOON, self.source.pause / _SHARE)))
 
     def _ask_once(self) -> None:
         source, asked = self.source, time.time()

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from carpool.deploy import shell
@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from carpool.deploy.ssh import Output
 
 _PATIENCE: Final = 10.0  # s for an answer
+_MOST_AT_ONCE: Final = 4
 _NOT_RUNNING: Final = 3  # carpool.cli.daemons.NOT_RUNNING
 _REFUSED: Final = 1
 _STATUS_CODES: Final = (0, 1, 5)  # all, none, some
 _WORDS: Final = {"amount": "--by"}
+# What a shell puts into the background reads nothing unless it is told to.
+_UNTIL_INPUT_ENDS: Final = """\
+exec 3<&0
+@COMMAND@ &
+child=$!
+{ cat <&3 >/dev/null; kill $child; } &
+wait $child
+kill $!
+"""
 
 
 class Talk(Protocol):
@@ -62,6 +72,10 @@ class Hypervisor:
         self._connect = connect
         self._remote: Remote | None = None
         self._lock = Lock()
+        self.questions = BoundedSemaphore(_MOST_AT_ONCE)
+        """Taken by who asks: sshd_config(5) allows ten sessions on a connection."""
+        self.followers = BoundedSemaphore(_MOST_AT_ONCE)
+        """Taken by who follows events."""
 
     def remote(self) -> Remote:
         """Return the connection. Raises DeployError."""
@@ -125,6 +139,14 @@ class ZoneSource:
 
     def follow(self) -> Iterator[Mapping[str, Any] | None]:
         """Yield its events; see Source."""
+        if not self._hypervisor.followers.acquire(blocking=False):
+            raise SourceError("the events of enough zones come over this connection")
+        try:
+            yield from self._follow()
+        finally:
+            self._hypervisor.followers.release()
+
+    def _follow(self) -> Iterator[Mapping[str, Any] | None]:
         code, out, reason = self._run("events", "--json", *self._since())
         if code:
             raise SourceError(reason, gone=code == _NOT_RUNNING)
@@ -132,7 +154,7 @@ class ZoneSource:
         yield None
         remote = self._remote()
         try:
-            script = self._script("events", "--follow", "--json", *self._since())
+            script = self._while_we_listen("events", "--follow", "--json", *self._since())
             self._session = session = remote.start(script)
             yield from self._events(session.lines())
         except DeployError as error:
@@ -162,7 +184,8 @@ class ZoneSource:
     def _run(self, *words: str) -> tuple[int, str, str]:
         remote = self._remote()
         try:
-            found = remote.run(self._script(*words), patience=_PATIENCE)
+            with self._hypervisor.questions:
+                found = remote.run(self._script(*words), patience=_PATIENCE)
         except DeployError as error:
             self._hypervisor.drop(remote)
             raise SourceError(error.problem.message) from None
@@ -174,9 +197,17 @@ class ZoneSource:
         except DeployError as error:
             raise SourceError(f"{error.problem.host}: {error.problem.message}") from None
 
-    def _script(self, command: str, *words: str) -> str:
-        inside = shlex.join([*self._program, command, "--node", self.node, *words])
-        return f"{shell.ENVIRONMENT}exec zlogin {self._uuid} {shlex.quote(inside)} </dev/null"
+    def _script(self, *words: str) -> str:
+        inside = shlex.quote(self._command(*words))
+        return f"{shell.ENVIRONMENT}exec zlogin {self._uuid} {inside} </dev/null"
+
+    def _while_we_listen(self, *words: str) -> str:
+        """Return a script that ends when its standard input does: when we hang up."""
+        inside = _UNTIL_INPUT_ENDS.replace("@COMMAND@", self._command(*words))
+        return f"{shell.ENVIRONMENT}exec zlogin {self._uuid} {shlex.quote(inside)}"
+
+    def _command(self, command: str, *words: str) -> str:
+        return shlex.join([*self._program, command, "--node", self.node, *words])
 
 
 def zone_sources(nodes: Iterable[Node], access: Access) -> Sequence[ZoneSource]:
