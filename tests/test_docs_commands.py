@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from tests.support.documents import PAGES, PROGRAMS, ROOT, Command, commands, inline, words
 from tests.support.lan import Lan, carpool
 
@@ -211,15 +212,35 @@ def test_what_the_text_names_is_there(path: Path) -> None:
         assert {word for word in given if word.startswith("-")} <= known, command
 
 
-def sessions(*, slow: bool) -> list[str]:
-    """Return the pages that have commands to run."""
-    return list(
-        dict.fromkeys(
-            command.page
-            for command in EVERY
-            if why_not(command) is None and is_slow(command) is slow
-        )
-    )
+def asks(command: Command) -> bool:
+    return re.search(ASKS_A_DAEMON, command.text) is not None
+
+
+def chosen(page: str, *, slow: bool) -> list[Command]:
+    """Return the commands of a page that are run; with the slow ones, what they may build on."""
+    kept = [one for one in EVERY if one.page == page and why_not(one) is None]
+    if slow:
+        return [one for one in kept if is_slow(one) or not asks(one)]
+    return [one for one in kept if not is_slow(one)]
+
+
+def sessions(*, slow: bool) -> list[ParameterSet]:
+    """Return the pages that have commands to run, and which programs they need."""
+    pages = {
+        one.page: chosen(one.page, slow=slow)
+        for one in EVERY
+        if why_not(one) is None and is_slow(one) is slow
+    }
+    return [
+        pytest.param(page, marks=pytest.mark.peer(*sorted(programs(kept))))
+        for page, kept in pages.items()
+    ]
+
+
+def programs(kept: list[Command]) -> set[str]:
+    """Return the programs that commands need, but for those that are made for them."""
+    needed = {said[0] for one in kept for said in words(re.sub(r" +# .*", "", one.text))}
+    return needed - {"carpool", "python"}
 
 
 @pytest.mark.namespaces
@@ -238,20 +259,14 @@ def test_and_so_do_the_longer_ones(page: str, tmp_path: Path) -> None:
 
 def play(page: str, folder: Path, *, slow: bool) -> None:
     """Run a page's commands one after another, in a zone of a network with two nodes."""
-    chosen = [
-        command
-        for command in EVERY
-        if command.page == page and why_not(command) is None and is_slow(command) <= slow
-    ]
-    if slow:  # then the others only make what it needs
-        chosen = [command for command in chosen if is_slow(command) or not asks(command)]
+    kept = chosen(page, slow=slow)
     with Lan(folder) as lan:
         here, environment = stage(lan)
         zones = [
             lan.zone(name, f"192.168.0.20{number}/24")
             for number, name in enumerate(("web1", "web2"), 1)
         ]
-        if any(map(asks, chosen)):
+        if any(map(asks, kept)):
             web1, web2 = zones
             daemon = lan.run(web1, here / "cluster.toml")
             lan.until_logged(daemon, "to state: MASTER")
@@ -260,12 +275,8 @@ def play(page: str, folder: Path, *, slow: bool) -> None:
                 web2, carpool("run", str(here / "cluster.toml")), {**environment, **own}
             )
             lan.until_logged(other, "to state: BACKUP")
-        for command in chosen:
+        for command in kept:
             run(lan, zones[0], command, environment)
-
-
-def asks(command: Command) -> bool:
-    return re.search(ASKS_A_DAEMON, command.text) is not None
 
 
 def stage(lan: Lan) -> tuple[Path, dict[str, str]]:
