@@ -86,6 +86,30 @@ def test_listeners() -> None:
     assert [(one.seq, one.kind) for one in told] == [(1, "state")]
 
 
+def test_a_listener_with_a_fault_is_told_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines, told, faults = Lines(), list[Kept](), list[object]()
+    monkeypatch.setattr("sys.excepthook", lambda *fault: faults.append(fault[0]))
+    events = Events(Log(lines))
+    events.subscribe(lambda event: told[99].seq)  # type: ignore[arg-type]
+    events.subscribe(told.append)
+    events.emit(happening())
+    events.emit(happening())
+    assert [one.seq for one in told] == [1, 2]
+    assert faults == [IndexError]
+    fault = (Level.ERROR, "a reader of events has a fault, and is told no more")
+    assert lines.written.count(fault) == 1
+
+
+def test_what_is_handed_over_is_bounded() -> None:
+    events = Events(Log())
+    for _ in range(10):
+        events.emit(Happening("state", "x" * (1 << 20), Level.NOTICE))
+    kept = events.saved()["kept"]
+    assert [row[5] for row in kept] == [8, 9, 10]
+
+
 def test_each_start_has_its_epoch() -> None:
     assert Events(Log()).epoch != Events(Log()).epoch
     assert Events(Log(), epoch="abc").epoch == "abc"

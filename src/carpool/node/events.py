@@ -7,6 +7,7 @@ start they begin anew, which a new epoch tells.
 """
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from carpool.node.log import Level, Log
 
 KEPT = 1000
 """So many events are kept: the latest."""
+
+_MOST_SAVED = 4 << 20  # characters
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -48,7 +51,7 @@ class Kept(Happening):
 
 
 Listener = Callable[[Kept], None]
-"""Told of each event at once. Must not wait, nor raise."""
+"""Told of each event at once. Must not wait. One that raises is told no more."""
 
 
 class Events:
@@ -91,16 +94,26 @@ class Events:
         self.next_seq += 1
         self._kept.append(kept)
         for listener in tuple(self._listeners):
-            listener(kept)
+            try:
+                listener(kept)
+            except Exception:  # noqa: BLE001 - a fault of a reader must not harm what it reads of
+                sys.excepthook(*sys.exc_info())
+                self._listeners.remove(listener)
+                self._log.error("a reader of events has a fault, and is told no more")
         return kept.seq
 
     def saved(self) -> dict[str, Any]:
-        """Return what `restore` needs, in JSON's types."""
-        kept = [
-            (one.kind, one.text, one.level, one.group, one.details, one.seq, one.time_ns)
-            for one in self._kept
-        ]
-        return {"epoch": self.epoch, "next": self.next_seq, "kept": kept}
+        """Return what `restore` needs, in JSON's types: some MiB at most."""
+        kept = deque[tuple[Any, ...]]()
+        size = 0
+        for one in reversed(self._kept):
+            size += len(one.text) + len(repr(one.details))
+            if size > _MOST_SAVED:
+                break
+            kept.appendleft(
+                (one.kind, one.text, one.level, one.group, one.details, one.seq, one.time_ns)
+            )
+        return {"epoch": self.epoch, "next": self.next_seq, "kept": list(kept)}
 
     def restore(self, document: Mapping[str, Any]) -> None:
         """Go on where the program before this one was, as its `saved` tells.

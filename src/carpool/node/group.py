@@ -112,6 +112,7 @@ class Group:
         """What is still to be said."""
         self._up_script: Callable[[], None] | None = None
         """Runs it, when the network knows where the addresses are."""
+        self._address_texts: list[str] = []
         self._removing = False
         self._demotions = Demotions()
         self._sending = Sending(settings, self.label, log)
@@ -391,6 +392,8 @@ class Group:
     def _say(self, change: Transition, ours: Ours) -> None:
         host = self.virtual_host
         why = self.why = why_changed(change, ours)
+        if not self._address_texts:  # One list for all events: there may be hundreds of addresses.
+            self._address_texts = [str(address) for address in self.settings.addresses]
         details = {
             "from": change.previous.value,
             "to": change.state.value,
@@ -398,7 +401,7 @@ class Group:
             "master": str(ip_address(host.master)) if host.master else None,
             "vhid": self.settings.carp.vhid,
             "interface": self.settings.interface,
-            "addresses": [str(address) for address in self.settings.addresses],
+            "addresses": self._address_texts,
             "transition": self.transitions,
         }
         text = f"{self.label}Switching to state: {change.state} - {why}"
