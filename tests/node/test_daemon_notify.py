@@ -1,6 +1,7 @@
 """Daemons that tell people and programs what happens, and are held up by none of them."""
 
 import json
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -123,3 +124,37 @@ def test_who_takes_over_from_a_dead_master_says_so_and_is_held_up_by_nobody(tmp_
         # It is still being told, and the daemon ends all the same.
         assert "notify stuck" not in log
         assert right.stop() == 0
+
+
+def test_services_go_where_the_address_goes_and_it_waits_for_none(tmp_path: Path) -> None:
+    script = tmp_path / "app"
+    script.write_text(
+        f'#!/bin/sh\necho "$1" >>{tmp_path}/done\n'
+        f"while [ -e {tmp_path}/hang.$1 ]; do sleep 0.02; done\n"
+    )
+    script.chmod(0o755)
+    with Pair(tmp_path) as lan:
+        file = lan.file(services=[str(script)])
+        left = lan.run(lan.left, file)
+        lan.until_logged(left, f"www: services: started: {script}")
+        assert (tmp_path / "done").read_text().split() == ["stop", "start"]
+        right = lan.run(lan.right, file)
+        lan.until_logged(right, "www: stop of")
+
+        (tmp_path / "hang.start").touch()
+        left.process.kill()
+        lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
+        lan.until_logged(right, "www: start of")
+        assert "services: started" not in right.text()
+        (tmp_path / "hang.start").unlink()
+        lan.until_logged(right, "www: services: started")
+
+        # And when it leaves: the other one has the address while the service is still ending.
+        left = lan.run(lan.left, file)
+        (tmp_path / "hang.stop").touch()
+        right.send(signal.SIGTERM)
+        lan.until_holders("left", seconds=MARGIN)
+        assert right.process.poll() is None
+        (tmp_path / "hang.stop").unlink()
+        assert right.process.wait(8) == 0
+        lan.until_logged(left, "www: services: started")

@@ -11,8 +11,10 @@ from hypothesis import given
 from tests.smartos.clusters import cluster, clusters, group, node
 
 from carpool.cluster.load import load
-from carpool.cluster.model import Check, Cluster
+from carpool.cluster.model import Check, Cluster, Notifier
 from carpool.smartos.config import config
+from carpool.smartos.files import files
+from carpool.smartos.places import secrets
 
 
 def test_it_loads_as_the_same_groups(tmp_path: Path) -> None:
@@ -80,3 +82,50 @@ def test_it_has_the_checks_of_the_groups(tmp_path: Path) -> None:
     assert loaded.cluster.groups[0].checks == ("port", "uplink")
     mine = replace(checks[1], interface={"web1": "net1"})
     assert loaded.cluster.checks == (checks[0], mine)
+
+
+def test_it_has_the_notifiers_of_the_groups_and_where_their_secrets_lie(tmp_path: Path) -> None:
+    one, two, three = node(1), node(2), node(3)
+    common = (("master",), ("www", "db"), 10**10, 5, 6 * 10**10)
+    ops = Notifier(
+        *("ops", "mail", *common),
+        server="mail.example.com",
+        port=587,
+        security="starttls",
+        to=("ops@example.com",),
+        sender="carpool@example.com",
+        user="carpool",
+        secret_file=Path("/nowhere/mail.key"),
+    )
+    nagios = Notifier(
+        *("nagios", "nrdp", *common),
+        url="https://192.0.2.7/nrdp/",
+        secret_file=Path("/nowhere/nrdp.key"),
+        host={"web1": "a", "web3": "c"},
+    )
+    other = replace(ops, name="other", groups=("db",))
+    www = replace(group(one, two), services=("apache2",), service_demote=7)
+    groups = (www, group(three, name="db"))
+    made = Cluster(None, "web", (one, two, three), groups, notifiers=(ops, nagios, other))
+    path = tmp_path / "cluster.toml"
+    path.write_text(config(made, one))
+    loaded = load(path, secrets=False)
+    assert loaded.findings == ()
+    assert loaded.cluster is not None
+    assert loaded.cluster.notifiers == (
+        replace(ops, secret_file=tmp_path / "ops+notify.pw", groups=("www",)),
+        replace(
+            nagios, secret_file=tmp_path / "nagios+notify.pw", host={"web1": "a"}, groups=("www",)
+        ),
+    )
+    again = loaded.cluster.groups[0]
+    assert (again.services, again.service_demote) == (("apache2",), 7)
+    assert secrets(made, one) == ["www", "ops+notify", "nagios+notify"]
+    rendered = {file.name: file for file in files(made, replace(one, zone=None), None)}
+    assert rendered["ops+notify.pw"].mode == 0o600
+    assert "LoadCredential=ops+notify.pw:" in rendered["carpool.service"].text
+    zoned = {
+        file.name: file.text for file in files(made, one, dict.fromkeys(secrets(made, one), b"s"))
+    }
+    assert '"carpool_ops+notify_pw": "s"' in zoned["payload.json"]
+    assert "ops+notify.pw" in zoned["first-boot.sh"]

@@ -178,3 +178,29 @@ def test_the_unit_is_confined(tmp_path: Path) -> None:
     assert exposure is not None, done.stderr
     assert float(exposure[1]) <= 2.5
     assert done.returncode == 0
+
+
+def test_a_node_whose_groups_have_services_may_start_them(tmp_path: Path) -> None:
+    one, two = node(1, zone=None), node(2, zone=None)
+    www = replace(group(one, two), services=("apache2", "db@main.service", "/etc/init.d/app"))
+    made = Cluster(None, "web", (one, two), (www,))
+    rendered = {file.name: file.text for file in files(made, one, None)}
+    assert (
+        '["apache2.service", "db@main.service"].indexOf(action.lookup("unit"))'
+        in (rendered["carpool.rules"])
+    )
+    # A script, and all three services: each may take its time, and the first one start before.
+    assert "TimeoutStopSec=310" in rendered["carpool.service"]
+    plain = Cluster(None, "web", (one, two), (replace(www, services=("/etc/init.d/app",)),))
+    assert "carpool.rules" not in {file.name for file in files(plain, one, None)}
+
+
+def test_a_zone_whose_groups_have_services_may_start_them() -> None:
+    one, two = node(1), node(2)
+    www = replace(group(one, two), services=("network/http:apache24",))
+    made = Cluster(None, "web", (one, two), (www,))
+    script = next(file.text for file in files(made, one, None) if file.name == "first-boot.sh")
+    assert "usermod -A solaris.network.interface.config,solaris.smf.manage" in script
+    plain = Cluster(None, "web", (one, two), (group(one, two),))
+    script = next(file.text for file in files(plain, one, None) if file.name == "first-boot.sh")
+    assert "usermod" not in script

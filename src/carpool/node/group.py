@@ -35,6 +35,7 @@ from carpool.node.turns import Turns
 
 if TYPE_CHECKING:
     from carpool.node.recorder import Recorder
+    from carpool.node.services import Services
 
 SEND_ERROR_DEMOTION = 240
 """For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
@@ -93,6 +94,7 @@ class Group:
         self._log = log
         self._settled = settled
         self._scripts = Scripts(settings, self.label, loop=loop, log=log, settled=settled)
+        self._services = self._make_services() if settings.services else None
         self._turns = turns
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
@@ -128,12 +130,14 @@ class Group:
     @property
     def is_settled(self) -> bool:
         """Whether no script runs and no address is being taken off."""
-        return self._scripts.idle and not self._removing
+        services = self._services
+        return self._scripts.idle and not self._removing and (services is None or services.idle)
 
     @property
     def running_script(self) -> tuple[str, int] | None:
         """What the log calls the script that runs, and when it was started (ns)."""
-        return self._scripts.running
+        running = self._scripts.running
+        return self._services.running if running is None and self._services else running
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
@@ -175,7 +179,8 @@ class Group:
     @property
     def open_outputs(self) -> list[tuple[str, int]]:
         """Pipes that ended scripts have left open in the background: their names, descriptors."""
-        return self._scripts.open_outputs
+        services = [] if self._services is None else self._services.open_outputs
+        return self._scripts.open_outputs + services
 
     def adopt_output(self, name: str, fd: int) -> None:
         """Go on reading what a script of the program before this one has left running."""
@@ -456,16 +461,42 @@ class Group:
     def _run_up_script(self) -> None:
         if self._resuming:
             self._resuming = False  # It has run, in the program before this one.
+            if self._services is not None:
+                self._services.take_over()
         elif self.settings.up:
-            self._up_script = partial(self._scripts.run_up, self.virtual_host.state, self._announce)
+            up = partial(self._scripts.run_up, self.virtual_host.state, self._up_script_ended)
+            self._up_script = up
             # To start a program takes a while, unless it is what puts the addresses on.
             if self._holding is None or not self._pumping:
                 self._start_up_script()
+        else:
+            self._start_services()
 
     def _start_up_script(self) -> None:
         start, self._up_script = self._up_script, None
         if start is not None:
             start()
+
+    def _up_script_ended(self) -> None:
+        self._announce()
+        self._start_services()
+
+    def _make_services(self) -> "Services":
+        # Only here: most groups have none.
+        from carpool.node.services import Services  # noqa: PLC0415
+
+        return Services(
+            self.settings,
+            self.label,
+            loop=self._loop,
+            log=self._log,
+            settled=self._settled,
+            demote=self.demote,
+        )
+
+    def _start_services(self) -> None:
+        if self._services is not None and self.virtual_host.state is State.MASTER:
+            self._services.start()
 
     def _remove_addresses(self) -> None:
         self._start_up_script()  # The other comes after it.
@@ -475,7 +506,7 @@ class Group:
             self._run_down_script(self._removed)  # which takes them off
         else:
             self._holding.take_off(self._taken_off)
-            self._run_down_script(lambda: None)
+            self._stop_services(at_start=self._starting)
 
     def _taken_off(self, problem: str | None) -> None:
         if problem is not None:
@@ -501,6 +532,17 @@ class Group:
 
     def _run_down_script(self, done: Callable[[], None]) -> None:
         self._scripts.run_down(self.virtual_host.state, done, at_start=self._starting)
+
+    def _stop_services(self, *, at_start: bool) -> None:
+        """Stop them, and then run the down script; the address waits for neither."""
+
+        def stopped() -> None:
+            self._scripts.run_down(self.virtual_host.state, lambda: None, at_start=at_start)
+
+        if self._services is None:
+            stopped()
+        else:
+            self._services.stop(stopped)
 
     # Frames.
 

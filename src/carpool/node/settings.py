@@ -57,6 +57,12 @@ class GroupSettings:
     down_at_start: bool = True
     script_timeout: int = 30 * SECOND
     """Nanoseconds."""
+    services: tuple[str, ...] = ()
+    """To be started in this order on the master, and stopped elsewhere."""
+    service_timeout: int = 60 * SECOND
+    """Nanoseconds for the start or the stop of one."""
+    service_demote: int = 0
+    """By how much a node is demoted whose services do not start."""
     xparam: str | None = None
     """A last argument for both scripts."""
     advertise: Advertise = Advertise.REAL_MAC

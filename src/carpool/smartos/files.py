@@ -10,7 +10,7 @@ from carpool.smartos.firstboot import user_script
 from carpool.smartos.payload import Compat, RenderError, payload, to_json
 from carpool.smartos.places import key_file, secrets
 from carpool.smartos.service import manifest
-from carpool.smartos.unit import lx_unit, unit
+from carpool.smartos.unit import lx_unit, polkit_rules, unit
 from carpool.smartos.vip import vip_down, vip_up
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def files(
     daemon = File("cluster.toml", config(cluster, node))
     if node.zone is None:
         keys = [File(key_file(name), f"{text}\n", 0o600) for name, text in texts.items()]
-        return (daemon, *keys, File("carpool.service", unit(cluster, node)))
+        rules = polkit_rules(cluster, node)
+        more = [] if rules is None else [File("carpool.rules", rules)]
+        return (daemon, *keys, File("carpool.service", unit(cluster, node)), *more)
     script = user_script(cluster, node, node.zone, vip_scripts=compat is Compat.UCARP)
     made = payload(cluster, node, user_script=script, passwords=texts, compat=compat)
     service = (

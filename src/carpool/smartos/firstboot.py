@@ -6,8 +6,18 @@ import shlex
 from typing import TYPE_CHECKING
 
 from carpool.smartos.config import config
-from carpool.smartos.places import FMRI, STATE, USER, ZONE, Places, key_file, metadata_key, secrets
-from carpool.smartos.service import AUTHORISATION, manifest
+from carpool.smartos.places import (
+    FMRI,
+    STATE,
+    USER,
+    ZONE,
+    Places,
+    key_file,
+    managed_services,
+    metadata_key,
+    secrets,
+)
+from carpool.smartos.service import AUTHORISATION, MANAGE_SERVICES, manifest
 from carpool.smartos.templates import template
 from carpool.smartos.unit import lx_unit
 from carpool.smartos.vip import vip_down, vip_up
@@ -44,6 +54,9 @@ def user_script(
     for secret in secrets(cluster, node):
         key = shlex.quote(f"{home}/{key_file(secret)}")
         files.append(f'put {key} 600 "$user" metadata {shlex.quote(metadata_key(secret))}')
+    if managed_services(cluster, node) and not lx:
+        rights = shlex.quote(f"{AUTHORISATION},{MANAGE_SERVICES}")
+        files.append(f'usermod -A {rights} "$user" || fail "cannot authorise the user $user"')
     if lx:
         platform = template("firstboot-lx.sh")
         files.append(_put(unit_file, lx_unit(cluster, node, places)))

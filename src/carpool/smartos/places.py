@@ -65,6 +65,12 @@ def secrets(cluster: Cluster, node: Node) -> list[str]:
     return passwords + [one.secret_name for one in notifiers if one.secret_file is not None]
 
 
+def managed_services(cluster: Cluster, node: Node) -> list[str]:
+    """Return the services of the node's groups that a service manager starts: no scripts."""
+    named = [name for group in cluster.groups_of(node.name) for name in group.services]
+    return [name for name in dict.fromkeys(named) if not name.startswith("/")]
+
+
 def python(zone: Zone | None) -> str:
     """Return the interpreter: pkgsrc's, whose name has the version, or the system's."""
     if zone is None or zone.brand == "lx":
@@ -88,7 +94,15 @@ def restart_command(node: Node, places: Places) -> list[str]:
 def stop_timeout(cluster: Cluster, node: Node) -> int:
     """Return how many seconds the daemon may take to stop.
 
-    Each group may have a script running, and its down script waits for that one to end.
+    Each group may have a script running, and its down script waits for that one to end; or the
+    start of a service, and then all are stopped.
     """
-    longest = max((group.script_timeout for group in cluster.groups_of(node.name)), default=0)
-    return 10 + -(-2 * longest // SECOND)
+    longest = max(
+        (
+            2 * group.script_timeout
+            + (len(group.services) + bool(group.services)) * group.service_timeout
+            for group in cluster.groups_of(node.name)
+        ),
+        default=0,
+    )
+    return 10 + -(-longest // SECOND)

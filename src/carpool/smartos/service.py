@@ -21,6 +21,8 @@ _REFRESH_SECONDS = 180
 """More than `carpool restart` waits for the trial, for scripts and for the new program."""
 
 AUTHORISATION = "solaris.network.interface.config"
+MANAGE_SERVICES = "solaris.smf.manage"
+"""What svcadm(8) wants of a user that starts and stops services, as groups may have them."""
 
 
 def manifest(cluster: Cluster, node: Node, places: Places = ZONE) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from carpool.smartos.places import (
     Places,
     command,
     key_file,
+    managed_services,
     restart_command,
     secrets,
     stop_timeout,
@@ -46,6 +48,16 @@ def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
         credentials="\n".join(line.replace("%", "%%") for line in credentials),
         realtime="\n".join(_REALTIME if _is_fast(cluster, node) else _NO_REALTIME),
     )
+
+
+def polkit_rules(cluster: Cluster, node: Node) -> str | None:
+    """Return the rule of polkit(8) with which the unit's user may start and stop services.
+
+    None if no group of the node has any.
+    """
+    names = managed_services(cluster, node)
+    units = [name if "." in name else f"{name}.service" for name in names]
+    return template("carpool.rules", units=json.dumps(units)) if units else None
 
 
 def lx_unit(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
