@@ -49,11 +49,12 @@ def deliver(job: Job) -> str:
     def ring(_signum: int, _frame: FrameType | None) -> None:
         raise _TimeIsUpError
 
+    module = import_module(MODULES[job.type])
     signal.signal(signal.SIGALRM, ring)
     # Again and again: whatever says good-bye in between may be kept waiting as well.
     signal.setitimer(signal.ITIMER_REAL, job.timeout, _AGAIN)
     try:
-        return str(import_module(MODULES[job.type]).deliver(job, step))
+        return str(module.deliver(job, step))
     except (_TimeIsUpError, TimeoutError):
         raise DeliveryError(f"not done after {job.timeout:g} s, while {doing}") from None
     finally:

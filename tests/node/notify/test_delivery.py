@@ -63,7 +63,7 @@ def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_server_that_hangs_is_named_by_the_child() -> None:
     with odd_server(lambda _: time.sleep(30)) as port:
-        outcome = deliver(job("webhook", url=f"http://127.0.0.1:{port}/", timeout=0.3))
+        outcome = deliver(job("webhook", url=f"http://127.0.0.1:{port}/", timeout=1))
     assert "while waiting for the answer of 127.0.0.1" in outcome.said
     assert (outcome.ok, outcome.lasting) == (False, False)
 
