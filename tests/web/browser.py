@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from carpool.web.app import Site
 from carpool.web.server import listen, server
@@ -26,6 +26,8 @@ FLAGS = (
 )
 """As root, and on a machine that reaches no network."""
 SIZES = {"desk": (1280, 800), "phone": (390, 844)}
+_PATIENCE = 30_000  # ms: with all workers at it, a machine of two cores is slow
+expect.set_options(timeout=_PATIENCE)
 PICTURES = Path(__file__).parents[2] / "docs" / "img"
 
 
@@ -66,7 +68,7 @@ def visit(browser: Browser, size: str = "desk", *, script: bool = True) -> Itera
         reduced_motion="reduce",
     )
     page, wrong = context.new_page(), list[str]()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(_PATIENCE)
     page.on("pageerror", lambda error: wrong.append(str(error)))
 
     def heard(said: ConsoleMessage) -> None:

@@ -139,8 +139,8 @@ def until(condition: Callable[[], object]) -> None:
 
 def held_by(page: Page, group: str, node: str, grade: str) -> None:
     row = page.locator(f"#group-{group}")
-    expect(row.locator(".holder strong")).to_have_text(node, timeout=20_000)
-    expect(row).to_have_class(grade, timeout=20_000)
+    expect(row.locator(".holder strong")).to_have_text(node)
+    expect(row).to_have_class(grade)
 
 
 def test_a_failover_is_seen_as_it_happens(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def _act(page: Page, address: str) -> None:
         page.locator("#group tr", has_text="web1").locator(f"text='{words}'").first.click()
         page.click("button.danger")
         expect(page.locator(".notice")).to_contain_text("Done")
-        expect(page.locator(".verdict strong")).to_have_text(master, timeout=20_000)
+        expect(page.locator(".verdict strong")).to_have_text(master)
     expect(page.locator("#news")).to_contain_text(
         "control: maintenance www: asked for by carpool web, 127.0.0.1"
     )
