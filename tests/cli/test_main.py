@@ -68,3 +68,16 @@ def test_an_interrupt_is_not_lost_in_an_import(
     finally:
         signal.signal(signal.SIGINT, before)
     assert seen == [usual if ignored else signal.SIG_DFL, usual]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_told_by_the_daemon(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "carpool", "run", b"web\xff.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("web\\udcff.toml: error: cannot be read: No such file")
+    assert "Traceback" not in done.stderr

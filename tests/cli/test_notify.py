@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,22 @@ def test_a_secret_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "every user may access it (mode 644); run: chmod 600" in done.stderr
     assert TOKEN not in done.stderr
+
+
+def test_what_a_server_says_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 500 no\x1b[31m\r\nContent-Length: 0\r\n\r\n")
+
+        server = threading.Thread(target=answer)
+        server.start()
+        port = listener.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/"
+        file = write(tmp_path, f'[notify.chat]\ntype = "webhook"\nurl = "{url}"\n')
+        done = notify(file, "--test")
+        server.join()
+    assert "HTTP 500 no\\x1b[31m" in done.stdout

@@ -12,7 +12,7 @@ from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
 from carpool.cluster.load import load
 from carpool.cluster.password import PasswordError
-from carpool.cluster.wording import choose_from
+from carpool.cluster.wording import choose_from, printable
 from carpool.node.hosts import this_host
 from carpool.node.log import Log, stderr_sink
 from carpool.node.loop import Loop
@@ -137,7 +137,8 @@ def _test(settings: "Sequence[NotifierSettings]") -> int:
         nonlocal left
         left -= 1
         seconds = outcome.duration_ns / 1e9
-        print(f"{name}: {'ok' if outcome.ok else 'failed'}: {outcome.said} ({seconds:.2f} s)")
+        said = printable(outcome.said)  # by a server
+        print(f"{name}: {'ok' if outcome.ok else 'failed'}: {said} ({seconds:.2f} s)")
         if not outcome.ok:
             failed.append(name)
         if not left:
