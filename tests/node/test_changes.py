@@ -7,6 +7,7 @@ import pytest
 
 from carpool.cluster.load import load
 from carpool.node.changes import Running, changes
+from carpool.node.notify.settings import plan_notifiers
 from carpool.node.plan import plan
 
 FILE = """
@@ -43,7 +44,8 @@ def running(folder: Path, text: str, password: str = "Tr0ub4dor&3") -> Running:
     assert loaded.cluster is not None, loaded.findings
     node = loaded.cluster.node("left")
     assert node is not None
-    return Running(loaded.cluster, node, plan(loaded.cluster, node))
+    notifiers = plan_notifiers(loaded.cluster, node)
+    return Running(loaded.cluster, node, plan(loaded.cluster, node), notifiers)
 
 
 def found(folder: Path, before: str, after: str) -> list[dict[str, Any]]:
@@ -136,3 +138,20 @@ def test_many_are_described_in_parts(tmp_path: Path) -> None:
     parts = list(running(tmp_path, FILE + groups).describe("salt"))
     assert len(parts) == 4
     assert len(parts[-1]["group"]) == 102
+
+
+def test_notifiers_their_secrets_and_services_are_told(tmp_path: Path) -> None:
+    (tmp_path / "ops.key").touch(mode=0o600)
+    (tmp_path / "ops.key").write_text("open-sesame")
+    ops = '[notify.ops]\ntype = "nrdp"\nurl = "https://nagios/"\nsecret_file = "ops.key"\n'
+    before = running(tmp_path, FILE + ops).described("salt")
+    more = running(tmp_path, FILE + ops + "retries = 1\n").described("salt")
+    assert changes(before, more) == [change("other", "notifiers")]
+    (tmp_path / "ops.key").write_text("open-barley")
+    other = running(tmp_path, FILE + ops).described("salt")
+    assert changes(before, other) == [change("other", "secrets of notifiers")]
+    services = FILE.replace("hold_down = 2", 'hold_down = 2\nservices = ["a"]\nservice_timeout = 5')
+    (www,) = found(tmp_path, FILE, services)
+    assert (www["name"], set(www["keys"])) == ("www", {"services", "service_timeout"})
+    assert www["keys"]["services"][1] == "a"
+    assert www["keys"]["service_timeout"][1] == "5 s"

@@ -161,7 +161,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     notifiers = _notifiers(loaded.cluster, node)
     if options.successor_to is not None:
         tried = Daemon(groups, host, loop, log, None, checks)
-        _try(tried, Running(loaded.cluster, node, groups), options.successor_to)
+        _try(tried, Running(loaded.cluster, node, groups, notifiers), options.successor_to)
         return
     run_log.direct(log, wanted, node.name, loop)
     state = open_state_directory(options.state_dir or default_state_directory(), log)
@@ -199,7 +199,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
             restart = Restart(
                 *(daemon, claimed, maintenance, loop, log),
                 events=events,
-                running=Running(loaded.cluster, node, groups),
+                running=Running(loaded.cluster, node, groups, notifiers),
                 restarts=restarts,
             )
             steering = Steering(

@@ -18,6 +18,7 @@ from carpool.node.settings import GroupSettings
 
 if TYPE_CHECKING:
     from carpool.cluster.model import Cluster, Group, Node
+    from carpool.node.notify.settings import NotifierSettings
 
 SALT = "CARPOOL_DESCRIBE"
 """The environment variable that asks a program that is tried to describe what it would run.
@@ -32,7 +33,7 @@ Described = dict[str, dict[str, dict[str, str]]]
 
 _TIMES = {
     *("script_timeout", "preempt_delay", "hold_down", "announce_every", "seek_rival"),
-    *("interval", "timeout"),
+    *("interval", "timeout", "service_timeout"),
 }
 _UNTOLD = {PASSWORDS}
 _OF_OTHERS = {"path", "nodes", "groups", "checks"}
@@ -42,11 +43,12 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a daemon runs: its node of a cluster, and the settings of its groups."""
+    """What a daemon runs: its node of a cluster, the settings of its groups and its notifiers."""
 
     cluster: "Cluster"
     node: "Node"
     groups: Sequence[GroupSettings]
+    notifiers: "Sequence[NotifierSettings]" = ()
 
     def described(self, salt: str) -> Described:
         """Describe it; secrets by digests with that key."""
@@ -77,6 +79,9 @@ class Running:
             if field.name not in _OF_OTHERS:
                 text = repr(getattr(cluster, field.name))
                 told["other"][field.name] = {"": _digest(text, salt)}
+        if self.notifiers:
+            tokens = repr([one.secret for one in self.notifiers])
+            told["other"]["secrets of notifiers"] = {"": _digest(tokens, salt)}
         yield told
 
 
