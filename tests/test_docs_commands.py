@@ -297,6 +297,7 @@ def stage(lan: Lan) -> tuple[Path, dict[str, str]]:
     return here, {
         **os.environ,
         "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
         "ROOT": str(ROOT),
         "STATE_DIRECTORY": str(lan.folder / "state"),
         "RUNTIME_DIRECTORY": str(lan.run_directory),
