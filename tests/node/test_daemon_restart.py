@@ -164,14 +164,12 @@ def test_a_reload_touches_what_has_changed_alone(tmp_path: Path) -> None:
             *("    advskew: 0 -> 9", "    passwords"),
             *("old: removed", "new: added"),
         ]
-        dry_run = (["--dry-run"], "nothing was changed: this was a dry run")
-        for more, last in (dry_run, ([], "applied")):
-            assert ask(lan, "left", "status")["restarts"] == 0
-            said = run_carpool(lan, "reload", *more)
-            assert said.returncode == 0, said.stderr
-            *lines, end = said.stdout.splitlines()
-            assert end == last
-            assert [line.partition(str(lan.folder))[0] for line in lines] == expected
+        assert ask(lan, "left", "status")["restarts"] == 0
+        said = run_carpool(lan, "reload")
+        assert said.returncode == 0, said.stderr
+        *lines, end = said.stdout.splitlines()
+        assert end == "applied"
+        assert [line.partition(str(lan.folder))[0] for line in lines] == expected
 
         status = ask(lan, "left", "status")
         assert (status["pid"], status["restarts"]) == (pid, 1)
@@ -179,7 +177,7 @@ def test_a_reload_touches_what_has_changed_alone(tmp_path: Path) -> None:
         assert states == {"www": "MASTER", "db": "MASTER", "new": "BACKUP"}
         assert status["groups"][1]["advskew"] == 9
         back = time.monotonic_ns()
-        lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 6)
+        lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 3)
         touched = {change.address for change in lan.changes if change.when > since}
         assert touched <= {IPv4Address("10.0.0.102"), IPv4Address("10.0.0.103")}
         adverts = lan.adverts_of(lan.left, since=since)
