@@ -13,7 +13,9 @@ def test_the_subject_says_who_what_and_which() -> None:
     assert subject(job("mail", backup)) == "[carpool] www: web2 is BACKUP now"
     conflict = notice(kind="conflict", text="www: 192.168.0.200 is used by 52:54:00:00:00:01")
     assert subject(job("mail", conflict)) == "[carpool] www: conflict on web2"
-    assert subject(job("mail", notice(), conflict)) == "[carpool] www: 2 events on web2"
+    assert subject(job("mail", conflict, conflict)) == "[carpool] www: 2 events on web2"
+    both = subject(job("mail", notice(), conflict))
+    assert both == "[carpool] www: web2 is MASTER now (192.168.0.200)"
     many = [notice(group=f"g{number}") for number in range(17)]
     assert subject(job("mail", *many)) == "[carpool] 17 groups changed on web2, master of 17"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ def subject(job: Job) -> str:
     first = job.notices[0]
     if len(job.notices) > 1:
         groups = sorted({notice.group or "" for notice in job.notices} - {""})
-        if len(groups) == 1:
+        states = [notice for notice in job.notices if _new_state(notice)]
+        if len(groups) == 1 and not states:
             return f"[carpool] {groups[0]}: {len(job.notices)} events on {job.node}"
+        if len(groups) == 1:
+            return subject(replace(job, notices=(states[-1],)))
         masters = sum(_new_state(notice) == "MASTER" for notice in job.notices)
         became = f", master of {masters}" if masters else ""
         return f"[carpool] {len(groups)} groups changed on {job.node}{became}"

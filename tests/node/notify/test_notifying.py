@@ -230,6 +230,17 @@ def test_after_the_end_nothing_is_told() -> None:
     assert rig.notifying.pids == (77,)
 
 
+@pytest.mark.parametrize(
+    ("type_", "told"), [("mail", 1), ("webhook", 1), ("nrdp", 2), ("nagios", 2)]
+)
+def test_that_services_have_started_is_told_to_nagios_alone(type_: str, told: int) -> None:
+    rig = Rig(settings(type=type_, kinds=frozenset({"service"})))
+    for level in (Level.ERROR, Level.NOTICE):
+        rig.log.happened("service", level, "www: services: ...", group="www", details={"to": ""})
+        rig.loop.run_for(10 * S)
+    assert len(rig.jobs) == told
+
+
 @pytest.mark.parametrize("kind", ["notify", "script", "daemon"])
 def test_a_notifier_is_never_told_of_itself(kind: str) -> None:
     rig = Rig()

@@ -38,6 +38,7 @@ MOST_WAITING = 2000
 """Events of one notifier."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5 * SECOND, 300 * SECOND
 
+_STATUS_TYPES = ("nrdp", "nagios")
 _Key = tuple[str | None, str]
 
 
@@ -170,6 +171,9 @@ class _Queue:
             return False
         if event.kind == "state":
             return event.details.get("to") in settings.states
+        if event.kind == "service" and settings.type not in _STATUS_TYPES:
+            # That all is well follows each takeover; only a status has to be told so.
+            return "service" in settings.kinds and event.level <= Level.WARNING
         return event.kind in settings.kinds
 
     def _begin(self) -> None:
