@@ -302,6 +302,32 @@ def test_every_fault_is_provoked() -> None:
     assert list(ODD) == list(Fault)
 
 
+def many(number: int, **seen: object) -> Observation:
+    """Return what a master of so many groups sees, each with a word of the other node."""
+    groups = [replace(MASTER.groups[0], name=f"g{n}", vhid=n, carp=replace(CARP, vhid=n))
+              for n in range(1, number + 1)]  # fmt: skip
+    words = [word(vhid=one.vhid, **seen) for one in groups]  # type: ignore[arg-type]
+    ours = [word(OURS, OUR_MAC, vhid=one.vhid, advskew=100) for one in groups]
+    return replace(MASTER, groups=tuple(groups), words=(*words, *ours))
+
+
+def test_many_groups_with_one_cause_are_one_finding() -> None:
+    (one,) = diagnose(many(200, delivered=0))
+    assert one.fault is Fault.FIREWALL
+    assert "nor those of 199 more vhids" in one.seen
+
+
+def test_many_findings_of_a_kind_are_told_short() -> None:
+    seen = many(200, password=b"another")
+    found = diagnose(seen)
+    assert [one.fault for one in found] == [Fault.PASSWORD] * 200
+    told = list(lines(seen, found))
+    assert len([line for line in told if line.startswith("doctor-password")]) == 12
+    assert "    and 188 more: --json has all" in told
+    assert len([line for line in told if "means:" in line]) == 1
+    assert len(document(seen, found)["findings"]) == 200
+
+
 def test_the_difference_is_named() -> None:
     said: list[tuple[Callable[[], Word], str]] = [
         (lambda: word(vips=("192.0.2.100", "192.0.2.77")), "192.0.2.77 besides ours"),

@@ -55,8 +55,10 @@ def _once(found: list[Finding]) -> list[Finding]:
 
 def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
     causes = [one for one in found if one.fault not in _NO_CAUSE]
+    explained = {one.group.name for one in causes if one.group is not None}
+    everywhere = {one.interface for one in causes if one.group is None}
     for group in seen.groups:
-        if any(_concerns(one, group) for one in causes):
+        if group.name in explained or {None, group.interface} & everywhere:
             continue
         if any(len(words) > 1 for words in reach.masters(group, seen).values()):
             text = f"several advertise {group.name}: {_sources(group, seen)}"
@@ -74,12 +76,6 @@ def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
                 text = f"several advertise vhid {key[1]}: {named}"
                 yield Finding(Fault.TWO_MASTERS, text, None, key[0], several[0])
                 break
-
-
-def _concerns(finding: Finding, group: Group) -> bool:
-    if finding.group is not None:
-        return finding.group.name == group.name
-    return finding.interface in (None, group.interface)
 
 
 def _sources(group: Group, seen: Observation) -> str:

@@ -62,7 +62,11 @@ def _firewall(seen: Observation) -> Iterator[Finding]:
                 f"{word.number} advertisements of {word.source} arrived at {name} in "
                 f"{seen.seconds:.1f} s, and none at a raw socket of this host"
             )
-            group = next((one for one in groups if word in seen.of(one)), None)
+            vhids = {one.vhid for one in lost}
+            hit = [one for one in groups if one.vhid in vhids]
+            if len(vhids) > 1:
+                text += f", nor those of {len(vhids) - 1} more vhids"
+            group = hit[0] if len(hit) == 1 else None
             yield Finding(Fault.FIREWALL, text, group, name, word, more=_dropper(port))
         elif port.drops_in and groups:
             text = f"what arrives for protocol 112 is dropped by {port.drops_in}"
@@ -185,9 +189,9 @@ def _unanswered(group: Group, port: Port, seen: Observation) -> Iterator[Finding
 def _gone(seen: Observation) -> Iterator[Finding]:
     """Find nodes that neither answer nor speak."""
     told: set[str] = set()
+    heard = {word.datagram.source for word in seen.words if not word.outgoing}
     for group in seen.groups:
         port = seen.ports[group.interface]
-        heard = {word.datagram.source for word in seen.words if not word.outgoing}
         for peer in group.peers:
             if not port.usable or peer.name in told or not set(peer.addresses) & port.asked:
                 continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import islice
 
 from carpool.carp.counters import Replay
 from carpool.carp.packet import GROUP_V6, TTL
@@ -17,8 +18,12 @@ CONSTANT = 3
 """Advertisements in a row with the counter of the one before, or in all, that are no accident."""
 _LEAST_MISSING, _MOST_MISSING = 2, 5
 """So many advertisements, and one in so many, that are missing are a fault of the network."""
-_PATIENCE, _FEW_TRIES = 2, 2000
-"""After so many guesses that found nothing, only the likeliest is tried."""
+_TRIES = {2: MOST_TRIES, 50: 2000}
+"""Up to so many guesses that found nothing: how much is tried in the next; then nothing."""
+_MOST_OTHERS = 16
+"""Of one interface, whose passwords and addresses a peer may have confused."""
+_MOST_FOREIGN = 256
+"""Advertisements on one interface with a vhid that is not ours."""
 
 
 def is_authentic(word: Word, group: Group) -> bool | None:
@@ -45,7 +50,6 @@ def rules(seen: Observation) -> Iterator[Finding]:
         for one in _mismatches(group, incoming, seen, hopeless):
             hopeless += one.fault is not Fault.ADDRESSES
             yield one
-        yield from _other_vhids(group, seen)
         for word in incoming:
             yield from _routers(group, word)
             if is_authentic(word, group) is not False:
@@ -54,6 +58,7 @@ def rules(seen: Observation) -> Iterator[Finding]:
                 yield from _loss(group, word, seen)
         yield from _equal_skew(group, incoming)
         yield from _replays(group, seen)
+    yield from _other_vhids(seen)
     for word in seen.words:
         yield from _constant(word, seen)
         yield from _own_address(word, seen)
@@ -66,7 +71,7 @@ def _mismatches(
     for word in incoming:
         if not word.is_carp or is_authentic(word, group) is not False:
             continue
-        most = MOST_TRIES if hopeless < _PATIENCE else _FEW_TRIES
+        most = next((tries for many, tries in _TRIES.items() if hopeless < many), 0)
         fault, text = _why(group, word, seen, most)
         who = _who(word, group)
         yield Finding(fault, f"{who} advertises vhid {group.vhid}: {text}", group, word=word)
@@ -76,10 +81,18 @@ def _why(group: Group, word: Word, seen: Observation, most: int) -> tuple[Fault,
     """Return what differs in a word that is not authentic."""
     advertisement = word.advertisement
     text = "no password and no addresses that we know fit"
-    if group.carp is not None and advertisement is not None:
-        others = [(one.name, one.carp) for one in seen.groups if one is not group and one.carp]
+    if group.carp is not None and advertisement is not None and most:
+        near = (one for one in seen.groups if one.interface == group.interface)
+        others = [(one.name, one.carp) for one in near if one is not group and one.carp]
         claims = seen.ports[word.interface].claims.get(word.mac, frozenset())
-        found = guess(advertisement, group.carp, others, group.addresses, unpacked(claims), most)
+        found = guess(
+            advertisement,
+            group.carp,
+            others[:_MOST_OTHERS],
+            group.addresses,
+            unpacked(claims),
+            most,
+        )
         if found.fault is not None:
             return found.fault, found.text
         text = found.text
@@ -95,16 +108,24 @@ def _why(group: Group, word: Word, seen: Observation, most: int) -> tuple[Fault,
     return Fault.PASSWORD, text
 
 
-def _other_vhids(group: Group, seen: Observation) -> Iterator[Finding]:
-    """Find the group's own advertisements under a number that is not its own."""
-    ours = {one.vhid for one in seen.groups if one.interface == group.interface}
-    for word in seen.words:
-        said = word.advertisement
-        if word.outgoing or word.interface != group.interface or word.vhid in ours:
-            continue
-        if group.carp is not None and said is not None and fits(said, group.carp):
-            text = f"{_who(word, group)} has our password and addresses under vhid {word.vhid}"
-            yield Finding(Fault.VHID, f"{text}; here it is {group.vhid}", group, word=word)
+def _other_vhids(seen: Observation) -> Iterator[Finding]:
+    """Find our groups' advertisements under a number that none of ours has on the interface."""
+    for name in seen.ports:
+        groups = [one for one in seen.groups if one.interface == name]
+        ours = {one.vhid for one in groups}
+        foreign = (
+            word
+            for word in seen.words
+            if word.interface == name and word.is_carp and word.vhid not in ours
+            if not word.outgoing
+        )
+        for word in islice(foreign, _MOST_FOREIGN):
+            said = word.advertisement
+            for group in groups:
+                if group.carp is not None and said is not None and fits(said, group.carp):
+                    text = f"{_who(word, group)} has our password and addresses under vhid "
+                    text += f"{word.vhid}; here it is {group.vhid}"
+                    yield Finding(Fault.VHID, text, group, word=word)
 
 
 def _routers(group: Group, word: Word) -> Iterator[Finding]:

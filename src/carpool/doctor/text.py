@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from itertools import groupby
 from typing import Any
 
 from carpool.carp.frames import claim
@@ -14,6 +15,8 @@ from carpool.doctor.observation import Group, Observation, Word
 from carpool.watch.sighting import Protocol, Sighting
 
 _COLUMNS = 98
+_MOST_ALIKE, _MOST_FRAMES = 12, 3
+"""Findings of one kind that are told, and those of them with their frames."""
 _DIGEST_AT, _VRRP_HEAD = 16, 8
 
 
@@ -24,19 +27,28 @@ def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
     yield f"{who}listened on {where} for {seen.seconds:.1f} s"
     for group in seen.groups:
         yield f"  {group.name}, vhid {group.vhid} on {group.interface}: {_state(group, seen)}"
-    for one in found:
+    for _, alike in groupby(found, lambda one: one.fault):
         yield ""
-        label = f"{one.group.name}: " if one.group else f"{one.interface}: " * bool(one.interface)
-        yield from _wrapped(f"{one.fault.code}: ", label + one.seen)
-        for frame, decoded in _frames(one):
-            yield from _wrapped("    frame: ", decoded)
-            yield from textwrap.wrap(frame, _COLUMNS, initial_indent=" " * 11, **_INDENT)
-        yield from _wrapped("    means: ", one.fault.means)
-        yield from _wrapped("    mend:  ", one.mend)
+        yield from _told(list(alike))
     if seen.blind:
         yield ""
     for text in seen.blind:
         yield from _wrapped("not looked at: ", text)
+
+
+def _told(alike: Sequence[Finding]) -> Iterator[str]:
+    """Tell findings of one kind; what it means once."""
+    for number, one in enumerate(alike[:_MOST_ALIKE]):
+        label = f"{one.group.name}: " if one.group else f"{one.interface}: " * bool(one.interface)
+        yield from _wrapped(f"{one.fault.code}: ", label + one.seen)
+        for frame, decoded in _frames(one) if number < _MOST_FRAMES else ():
+            yield from _wrapped("    frame: ", decoded)
+            yield from textwrap.wrap(frame, _COLUMNS, initial_indent=" " * 11, **_INDENT)
+    if len(alike) > _MOST_ALIKE:
+        yield f"    and {len(alike) - _MOST_ALIKE} more: --json has all"
+    yield from _wrapped("    means: ", alike[0].fault.means)
+    for mend in dict.fromkeys(one.mend for one in alike[:_MOST_ALIKE]):
+        yield from _wrapped("    mend:  ", mend)
 
 
 _INDENT: dict[str, Any] = {"subsequent_indent": " " * 11, "break_on_hyphens": False}
