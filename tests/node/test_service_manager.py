@@ -104,6 +104,17 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
+def test_that_it_is_ready_waits_for_room(loop: Loop, systemd: Systemd) -> None:
+    address = f"\0{systemd.address[1:]}" if systemd.address[0] == "@" else systemd.address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, suppress(BlockingIOError):
+        while True:
+            other.sendto(b"STATUS=other", socket.MSG_DONTWAIT, address)
+    served = Served(loop, systemd, 1)
+    tried = loop.now() + 50 * MS
+    served.until(lambda: loop.now() > tried)  # In vain: nothing has been read.
+    served.until(lambda: systemd.last("READY"))
+
+
 def test_it_is_told_what_happens(loop: Loop, systemd: Systemd) -> None:
     served = Served(loop, systemd, 2)
     assert systemd.read() == []  # Not before the loop runs.

@@ -9,7 +9,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND
@@ -19,6 +18,7 @@ from carpool.node.loop import Loop
 
 SOCKET = "NOTIFY_SOCKET"
 _MOST_NAMED = 4
+_AGAIN = SECOND // 10
 _GATHER = SECOND // 5
 """From a change of state to the status that tells it (ns): many groups move together."""
 
@@ -43,7 +43,7 @@ class ServiceManager:
     def tell_of(self, daemon: Daemon, events: Events) -> None:
         """Tell how a daemon is, from the first round of its loop on."""
         self._daemon = daemon
-        daemon.on_stop.append(lambda: self._say("STOPPING=1", "STATUS=stopping"))
+        daemon.on_stop.append(self._tell_stopping)
         events.subscribe(self._on_event)
         self._ready.reschedule(self._loop.now())
 
@@ -66,8 +66,12 @@ class ServiceManager:
             self._tell_ready()
 
     def _tell_ready(self) -> None:
-        self._say("READY=1", f"STATUS={self._text()}")
+        if not self._say("READY=1", f"STATUS={self._text()}"):
+            self._ready.reschedule(self._loop.now() + _AGAIN)  # Else it would wait, and kill us.
         self._feed_watchdog()
+
+    def _tell_stopping(self) -> None:
+        self._say("STOPPING=1", "STATUS=stopping")
 
     def _tell_status(self) -> None:
         self._say(f"STATUS={self._text()}")
@@ -84,9 +88,15 @@ class ServiceManager:
         masters = sum(one.virtual_host.state is State.MASTER for one in groups)
         return f"master of {masters} of {len(groups)} groups"
 
-    def _say(self, *lines: str) -> None:
-        with suppress(OSError):  # It is not there just now, or does not listen: never wait for it.
+    def _say(self, *lines: str) -> bool:
+        """Return whether there was room for it."""
+        try:
             self._socket.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, self._address)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # It is not there just now, or does not listen: never wait for it.
+        return True
 
 
 def find(loop: Loop, environment: Mapping[str, str] = os.environ) -> ServiceManager | None:
