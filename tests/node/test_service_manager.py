@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,7 +204,11 @@ def test_a_daemon_is_ready_lives_restarts_and_stops(tmp_path: Path) -> None:
         lan.until(lambda: systemd.fed(since=frozen) >= 1)
 
         before = len(systemd.read())
-        done = run_carpool(lan, "restart", "--force")
+        with ThreadPoolExecutor(1) as pool:
+            restart = pool.submit(run_carpool, lan, "restart", "--force")
+            # Reading: there is room for ten datagrams.
+            lan.until(lambda: systemd.last("") is None and restart.done(), seconds=30)
+        done = restart.result()
         assert done.returncode == 0, done.stderr
         lan.until(lambda: any("READY" in told for told in systemd.read()[before:]))
         new = systemd.read()[before:]
