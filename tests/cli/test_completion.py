@@ -94,6 +94,15 @@ def test_bash(folder: Path, words: tuple[str, ...], found: list[str]) -> None:
     assert bash(folder, *words) == found
 
 
+def test_bash_runs_nothing_that_a_name_has(folder: Path) -> None:
+    names = ["$(touch ran)", "`touch ran`", "two words", "www"]
+    listed = "\n".join(names)
+    (folder / "bin/carpool").write_text(f"#!/bin/sh\ncat <<'END'\n{listed}\nEND\n")
+    quoted = [r"\$\(touch\ ran\)", r"\`touch\ ran\`", r"two\ words", "www"]
+    assert bash(folder, "demote", "") == sorted(quoted)
+    assert not (folder / "here" / "ran").exists()
+
+
 def test_bash_completes_every_option_of_every_command(folder: Path) -> None:
     for form in forms():
         wanted = {name for option in form.options for name in option.names}

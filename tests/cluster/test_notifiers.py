@@ -15,7 +15,9 @@ from carpool.cluster.findings import Rule, Severity
 from carpool.cluster.load import load
 from carpool.cluster.model import Notifier
 from carpool.cluster.notify_schema import DEFAULT_OCCASIONS, NAGIOS_OCCASIONS, NOTIFY, TYPES
+from carpool.cluster.notify_secret import read_secret
 from carpool.cluster.notify_writing import notify_keys
+from carpool.cluster.password import PasswordError
 
 GOOD = """\
 [nodes.web1]
@@ -216,6 +218,60 @@ def test_files_of_secrets_are_tried(tmp_path: Path) -> None:
         ("CP302", "notify.nagios.secret_file"),
     ]
     assert secret not in str(found)
+
+
+def secret_file(folder: Path, line: bytes) -> Path:
+    file = folder / "secret"
+    file.touch(mode=0o600)
+    file.write_bytes(line + b"\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "secret"),
+    [("Authorization", b"Bearer x\r", "Bearer x"), (None, "größer".encode(), "größer")],
+)
+def test_a_good_secret(tmp_path: Path, header: str | None, line: bytes, secret: str) -> None:
+    assert read_secret(secret_file(tmp_path, line), "webhook", header) == secret
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "line", "problem"),
+    [
+        ("webhook", "Authorization", "größer".encode(), "is not ASCII, which a header needs"),
+        ("mail", None, "größer".encode(), "is not ASCII, which the login of mail needs"),
+        ("nrdp", None, b"to\rken", "has a control character"),
+        ("nrdp", None, "to\x85ken".encode(), "has a control character"),
+        ("nrdp", None, b"\r", "is empty"),
+        ("nrdp", None, b"to\xffken", "is not UTF-8"),
+    ],
+)
+def test_a_secret_that_cannot_be_used(
+    tmp_path: Path, kind: str, header: str | None, line: bytes, problem: str
+) -> None:
+    with pytest.raises(PasswordError, match=problem) as raised:
+        read_secret(secret_file(tmp_path, line), kind, header)
+    assert "ken" not in raised.value.message
+
+
+def test_check_and_run_read_the_same_secret(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.toml"
+    path.write_text(GOOD)
+    texts = {"www.key": b"0123456789abcdef", "mail.key": b"g\xc3\xb6", "chat.key": b"a\tb"}
+    for name, text in {**texts, "nrdp.key": b"caf\xe9"}.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(text + b"\n")
+    assert [(one.code, one.key) for one in load(path).findings] == [
+        ("CP303", "notify.ops.secret_file"),
+        ("CP303", "notify.chat.secret_file"),
+        ("CP303", "notify.nagios.secret_file"),
+    ]
+
+
+@pytest.mark.parametrize("host", ["[dead.beef]", "[192.0.2.1]", "[::1.2]", "[1:2]"])
+def test_brackets_are_for_ipv6(tmp_path: Path, host: str) -> None:
+    text = GOOD.replace("https://192.0.2.7/nrdp/", f"https://{host}/nrdp/")
+    assert [one.code for one in load_text(tmp_path, text).findings] == ["CP807"]
 
 
 def test_a_service_that_the_zone_starts_by_itself(tmp_path: Path) -> None:

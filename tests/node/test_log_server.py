@@ -1,5 +1,6 @@
 """Log servers that read, stall, hang up and are not there: no line is waited for."""
 
+import errno
 import os
 import socket
 import time
@@ -134,6 +135,20 @@ def test_a_network_that_is_not_there_loses_datagrams_and_says_so() -> None:
         texts = [read(server.recv(4096)).text for _ in range(2)]
         assert texts == ["1 log lines were lost here", "back"]
         sink.close()
+
+
+def test_a_host_without_that_family_loses_datagrams_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    sink = UdpSink(ip_address("::1"), 514, MESSAGE)
+    sink.write(Level.INFO, "lost")
+    assert sink.dropped == 1
+    sink.reopen()
+    sink.close()
 
 
 def test_a_stream(server: Server, sink: TcpSink, loop: Loop) -> None:

@@ -51,6 +51,14 @@ def test_a_secret_header_has_the_secret_and_signs_nothing() -> None:
     assert "X-Carpool-Signature" not in request.headers
 
 
+def test_an_error_that_nobody_thought_of_is_told_without_its_text() -> None:
+    with web_server() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        wanted = job("webhook", secret=f"Bearer {SECRET}\r", secret_header="X-Key", url=url)
+        code, said = run(wanted)
+    assert (code, said) == (FAILED, "the delivery has failed: ValueError")
+
+
 def test_several_events_go_in_their_order() -> None:
     with web_server() as server:
         told = [notice(seq=number) for number in (3, 5, 8)]

@@ -164,7 +164,13 @@ _carpool_words() {{
 }}
 
 _carpool_list() {{
-    _carpool_words "$("${{COMP_WORDS[0]}}" completion --list "$1" 2>/dev/null)"
+    local word
+    # Names that others chose: nothing may expand them, neither here nor on the command line.
+    while IFS= read -r word; do
+        if [[ -n $word && $word == "$cur"* ]]; then
+            COMPREPLY+=("$(printf %q "$word")")
+        fi
+    done <<<"$("${{COMP_WORDS[0]}}" completion --list "$1" 2>/dev/null)"
 }}
 
 _carpool_files() {{

@@ -6,7 +6,7 @@ Hosts may have names here: they are looked up by a child process, which nobody w
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from carpool.cluster.findings import Rule
@@ -91,7 +91,10 @@ class WebUrl:
             return None
         match = _URL.fullmatch(text)
         port = int(match["port"] or 80) if match else 0
-        if match and is_host(match["v6"] or match["host"]) and 1 <= port <= _MOST_PORT:
+        named = match is not None and (
+            is_host(match["host"]) if match["v6"] is None else _is_ipv6(match["v6"])
+        )
+        if named and 1 <= port <= _MOST_PORT:
             return text
         message, mend = "is not a URL that can be used", f"write for example: {self.example}"
         if "@" in text:
@@ -182,6 +185,13 @@ class Occasions:
         return tuple(
             self._each.read(word, (*key, index), source) for index, word in enumerate(words)
         )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def is_host(text: str) -> bool:

@@ -17,7 +17,8 @@ from carpool.cluster.notify_schema import (
     PORTS,
     TYPES,
 )
-from carpool.cluster.password import LONGEST_SECRET, PasswordError, is_stream, read_password
+from carpool.cluster.notify_secret import read_secret
+from carpool.cluster.password import PasswordError, is_stream
 from carpool.cluster.wording import choose_from, listing
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def check_secrets(draft: Draft, directory: Path, source: Source) -> None:
         if file is None or is_stream(directory / file):
             continue
         try:
-            read_password(directory / file, LONGEST_SECRET)
+            kind, header = values.get("type", ""), values.get("secret_header")
+            read_secret(directory / file, kind, header)
         except PasswordError as error:
             message = f"{error.path}: {error.message}"
             source.report(error.rule, ("notify", name, "secret_file"), message, error.mend)

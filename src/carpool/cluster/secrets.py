@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from carpool.cluster.notify_secret import secret_of
 from carpool.cluster.password import LONGEST, LONGEST_SECRET, read_password
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def read_secrets(cluster: Cluster) -> dict[str, bytes]:
         for name, file in group.password_files.items()
     }
     return passwords | {
-        one.secret_name: read(one.secret_file, LONGEST_SECRET)
+        one.secret_name: secret_of(
+            read(file, LONGEST_SECRET), file, one.type, one.secret_header
+        ).encode()
         for one in cluster.notifiers
-        if one.secret_file is not None
+        if (file := one.secret_file) is not None
     }

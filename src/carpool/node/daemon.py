@@ -68,6 +68,7 @@ class Daemon:
         self._loop = loop
         self._log = log
         self._groups: list[Group] = []
+        self._by_name: dict[str, Group] = {}
         self._holders: dict[Address, Group] = {}
         self._segments: dict[tuple[str, bytes], Segment] = {}
         self._interfaces: dict[str, Interface] = {}
@@ -220,15 +221,15 @@ class Daemon:
 
     def outline(self, name: str) -> dict[str, Any] | None:
         """Return what a group is now, in JSON's types; None if there is none of that name."""
-        for group in self._groups:
-            if group.settings.name == name:
-                return {
-                    "state": group.virtual_host.state.value,
-                    "why": group.why,
-                    "demotion": group.virtual_host.demotion,
-                    "demotions": list(group.demotions),
-                }
-        return None
+        group = self._by_name.get(name)
+        if group is None:
+            return None
+        return {
+            "state": group.virtual_host.state.value,
+            "why": group.why,
+            "demotion": group.virtual_host.demotion,
+            "demotions": list(group.demotions),
+        }
 
     @property
     def segments(self) -> Iterable[Segment]:
@@ -316,6 +317,7 @@ class Daemon:
             segment.all_settings = self._settings
         segment.add(group)
         self._groups.append(group)
+        self._by_name[settings.name] = group
         self._holders |= {address.ip: group for address in settings.addresses}
 
     def _own_macs(self) -> set[bytes]:

@@ -34,23 +34,26 @@ class UdpSink(DroppingSink):
         self._to = (str(address), port)
         self._family = _family(address)
         self._message = message
-        self._socket = self._open()
+        self._socket: socket.socket | None = None
 
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def reopen(self) -> None:
-        """Open a socket of our own, in a child that has lost its parent's."""
-        self._socket.detach()
-        self._socket = self._open()
-
-    def _open(self) -> socket.socket:
-        return socket.socket(self._family, socket.SOCK_DGRAM)
+        """Use a socket of our own, in a child that has lost its parent's."""
+        if self._socket is not None:
+            self._socket.detach()
+            self._socket = None
 
     def _put(self, level: Level, text: str, about: About | None) -> bool:
         # Not connected: so it survives that the network comes later, or goes and comes back.
+        # Opened here: there may be no descriptor left now, or no IPv6 on this host.
         with suppress(OSError):
+            if self._socket is None:
+                self._socket = socket.socket(self._family, socket.SOCK_DGRAM)
             self._socket.sendto(self._message(level, text, about), socket.MSG_DONTWAIT, self._to)
             return True
         return False

@@ -32,6 +32,8 @@ def main() -> int:
         said, code = deliver(job), DELIVERED
     except DeliveryError as error:
         said, code = str(error), REFUSED if error.lasting else FAILED
+    except Exception as error:  # noqa: BLE001 - its text may have the secret, in whatever form
+        said, code = f"the delivery has failed: {type(error).__name__}", FAILED
     if job.secret:
         said = said.replace(job.secret, "***")
     print(" ".join(said.split()), flush=True)

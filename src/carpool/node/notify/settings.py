@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carpool.cluster.notify_schema import STATES, TYPES
-from carpool.cluster.password import LONGEST_SECRET, PasswordError, read_password
+from carpool.cluster.notify_secret import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,11 +75,4 @@ def _settings(one: Notifier, cluster: Cluster, node: Node) -> NotifierSettings:
 def _secret(one: Notifier) -> str | None:
     if one.secret_file is None:
         return None
-    try:
-        return read_password(one.secret_file, LONGEST_SECRET).decode()
-    except UnicodeDecodeError:
-        from carpool.cluster.findings import Rule  # noqa: PLC0415 - for the message alone
-
-        raise PasswordError(
-            Rule.PASSWORD_UNUSABLE, one.secret_file, "is not UTF-8", "write it in UTF-8"
-        ) from None
+    return read_secret(one.secret_file, one.type, one.secret_header)
