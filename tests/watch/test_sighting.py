@@ -5,7 +5,7 @@ from tests.carp.vectors import CAPTURES, Capture
 
 from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram
 from carpool.carp.timing import SECOND, TICK
-from carpool.carp.wire import Advertisement, Rejection
+from carpool.carp.wire import Advertisement, Rejection, internet_checksum
 from carpool.watch.sighting import Protocol, sight
 
 HERE = ip_address("192.0.2.1").packed
@@ -42,6 +42,19 @@ def test_vrrp_2() -> None:
     assert (seen.interval, seen.addresses) == (SECOND, ("192.0.2.100",))
     # RFC 3768, 6.1: 3 x the interval, and a skew of (256 - priority) / 256 s.
     assert seen.patience == 3 * SECOND + 156 * SECOND // 256
+
+
+@pytest.mark.parametrize("authentication", [bytes(8), b"secret12"])
+def test_vrrp_2_of_seven_addresses_is_not_carp(authentication: bytes) -> None:
+    # Its address count is CARP's authlen; without a password even the checksum fits CARP.
+    addresses = [ip_address("192.0.2.100") + number for number in range(7)]
+    packed = b"".join(address.packed for address in addresses)
+    blank = bytes.fromhex("2105640700010000") + packed + bytes(8)
+    checksum = internet_checksum(blank).to_bytes(2)
+    seen = sight(datagram(blank[:6] + checksum + blank[8:-8] + authentication))
+    assert not isinstance(seen, Rejection)
+    assert (seen.protocol, seen.vhid, seen.interval) == (Protocol.VRRP_2, 5, SECOND)
+    assert seen.addresses == tuple(map(str, addresses))
 
 
 def test_vrrp_3() -> None:

@@ -12,6 +12,7 @@ from carpool.carp.wire import Rejection, decode
 _VRRP_2, _VRRP_3 = 0x21, 0x31
 _HEAD = struct.Struct("!BBBBH")
 _VRRP_HEAD_BYTES = 8
+_VRRP_2_OF_SEVEN_BYTES = 8 + 7 * 4 + 8  # head, addresses, authentication (RFC 3768, 5.1)
 _CENTISECOND = SECOND // 100
 
 
@@ -48,7 +49,7 @@ class Sighting:
 def sight(datagram: Datagram) -> Sighting | Rejection:
     """Read an advertisement of either protocol. Never raises; no digest is checked."""
     advertisement = decode(datagram.payload)
-    if advertisement is Rejection.VRRP:
+    if advertisement is Rejection.VRRP or _is_vrrp_of_seven(datagram):
         return _vrrp(datagram)
     if isinstance(advertisement, Rejection):
         return advertisement
@@ -65,6 +66,19 @@ def sight(datagram: Datagram) -> Sighting | Rejection:
         advertisement.demotion,
         advertisement.is_bow_out,
         advertisement.counter,
+    )
+
+
+def _is_vrrp_of_seven(datagram: Datagram) -> bool:
+    """Tell VRRPv2 with seven addresses from CARP, whose authlen is 7: by its length alone.
+
+    A receiver goes by the digest, and takes CARP with bytes behind it; nobody is known to send it.
+    """
+    payload = datagram.payload
+    return (
+        datagram.family == 4
+        and len(payload) == _VRRP_2_OF_SEVEN_BYTES
+        and (payload[0], payload[3]) == (_VRRP_2, 7)
     )
 
 
