@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from carpool.deploy import lock
-from carpool.deploy.errors import DeployError
+from carpool.deploy.errors import DeployError, SilentError
 from carpool.deploy.ssh import Access, Network, SshRemote
 from carpool.netlink.route import Route
 
@@ -181,6 +181,24 @@ def test_who_cannot_get_in_is_told_why(tmp_path: Path, spoil: str, message: str)
             made.connect(**changes)
         assert caught.value.problem.host == f"root@127.0.0.1:{PORT}"
         assert made.known_hosts.read_text() == before
+
+
+def test_a_network_connects_again_where_it_was_cut(tmp_path: Path) -> None:
+    with server(tmp_path) as made:
+        network, name = made.network(), f"root@127.0.0.1:{PORT}"
+        remote = network.connect(name)
+        made.kill_sessions()
+        with pytest.raises(DeployError, match="the connection is cut"):
+            remote.run("exit 0")
+        again = network.connect(name)
+        assert again.run("echo there").out == "there\n"
+        again.close()
+        third = network.connect(name)
+        assert third.run("echo there").out == "there\n"
+        with pytest.raises(SilentError, match="no answer for 0 s"):
+            third.run("sleep 60", patience=0.2)
+        assert third.run("echo there").out == "there\n"
+        third.close()
 
 
 def test_a_host_without_a_server_is_told(tmp_path: Path) -> None:

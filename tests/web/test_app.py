@@ -134,6 +134,29 @@ def test_what_nodes_say_is_text() -> None:
         assert 'alert(1)</script>"' not in text
 
 
+@pytest.mark.parametrize("number", [1e13, -1e3, float("inf"), float("nan")])
+@pytest.mark.parametrize("key", ["uptime_seconds", "state_seconds", "heard_seconds", "vhid"])
+def test_a_node_that_talks_nonsense_is_no_harm_to_the_page(key: str, number: float) -> None:
+    stage = Stage()
+    www = group("www", "BACKUP", master=master("10.0.0.1"))
+    document = status(www)
+    for one in (document, www, www["master"]):
+        if key in one:
+            one[key] = number
+    stage.web2.document = document
+    if key != "vhid" or number in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"this is no status|NaN"):
+            stage.hear(stage.web2)
+    assert stage.client.get("/").status_code == 200
+
+
+def test_half_a_character_is_no_harm_to_the_page(stage: Stage) -> None:
+    stage.web2.document = status(group("\ud800", "BACKUP", why="\udfff"), program="\ud800")
+    stage.hear(stage.web2)
+    for path in ("/", "/api/state", "/group/%3F"):
+        assert stage.client.get(path).status_code == 200
+
+
 def test_a_group_that_is_not_there(stage: Stage) -> None:
     answer = stage.client.get("/group/nowhere")
     assert answer.status_code == 404

@@ -134,9 +134,34 @@ def test_the_start_of_a_state_does_not_tremble(world: World) -> None:
     assert len(since) == 1
 
 
+def test_a_node_that_stays_gone_does_not_push_out_what_it_was(world: World) -> None:
+    for second in range(1, 1000, 3):
+        for node in ("web1", "web2"):
+            world.ledger.silent(node, "", "no daemon runs there", NOW + second, gone=True)
+    assert world.told(-10, 1000) == ["-10.00 web1", "0.00 unknown", "1.00 outage"]
+    assert world.picture.headline == "nobody"
+
+
+def test_a_node_that_was_cut_off_while_it_was_gone_may_have_run_meanwhile(world: World) -> None:
+    for second, gone in ((1, True), (100, False), (500, True)):
+        for node in ("web1", "web2"):
+            world.ledger.silent(node, "", "why", NOW + second, gone=gone)
+    assert world.told(-10, 600) == ["-10.00 web1", "0.00 unknown", "500.00 outage"]
+
+
+def test_what_was_said_of_a_clock_centuries_ahead_can_be_shown(world: World) -> None:
+    for told in ("9999-12-31T23:59:59Z", "1970-01-12T13:46:40Z"):
+        event = {"time": told, "kind": "link", "text": "half \ud800", "group": ["no", "name"]}
+        world.ledger.happened("web1", event, NOW)
+    for news in world.ledger.news():
+        assert 0 <= news.when <= NOW
+        assert news.text == "half ?"
+
+
 def test_rubbish_is_no_event(world: World) -> None:
     version = world.ledger.version
-    for event in ({}, {"time": "x", "text": "", "kind": "state"}, {"time": 3}, {"lost": 17}):
+    early = {"time": "0001-01-01T00:00:00+14:00", "text": "", "kind": "state"}
+    for event in ({}, {"time": "x", "text": "", "kind": "state"}, {"time": 3}, {"lost": 17}, early):
         world.ledger.happened("web1", event, NOW)
     assert world.ledger.version == version
     assert world.ledger.news() == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.support.pair import Pair
 
-from carpool.deploy.errors import DeployError
+from carpool.deploy.errors import DeployError, SilentError
 from carpool.deploy.ssh import Output
 from carpool.node.rundir import socket_path
 from carpool.web.sources import (
@@ -115,7 +115,7 @@ class FakeRemote:
 
     def run(self, script: str, data: bytes = b"", *, patience: float = 0) -> Output:
         self.scripts.append(script)
-        answer = next(one for word, one in self._answers.items() if f" {word} " in script)
+        answer = next(one for word, one in self._answers.items() if f" {word} " in f"{script} ")
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -141,6 +141,7 @@ def event(seq: int) -> str:
     return json.dumps({"seq": seq, "epoch": "e1", "text": f"event {seq}"})
 
 
+SILENT = SilentError("gz1", "run", "no answer for 10 s", "see whether the host is up")
 CUT = DeployError("gz1", "run", "the connection is cut", "see whether the host is up")
 
 
@@ -187,6 +188,18 @@ def test_a_zone_is_told(command: str, arguments: dict[str, object], words: str) 
     source, remote = zone({command: Output(0, "", "")})
     source.act(command, {"groups": ["www"], "by": "carpool web, 192.0.2.7", **arguments})
     assert f"carpool.pyz {words}' </dev/null" in remote.scripts[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "cut"), [(Output(0, "", ""), False), (CUT, True), (SILENT, True)]
+)
+def test_a_zone_that_hangs_does_not_cut_off_the_others(
+    answer: Output | Exception, cut: bool
+) -> None:
+    source, remote = zone({"status": SILENT, "0": answer})
+    with pytest.raises(SourceError, match="no answer for 10 s"):
+        source.ask()
+    assert remote.closed == cut
 
 
 def test_a_zone_that_refuses() -> None:

@@ -45,3 +45,7 @@ class DeployError(Exception):
 
     def __str__(self) -> str:
         return str(self.problem)
+
+
+class SilentError(DeployError):
+    """A command that said nothing for too long; the connection may be well."""

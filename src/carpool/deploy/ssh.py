@@ -21,7 +21,7 @@ from pathlib import Path
 from socket import gaierror
 from typing import TYPE_CHECKING, Any, Protocol
 
-from carpool.deploy.errors import DeployError
+from carpool.deploy.errors import DeployError, SilentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,8 +85,8 @@ class Remote(Protocol):
     def run(self, script: str, data: bytes = b"", *, patience: float = PATIENCE) -> Output:
         """Run a script in sh, ``data`` its standard input.
 
-        ``patience`` is how many seconds it may be silent. Raises DeployError if the connection is
-        cut, not if the script fails.
+        ``patience`` is how many seconds it may be silent. Raises SilentError if it is for longer,
+        another DeployError if the connection is cut; neither if the script fails.
         """
         ...
 
@@ -155,15 +155,23 @@ class Network:
         return {name: value for name, value in data.items() if value is not None}
 
     def connect(self, hypervisor: str) -> SshRemote:
-        """Connect to one of the hypervisors; from any thread. Raises DeployError."""
+        """Connect to one of the hypervisors, also again; from any thread. Raises DeployError."""
         host = self._state.inventory.get_host(hypervisor)
         try:
+            # pyinfra takes a host for connected until it is told otherwise.
+            if host.connected and not _is_open(host):
+                host.disconnect()
             host.connect(show_errors=False, raise_exceptions=True)
         except _errors() as error:
             raise _refused(hypervisor, error) from None
         transport = host.connector.client.get_transport()
         transport.set_keepalive(_KEEPALIVE)
         return SshRemote(hypervisor, transport)
+
+
+def _is_open(host: Any) -> bool:
+    transport = host.connector.client.get_transport()
+    return transport is not None and bool(transport.is_active())
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -228,7 +236,7 @@ class SshRemote:
                 err = _read(channel.recv_stderr)
                 code = channel.recv_exit_status()
             except TimeoutError:
-                raise DeployError(
+                raise SilentError(
                     self.name, "run", f"no answer for {patience:.0f} s", _CUT
                 ) from None
             except (OSError, EOFError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from carpool.web.merge import Picture, merge
 from carpool.web.timeline import Stretch, Timeline
-from carpool.web.views import DOWN, Said, View, read
+from carpool.web.views import DOWN, Said, View, plain, read
 
 _SAME_CLOCK = 2.0  # s: who is that close keeps time; the rest is how long its news was under way
 _MOST_NEWS = 500
@@ -102,11 +102,12 @@ class Ledger:
             if before.error != error:
                 level = "warning" if before.answered else "info"
                 self._tell(now, node, None, level, f"it cannot be asked: {error}")
-            self._views[node] = replace(before, error=error, gone=gone)
-            if gone:
+            since = (before.gone_since or now) if gone else None
+            self._views[node] = replace(before, error=error, gone=gone, gone_since=since)
+            if since is not None:
                 for name in before.said:
                     self._timeline.hold(name, node, lived_until)
-                    self._timeline.say(name, node, DOWN, now, now, changes=0)
+                    self._timeline.say(name, node, DOWN, since, now, changes=0)
             self._listen_to_others()
             self._changed()
 
@@ -119,16 +120,18 @@ class Ledger:
         """
         try:
             told = datetime.fromisoformat(event["time"]).astimezone(UTC).timestamp()
-            text, kind = str(event["text"])[:_LONGEST_TEXT], str(event["kind"])
-            group = event.get("group")
-        except (LookupError, ValueError, TypeError):
+            text, kind = plain(event["text"])[:_LONGEST_TEXT], plain(event["kind"])
+            level, group = plain(event.get("level", "info")), event.get("group")
+            group = None if group is None else plain(group)
+        except (LookupError, ValueError, TypeError, OverflowError):
             return
         with self._lock:
             if live:
                 self._skews[node] = min(self._skews.get(node, now - told), now - told)
             skew = self._skews.get(node, 0.0)
-            when = min(now, told if abs(skew) < _SAME_CLOCK else told + skew)
-            self._news.append(News(when, node, group, str(event.get("level", "info")), kind, text))
+            when = told if abs(skew) < _SAME_CLOCK else told + skew
+            when = max(0.0, min(now, when))  # a clock may have been centuries ahead
+            self._news.append(News(when, node, group, level, kind, text))
             details = event.get("details")
             if kind == "state" and group is not None and isinstance(details, Mapping):
                 before, after = details.get("from"), details.get("to")

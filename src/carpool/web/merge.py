@@ -111,7 +111,7 @@ def _picture(name: str, claims: Sequence[Claim]) -> Picture:
     findings += _of_settings(known)
     findings += _of_nodes(claim for claim in claims if claim.node != hearsay)
     holders = tuple(said.node for said in masters)
-    proven = bool(masters) or (bool(fresh) and hearsay is None and not _silent(claims))
+    proven = bool(masters) or not _silent(claims)
     first = known[0] if known else None
     return Picture(
         name=name,

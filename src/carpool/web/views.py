@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 MASTER = "MASTER"
 DOWN = "DOWN"
 """Of a group whose daemon is known not to run."""
 NEVER_MASTER = 255
 """The demotion of one that must not be master."""
+_LONGEST: Final = 1e10  # s, three centuries: of no more can a date be told
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class View:
     """A node as it was last seen: what it said when it last answered, and why it does not now.
 
     `place` is where it is asked. `answered` is None until it has answered once. `gone`: it is
-    known to hold nothing, because no daemon runs there.
+    known to hold nothing, because no daemon runs there; `gone_since`: when that was first seen.
     """
 
     node: str
@@ -56,6 +57,7 @@ class View:
     answered: float | None = None
     error: str | None = None
     gone: bool = False
+    gone_since: float | None = None
     program: str = ""
     started: float | None = None
     said: Mapping[str, Said] = field(default_factory=dict)
@@ -73,39 +75,52 @@ def read(document: Mapping[str, Any], place: str, node: str, asked: float, now: 
     Raises ValueError for what is no status.
     """
     try:
-        said = {one["group"]: _said(one, node, asked, now) for one in document["groups"]}
+        said = {one.group: one for one in (_said(o, node, asked, now) for o in document["groups"])}
         return View(
             node,
             place,
             answered=now,
-            program=str(document.get("program", "")),
-            started=now - float(document.get("uptime_seconds", 0)),
+            program=plain(document.get("program", "")),
+            started=now - _seconds(document.get("uptime_seconds", 0)),
             said=said,
-            notes=tuple(_notes(document)),
+            notes=tuple(map(plain, _notes(document))),
         )
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"this is no status: {error!r}") from None
+
+
+def plain(value: object) -> str:
+    """Return it as text that can be sent: JSON may have halves of characters."""
+    return str(value).encode(errors="replace").decode()
+
+
+def _seconds(value: Any) -> float:
+    """Return a duration. Raises ValueError for what is none, or too long for a date."""
+    seconds = float(value)
+    if not -1 < seconds < _LONGEST:  # also if it is not a number
+        raise ValueError(f"this is no status: {seconds} seconds")
+    return seconds
 
 
 def _said(one: Mapping[str, Any], node: str, asked: float, now: float) -> Said:
     master = one.get("master") or None
     return Said(
         node=node,
-        group=str(one["group"]),
+        group=plain(one["group"]),
         vhid=int(one.get("vhid", 0)),
-        interface=str(one.get("interface", "")),
-        addresses=tuple(map(str, one["addresses"])),
-        state=str(one["state"]),
-        since=now - float(one["state_seconds"]),
+        interface=plain(one.get("interface", "")),
+        addresses=tuple(map(plain, one["addresses"])),
+        state=plain(one["state"]),
+        since=now - _seconds(one["state_seconds"]),
         asked=asked,
-        why=str(one.get("why", "")),
+        why=plain(one.get("why", "")),
         transitions=int(one.get("transitions", 0)),
         advskew=int(one.get("advskew", 0)),
         demotion=int(one.get("demotion", 0)),
-        demotions=tuple((str(why), int(by)) for why, by in one.get("demotions", {}).items()),
-        master=master and str(master["address"]),
-        master_heard=master and now - float(master["heard_seconds"]),
-        own=frozenset(map(str, one.get("sources", ()))),
+        demotions=tuple((plain(why), int(by)) for why, by in one.get("demotions", {}).items()),
+        master=master and plain(master["address"]),
+        master_heard=master and now - _seconds(master["heard_seconds"]),
+        own=frozenset(map(plain, one.get("sources", ()))),
     )
 
 

@@ -10,7 +10,7 @@ from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from carpool.deploy import shell
-from carpool.deploy.errors import DeployError
+from carpool.deploy.errors import DeployError, SilentError
 from carpool.deploy.ssh import Access, Network
 from carpool.smartos.places import ZONE, python
 from carpool.web.sources import RefusalError, SourceError
@@ -52,7 +52,7 @@ class Remote(Protocol):
     """A global zone, as `carpool.deploy.ssh.SshRemote` is one."""
 
     def run(self, script: str, data: bytes = b"", *, patience: float = ...) -> Output:
-        """Run a script in sh. Raises DeployError."""
+        """Run a script in sh. Raises DeployError; SilentError if nothing comes of it."""
         ...
 
     def start(self, script: str) -> Talk:
@@ -83,6 +83,14 @@ class Hypervisor:
             if self._remote is None:
                 self._remote = self._connect(self.name)
             return self._remote
+
+    def answers(self, remote: Remote) -> bool:
+        """Tell whether a connection still carries anything."""
+        try:
+            with self.questions:
+                return remote.run("exit 0", patience=_PATIENCE).code == 0
+        except DeployError:
+            return False
 
     def drop(self, remote: Remote) -> None:
         """Let the next who asks make another connection in the place of this one."""
@@ -187,7 +195,9 @@ class ZoneSource:
             with self._hypervisor.questions:
                 found = remote.run(self._script(*words), patience=_PATIENCE)
         except DeployError as error:
-            self._hypervisor.drop(remote)
+            # A zone that hangs is no reason to cut off the others of its hypervisor.
+            if not isinstance(error, SilentError) or not self._hypervisor.answers(remote):
+                self._hypervisor.drop(remote)
             raise SourceError(error.problem.message) from None
         return found.code, found.out, found.reason
 
