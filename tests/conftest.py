@@ -45,6 +45,12 @@ def program_of_all_workers(
     program.folder = own.parent if hasattr(request.config, "workerinput") else own
 
 
+def pytest_configure() -> None:
+    # A shell has what it starts in the background ignore ^C, and children inherit that: without
+    # this, what tests interrupt would never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("peer"):
         for name in marker.args:
