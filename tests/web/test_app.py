@@ -293,10 +293,23 @@ def test_the_cookie_is_for_this_site_and_no_script(stage: Stage) -> None:
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+    assert "secure" not in cookie
+    assert cookie.startswith("carpool_session_8112=")
+
+
+@pytest.mark.parametrize("host", ["carpool.example", "carpool.example:x"])
+def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(host: str) -> None:
+    stage = Stage()
+    site = Site(stage.ledger, stage.sources.get, name="", token=TOKEN, hosts={"carpool.example"})
+    client = TestClient(site.app, base_url=HOME, follow_redirects=False)
+    headers = {"Host": host, "Origin": f"https://{host}"}
+    answer = client.post("/login", data={"token": TOKEN}, headers=headers)
+    assert answer.headers["set-cookie"].startswith("carpool_session=")
+    assert "; Secure" in answer.headers["set-cookie"]
 
 
 def test_no_secret_is_in_a_page(signed_in: Stage) -> None:
-    cookie = signed_in.client.cookies["carpool_session"]
+    cookie = signed_in.client.cookies["carpool_session_8112"]
     for path in ("/", "/group/www", "/api/state", "/login"):
         text = signed_in.client.get(path).text
         assert TOKEN not in text
@@ -304,10 +317,10 @@ def test_no_secret_is_in_a_page(signed_in: Stage) -> None:
 
 
 def test_signing_out_ends_the_session(signed_in: Stage) -> None:
-    cookie = signed_in.client.cookies["carpool_session"]
+    cookie = signed_in.client.cookies["carpool_session_8112"]
     form = signed_in.form()
     assert signed_in.client.post("/logout", data=form, headers=OURS).status_code == 303
-    signed_in.client.cookies.set("carpool_session", cookie)
+    signed_in.client.cookies.set("carpool_session_8112", cookie)
     assert signed_in.client.post("/act", data=form, headers=OURS).status_code == 401
 
 
@@ -324,16 +337,17 @@ def test_a_wrong_token_five_times_closes_the_door_for_a_minute(stage: Stage) -> 
 def test_sessions_end_and_are_few() -> None:
     now = 0.0
     sessions = Sessions(TOKEN, lambda: now)
-    cookies = [sessions.open(TOKEN) for _ in range(100)]
+    cookies = [sessions.open(TOKEN, "here") for _ in range(100)]
     assert [sessions.of(cookie) is not None for cookie in cookies] == [False] * 36 + [True] * 64
     assert sessions.of("nonsense") is None
     now = 9 * 3600.0
     assert sessions.of(cookies[-1]) is None
     for _ in range(5):
-        assert sessions.open("wrong") is None
-    assert sessions.open(TOKEN) is None
+        assert sessions.open("wrong", "here") is None
+    assert sessions.open(TOKEN, "here") is None
+    assert sessions.open(TOKEN, "there") is not None
     now += 61
-    assert sessions.open(TOKEN) is not None
+    assert sessions.open(TOKEN, "here") is not None
 
 
 def test_a_form_that_is_too_long_is_refused(stage: Stage) -> None:

@@ -70,6 +70,13 @@ def test_a_token_of_the_environment_leaves_it(
     assert "CARPOOL_WEB_TOKEN" not in os.environ
 
 
+def test_a_token_of_the_environment_that_is_no_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CARPOOL_WEB_TOKEN", "\udcff" * 20)
+    assert "CARPOOL_WEB_TOKEN: a token is plain ASCII text" in refused(capsys)
+
+
 @pytest.mark.parametrize("address", ["somewhere", "127.0.0.1:99999", "127.0.0.1:x", ""])
 def test_an_address_that_is_none(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -187,6 +187,8 @@ def _token(path: Path | None) -> str | None:
         token, where = os.environ.pop(TOKEN_VARIABLE, None), TOKEN_VARIABLE
         if token is None:
             return None
+        if not token.isascii():
+            raise UnfitError(f"{where}: a token is plain ASCII text")
     else:
         where = str(path)
         try:

@@ -33,7 +33,15 @@ from carpool.web.changes import Changes
 from carpool.web.documents import state
 from carpool.web.ledger import Ledger
 from carpool.web.pages import SPANS, STEPS, Look, Pages, Rendered
-from carpool.web.security import COOKIE, SESSION_SECONDS, Guard, Session, Sessions, is_ours
+from carpool.web.security import (
+    SESSION_SECONDS,
+    Guard,
+    Session,
+    Sessions,
+    cookie_name,
+    is_https,
+    is_ours,
+)
 from carpool.web.sources import Source, SourceError
 
 LOG: Final = logging.getLogger("carpool.web")
@@ -41,6 +49,8 @@ MOST_STREAMS: Final = 32
 """Pages that are live at a time; the others are asked to reload by hand."""
 
 _LONGEST_FORM: Final = 8192  # bytes
+FORM_SECONDS: Final = 10.0
+"""For a form to come."""
 _AT_MOST_EVERY: Final = 0.25  # s between two messages of a stream
 _AT_LEAST_EVERY: Final = 10.0  # s, so that neither end thinks that the other has gone
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -225,7 +235,7 @@ class Site:
     # Who may act.
 
     def _session(self, request: Request) -> Session | None:
-        return self._sessions.of(request.cookies.get(COOKIE))
+        return self._sessions.of(request.cookies.get(cookie_name(request.headers)))
 
     def _need_session(self, request: Request) -> Session:
         session = self._session(request)
@@ -240,11 +250,11 @@ class Site:
         if not is_ours(request.headers):
             LOG.warning("refused a form of another site, from %s", _who(request))
             raise HTTPException(403, "This form did not come from this page.")
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LONGEST_FORM:
-                raise HTTPException(413, "That is too much.")
+        try:
+            async with asyncio.timeout(FORM_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            raise HTTPException(408, "The form did not come in time.") from None
         try:
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
         except ValueError:
@@ -256,22 +266,23 @@ class Site:
         if request.method == "GET":
             return self._page(request, "login.html", error=None)
         form = await self._form(request)
-        if self._sessions.is_closed:
+        who = _who(request)
+        if self._sessions.is_closed_to(who):
             text = "Too many wrong tokens; wait a minute."
             return self._page(request, "login.html", code=429, error=text)
-        cookie = self._sessions.open(form.get("token", ""))
+        cookie = self._sessions.open(form.get("token", ""), who)
         if cookie is None:
-            LOG.warning("a wrong token, from %s", _who(request))
+            LOG.warning("a wrong token, from %s", who)
             return self._page(request, "login.html", code=403, error="That is not the token.")
-        LOG.info("signed in from %s", _who(request))
+        LOG.info("signed in from %s", who)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
-            COOKIE,
+            cookie_name(request.headers),
             cookie,
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=is_https(request.headers),
         )
         return answer
 
@@ -280,7 +291,7 @@ class Site:
         session = self._need_session(request)
         self._sessions.close(session)
         answer = RedirectResponse("/", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        answer.delete_cookie(cookie_name(request.headers), httponly=True, samesite="strict")
         return answer
 
     async def _authorised(self, request: Request) -> dict[str, str]:
@@ -348,6 +359,15 @@ _TITLES = {
     502: "The node refuses",
 }
 _NOTICES = {name: f"Done: {action.yes.lower()}." for name, action in ACTIONS.items()}
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_FORM:
+            raise HTTPException(413, "That is too much.")
+    return body
 
 
 def _span(request: Request) -> str:

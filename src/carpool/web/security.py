@@ -12,6 +12,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -23,13 +24,14 @@ from starlette.responses import PlainTextResponse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "carpool_session"
+_COOKIE = "carpool_session"
 SESSION_SECONDS = 8 * 3600
 SHORTEST_TOKEN = 16
 """Characters of a token."""
 
 _MOST_SESSIONS = 64
-_MOST_FAILURES = 5  # wrong tokens in a minute, from whomever
+_MOST_FAILURES = 5  # wrong tokens in a minute, from one address
+_MOST_ADDRESSES = 1024  # of which failures are kept
 _MINUTE = 60.0
 
 HEADERS = {
@@ -95,6 +97,20 @@ def is_ours(headers: Headers) -> bool:
     return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
+def is_https(headers: Headers) -> bool:
+    """Tell whether a form of ours came by HTTPS, through a proxy: then so its browser says."""
+    return headers.get("origin", "").lower().startswith("https://")
+
+
+def cookie_name(headers: Headers) -> str:
+    """Return what the cookie is called: a browser shares cookies between the ports of a host."""
+    with suppress(ValueError):
+        port = urlsplit(f"//{headers.get('host', '')}").port
+        if port is not None:
+            return f"{_COOKIE}_{port}"
+    return _COOKIE
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Somebody who has shown the token. `csrf` is the secret that the forms of theirs have."""
@@ -116,26 +132,29 @@ class Sessions:
         self._digest = None if token is None else sha256(token.encode()).digest()
         self._clock = clock
         self._sessions: dict[str, Session] = {}
-        self._failures: list[float] = []
+        self._failures: dict[str, list[float]] = {}
 
     @property
     def enabled(self) -> bool:
         """Whether there is a token at all."""
         return self._digest is not None
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether there were so many wrong tokens that none is looked at for a while."""
+    def is_closed_to(self, who: str) -> bool:
+        """Tell whether so many wrong tokens came from there that none is looked at for a while."""
         now = self._clock()
-        self._failures = [when for when in self._failures if now - when < _MINUTE]
-        return len(self._failures) >= _MOST_FAILURES
+        return sum(now - when < _MINUTE for when in self._failures.get(who, ())) >= _MOST_FAILURES
 
-    def open(self, token: str) -> str | None:
-        """Return the cookie of a new session, None if that is not the token."""
-        if self._digest is None or self.is_closed:
+    def open(self, token: str, who: str) -> str | None:
+        """Return the cookie of a new session, None if that is not the token.
+
+        `who` is the address that it comes from.
+        """
+        if self._digest is None or self.is_closed_to(who):
             return None
         if not hmac.compare_digest(self._digest, sha256(token.encode()).digest()):
-            self._failures.append(self._clock())
+            self._failures[who] = [*self._failures.pop(who, ())[-_MOST_FAILURES:], self._clock()]
+            while len(self._failures) > _MOST_ADDRESSES:
+                del self._failures[next(iter(self._failures))]
             return None
         cookie, now = secrets.token_urlsafe(32), self._clock()
         self._sessions = {k: one for k, one in self._sessions.items() if one.expires > now}

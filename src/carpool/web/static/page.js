@@ -75,6 +75,7 @@ function order(ids) {
 
 const SLICE = 8; // rows that are parsed at once
 const BUDGET = 8; // ms until the browser may do something else
+const MEASURES = 1000; // that are kept of the slices
 let work = Promise.resolve();
 
 function update(message) {
@@ -100,6 +101,7 @@ async function apply(message) {
   if (filter) told();
   if (message.title) document.title = `${message.title} - carpool`;
   performance.measure("slice", { start: begun });
+  if (performance.getEntriesByName("slice").length > MEASURES) performance.clearMeasures("slice");
 }
 
 function replace(fresh) {
