@@ -43,6 +43,13 @@ def test_an_interface_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFi
     assert "doctor-link: none0: none0 is not there\n    means: " in capsys.readouterr().out
 
 
+def test_answers_are_given_the_time_to_come(capsys: pytest.CaptureFixture[str]) -> None:
+    for seconds in ("0.02", "0", "nan", "long"):
+        with pytest.raises(SystemExit, match="2"):
+            doctor.main(["--interface", "none0", "--seconds", seconds])
+    assert "0.02: at least 0.5, for answers to come" in capsys.readouterr().err
+
+
 def test_a_finding_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert explain.main(["Doctor-Firewall", "cp205"]) == 0
     told = capsys.readouterr().out

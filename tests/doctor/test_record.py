@@ -9,6 +9,7 @@ from tests.doctor.test_rules import END, HEALTHY, PORT
 
 from carpool.carp.frames import gratuitous_arp, neighbour_advertisement
 from carpool.carp.packet import Datagram, parse_ipv4
+from carpool.carp.timing import SECOND
 from carpool.doctor.diagnosis import diagnose
 from carpool.doctor.record import MOST_CLAIMS, MOST_MACS, MOST_WORDS, Record
 from carpool.doctor.text import document, lines
@@ -28,6 +29,27 @@ def test_counters() -> None:
     (word,) = heard.words(delivery=False)
     assert (word.number, word.repeated, word.same_counter) == (7, 4, 2)
     assert word.delivered is None
+
+
+def due(*said: tuple[float, int, int]) -> tuple[int, int]:
+    """Return how many of these were heard, and were due: instants in s, advbase and advskew."""
+    heard = record()
+    for counter, (second, advbase, advskew) in enumerate(said):
+        frame = advertisement(42, "192.0.2.2", counter=counter, advbase=advbase, advskew=advskew)
+        heard.on_frame(frame, round(second * SECOND), outgoing=False)
+    (word,) = heard.words(delivery=False)
+    return word.number, word.due // 1000 + 1
+
+
+def test_what_was_due() -> None:
+    steady = [(float(second), 1, 0) for second in range(5)]
+    assert due(*steady) == (5, 5)
+    assert due(*steady[::2]) == (3, 5)
+    # It was demoted for a while, and so it spoke half as often.
+    assert due((0, 1, 0), (1, 1, 0), (2, 2, 0), (4, 2, 0), (6, 1, 0), (7, 1, 0)) == (6, 6)
+    # Another was master meanwhile: without a word of leave, or with one.
+    assert due((0, 1, 0), (1, 1, 0), (9, 1, 0), (10, 1, 0)) == (4, 4)
+    assert due((0, 1, 0), (1, 255, 255), (4, 1, 0), (5, 1, 0)) == (4, 4)
 
 
 def test_delivery() -> None:

@@ -10,7 +10,7 @@ from tests.doctor.speaker import vrrp
 from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Replay
 from carpool.carp.frames import ethernet, gratuitous_arp, multicast_mac, virtual_mac
-from carpool.carp.packet import GROUP_V4, Datagram, ipv4_packet
+from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram, ipv4_packet
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement
@@ -149,6 +149,35 @@ def both(seen: Observation) -> Observation:
     return with_port(seen, answers=ANSWERS)
 
 
+def foreign() -> tuple[Word, ...]:
+    """Return what others say of a vhid that is none of ours: both protocols, and one counter."""
+    heard = Record("net0")
+    heard.on_frame(vrrp(77, "192.0.2.9", "192.0.2.200"), END, outgoing=False)
+    return (
+        word(STRANGER, STRANGE_MAC, vhid=77, password=b"another", same_counter=9, repeated=9),
+        *heard.words(delivery=False),
+    )
+
+
+FOREIGN = foreign()
+OTHER_TWO = [
+    word(source, mac, vhid=77, password=b"another")
+    for source, mac in ((THEIRS, THEIR_MAC), (STRANGER, STRANGE_MAC))
+]
+DUAL: dict[str, object] = {
+    "addresses": (*VIPS, ip_interface("2001:db8::100/64")),
+    "carp": None,
+    "told": None,
+}
+LINK_LOCAL, THEIR_LINK_LOCAL = packed("fe80::1", "fe80::2")
+OVER_IPV6 = word(THEIR_LINK_LOCAL, group=GROUP_V6, delivered=0)
+BARRED = with_told(
+    with_port(with_words(MASTER), answers={THEIRS: {THEIR_MAC: b""}}),
+    state="BACKUP",
+    demotions={"maintenance": 255},
+)
+
+
 @pytest.mark.parametrize(
     "seen",
     [
@@ -171,6 +200,20 @@ def both(seen: Observation) -> Observation:
         replace(HEALTHY, late=SECOND // 4, clock_step=SECOND // 100),
         with_words(HEALTHY, word(same_counter=1, repeated=1)),
         with_words(with_group(HEALTHY, carp=OPEN), word(same_counter=9)),
+        # Another cluster's, on the same network: of no group here.
+        with_words(HEALTHY, word(), *FOREIGN),
+        with_words(
+            HEALTHY, word(), word(STRANGER, STRANGE_MAC, vhid=77, password=b"other", delivered=0)
+        ),
+        with_words(HEALTHY, word(), *OTHER_TWO),
+        # Of a group that has no IPv6, or that this interface has none for.
+        with_words(HEALTHY, word(), OVER_IPV6),
+        with_words(with_group(HEALTHY, **DUAL), word(), OVER_IPV6),
+        # Nothing was listened to, or not for long enough to say that nobody speaks.
+        with_port(with_words(MASTER), listened=False),
+        replace(with_words(MASTER), ended=SECOND // 10),
+        with_port(BARRED, listened=False),
+        replace(BARRED, ended=SECOND // 10),
     ],
 )
 def test_what_is_well(seen: Observation) -> None:
@@ -188,6 +231,10 @@ ODD: dict[Fault, list[Observation]] = {
     ],
     Fault.FIREWALL: [
         with_words(MASTER, OUR_WORD, word(delivered=0)),
+        with_port(
+            with_words(with_group(HEALTHY, **DUAL), word(), OVER_IPV6),
+            addresses=frozenset({OURS, LINK_LOCAL}),
+        ),
         with_port(MASTER, drops_in="a rule"),
         with_port(MASTER, drops_out="a rule"),
     ],
@@ -229,6 +276,7 @@ ODD: dict[Fault, list[Observation]] = {
     Fault.TTL: [with_words(HEALTHY, word(ttl=254))],
     Fault.MULTICAST_GROUP: [
         with_words(HEALTHY, word(group=bytes((239, 0, 0, 18)))),
+        with_words(HEALTHY, word(group=bytes((239, 0, 0, 18)), delivered=0)),
         with_words(MASTER, OUR_WORD, word(group=bytes((239, 0, 0, 18)), advskew=200)),
     ],
     Fault.MULTICAST: [
@@ -254,24 +302,22 @@ ODD: dict[Fault, list[Observation]] = {
         with_words(MASTER, OUR_WORD, word(OURS, STRANGE_MAC, delivered=0, same_counter=3)),
     ],
     Fault.PEER_GONE: [with_port(MASTER, answers={})],
-    Fault.BARRED: [
-        with_told(
-            with_port(with_words(MASTER), answers={THEIRS: {THEIR_MAC: b""}}),
-            state="BACKUP",
-            demotions={"maintenance": 255},
-        )
-    ],
+    Fault.BARRED: [BARRED],
     Fault.LOSS: [
-        with_words(with_group(HEALTHY, advbase=0), word(first=0, number=3, advbase=0, advskew=128)),
+        with_words(
+            with_group(HEALTHY, advbase=0), word(number=3, due=7000, advbase=0, advskew=128)
+        ),
     ],
     Fault.STALLS: [replace(HEALTHY, late=SECOND * 2)],
     Fault.CLOCK: [replace(HEALTHY, clock_step=-SECOND)],
     Fault.TWO_MASTERS: [
         with_words(MASTER, OUR_WORD, word()),
+        with_words(MASTER, OUR_WORD, word(), *FOREIGN),
         replace(with_words(HEALTHY, word(), word(STRANGER, STRANGE_MAC)), groups=()),
     ],
     Fault.NO_MASTER: [
         with_port(with_words(HEALTHY), answers={THEIRS: {THEIR_MAC: b""}}),
+        with_port(with_words(HEALTHY, *FOREIGN), answers={THEIRS: {THEIR_MAC: b""}}),
     ],
 }
 
@@ -292,7 +338,7 @@ def test_what_is_odd_is_named_and_nothing_else(fault: Fault, seen: Observation) 
     (told,) = document(seen, diagnose(seen))["findings"]
     assert told["finding"] == fault.code
     assert told["seen"]
-    for one in seen.words:
+    for one in filter(lambda word: word.advertisement is not None, seen.words):
         digest = one.datagram.payload[16:36].hex()
         assert digest not in text.replace("\n           ", "")
         assert digest not in str(told)
@@ -347,6 +393,27 @@ def test_no_frame_tells_a_secret() -> None:
     heard.on_frame(frame, 0, outgoing=False)
     (said,) = heard.words(delivery=False)
     assert hidden(said) == frame.hex()[:-16] + ".."
+
+
+def test_a_frozen_daemon_is_not_to_be_started() -> None:
+    for running, says in ((Running.NO, "start it"), (Running.MUTE, "kill -CONT")):
+        (one,) = diagnose(replace(HEALTHY, running=running, problem="it is silent"))
+        assert one.mend.startswith("start it") is (running is Running.NO)
+        assert says in one.mend
+
+
+def test_what_was_not_listened_to_is_not_said_to_be() -> None:
+    deaf = with_port(with_words(HEALTHY), listened=False)
+    assert next(lines(deaf, [])) == "node web1: listened on no interface for 4.0 s"
+
+
+def test_whether_the_group_was_joined_is_told_of_the_family() -> None:
+    seen = with_group(HEALTHY, addresses=(ip_interface("2001:db8::100/64"),))
+    vip = ip_address("2001:db8::100").packed
+    answers = {THEIRS: {THEIR_MAC: b""}, vip: {THEIR_MAC: b""}}
+    for joined, has in ((GROUP_V6, "has"), (GROUP_V4, "has not")):
+        (one,) = diagnose(with_port(with_words(seen), answers=answers, joined=frozenset({joined})))
+        assert f"this host {has} joined" in one.mend
 
 
 def test_every_fault_is_explained() -> None:

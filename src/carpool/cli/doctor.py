@@ -29,6 +29,7 @@ FINDING` tells more of one; docs/doctor.md has all.
 exit codes: 0 nothing found; 1 findings; 2 wrong usage, or it cannot look.
 """
 _ASK_SECONDS = 5.0
+_LEAST_SECONDS = 0.5
 _PROGRAM = "carpool doctor"
 
 
@@ -94,12 +95,20 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--seconds",
-        type=seconds_of,
-        help="how long to listen (default: 4, or three intervals of the slowest group)",
+        type=_long_enough,
+        help="how long to listen, at least 0.5 (default: 4, or three intervals of the slowest "
+        "group)",
     )
     made.add_argument("--json", action="store_true", help="print JSON")
     add_options(made)
     return made
+
+
+def _long_enough(text: str) -> float:
+    seconds = seconds_of(text)
+    if seconds < _LEAST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text}: at least {_LEAST_SECONDS}, for answers to come")
+    return seconds
 
 
 def _plan(options: argparse.Namespace) -> _Plan:

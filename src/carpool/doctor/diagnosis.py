@@ -11,6 +11,11 @@ _ORDER = {fault: number for number, fault in enumerate(Fault)}
 _NO_CAUSE = {Fault.PEER_GONE, Fault.CLOCK, Fault.EQUAL_SKEW, Fault.LOSS}
 """What may be there besides, and does not explain who is master."""
 
+_OF_THIS_HOST = {
+    *(Fault.NOT_RUNNING, Fault.CAPABILITIES, Fault.LINK, Fault.FIREWALL, Fault.STALLS),
+}
+"""What explains that of every group, where it is told of none."""
+
 _EXPLAINS = {
     Fault.VHID: {Fault.MULTICAST},
     Fault.MULTICAST_GROUP: {Fault.ONE_WAY, Fault.MAC_FILTER},
@@ -56,7 +61,9 @@ def _once(found: list[Finding]) -> list[Finding]:
 def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
     causes = [one for one in found if one.fault not in _NO_CAUSE]
     explained = {one.group.name for one in causes if one.group is not None}
-    everywhere = {one.interface for one in causes if one.group is None}
+    everywhere = {
+        one.interface for one in causes if one.group is None and one.fault in _OF_THIS_HOST
+    }
     for group in seen.groups:
         if group.name in explained or {None, group.interface} & everywhere:
             continue
@@ -66,8 +73,10 @@ def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
         elif _nobody(group, seen):
             text = f"in {seen.seconds:.1f} s nobody advertised vhid {group.vhid} on "
             yield Finding(Fault.NO_MASTER, text + group.interface, group)
-    known = {(one.interface, one.vhid) for one in seen.groups}
-    for key in sorted({(word.interface, word.vhid) for word in seen.words} - known):
+    ours = {one.interface for one in seen.groups}  # where others' groups are others' business
+    for key in sorted(
+        {(one.interface, one.vhid) for one in seen.words if one.interface not in ours}
+    ):
         words = [word for word in seen.words if (word.interface, word.vhid) == key]
         for family in (4, 6):
             several = seen.masters(word for word in words if word.datagram.family == family)
@@ -93,7 +102,5 @@ def _nobody(group: Group, seen: Observation) -> bool:
     port = seen.ports[group.interface]
     answered = any(port.answers.get(vip.packed) for vip in group.vips)
     here = any(vip.packed in port.addresses for vip in group.vips)
-    listened = not any(one.startswith(f"{port.name}: not listened") for one in seen.blind)
-    waited = seen.ended - seen.began >= 2 * group.interval
     heard = any(word.is_carp for word in seen.of(group))
-    return port.usable and listened and waited and not (answered or here or heard)
+    return seen.heard_enough_of(group) and not (answered or here or heard)

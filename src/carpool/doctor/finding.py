@@ -20,8 +20,11 @@ class Finding:
     """Another frame that shows it: an answer to a question."""
     more: str = ""
     """What adds to the mend, in this case."""
+    instead: str = ""
+    """The mend of this case, in the place of the fault's."""
 
     @property
     def mend(self) -> str:
         """How to mend it."""
-        return f"{self.more}; {self.fault.mend}" if self.more else self.fault.mend
+        mend = self.instead or self.fault.mend
+        return f"{self.more}; {mend}" if self.more else mend

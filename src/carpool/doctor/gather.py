@@ -87,6 +87,7 @@ def gather(
     for name, port in host.ports(interfaces).items():
         ports[name] = replace(
             port,
+            listened=name in hearings,
             joined=ports[name].joined,
             asked=_askable(asked.get(name, ()), port),
             answers=answers.get(name, {}),
@@ -177,19 +178,15 @@ def _ask(hearing: Hearing, port: Port, asked: Sequence[bytes]) -> None:
     # IPv4: from no address, which leaves no trace in a cache. IPv6: such a question would make a
     # node that is just testing the address for duplicates give it up, so from our own.
     for target in _askable(asked, port):
-        source = None if len(target) == 4 else _link_local(port)
+        source = None if len(target) == 4 else port.link_local
         with suppress(OSError):
             hearing.ask(question(port.mac, source, target))
 
 
 def _askable(asked: Iterable[bytes], port: Port) -> frozenset[bytes]:
     """Return of addresses those that could be asked for."""
-    ipv6 = _link_local(port) is not None
+    ipv6 = port.link_local is not None
     return frozenset(one for one in asked if port.mac and (len(one) == 4 or ipv6))
-
-
-def _link_local(port: Port) -> bytes | None:
-    return min((one for one in port.addresses if one[:2] == b"\xfe\x80"), default=None)
 
 
 def _asked(groups: Sequence[Group], interface: str) -> list[bytes]:

@@ -16,7 +16,7 @@ from carpool.carp.packet import GROUP_V4, GROUP_V6, TTL, Datagram, parse_ipv4
 from carpool.carp.wire import PROTOCOL, Rejection
 from carpool.doctor.observation import Word
 from carpool.doctor.record import Record
-from carpool.node.links.filters import JEQ, LDB, LDH, RET, Step, attach
+from carpool.node.links.filters import JEQ, LDB, LDH, RET, UNTAGGED, Step, attach
 from carpool.node.listening import CannotListenError, open_sockets
 
 _ALL_PROTOCOLS = 0x0003  # ETH_P_ALL: the only one that sees what leaves
@@ -27,6 +27,7 @@ _BUDGET = 256  # packets at a time
 _RECEIVE_BUFFER = 1 << 20
 
 WANTED: list[Step] = [
+    *UNTAGGED,
     (LDH, 0, 0, 12),
     (JEQ, 9, 0, _ARP),
     (JEQ, 0, 2, _IPV4),

@@ -11,13 +11,17 @@ from carpool.doctor.observation import Observation, Running
 _LEAST_STALL, _STALL_WITHOUT_GROUPS = SECOND // 10, SECOND // 2
 """The doctor has no real-time priority, so that it is no measure of the fast profile."""
 _CLOCK_STEP = SECOND // 10
+_WAKE = (
+    "it is there, so it need not be started: continue it if it was stopped (kill -CONT), else "
+    "look what keeps it from answering, and restart its service"
+)
 
 
 def rules(seen: Observation) -> Iterator[Finding]:
     """Yield what keeps this host from being a good node."""
     if seen.running in {Running.NO, Running.MUTE}:
         text = f"node {seen.node}: {seen.problem}" if seen.node else seen.problem
-        yield Finding(Fault.NOT_RUNNING, text)
+        yield Finding(Fault.NOT_RUNNING, text, instead=_WAKE * (seen.running is Running.MUTE))
     if seen.lacking and seen.running is not Running.UNKNOWN:
         whose = "the daemon" if seen.running is Running.YES else "no process here"
         verb = "lacks" if seen.running is Running.YES else "can have"
@@ -44,7 +48,9 @@ def _links(seen: Observation) -> Iterator[Finding]:
 def _barred(seen: Observation) -> Iterator[Finding]:
     for group in seen.groups:
         told = group.told
-        if told is None or any(word.is_carp for word in seen.of(group)):
+        if told is None or not seen.heard_enough_of(group):
+            continue
+        if any(word.is_carp for word in seen.of(group)):
             continue
         reasons = [why for why, amount in told.demotions.items() if amount >= NEVER_MASTER]
         if reasons:

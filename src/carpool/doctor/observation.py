@@ -6,7 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
 from carpool.carp.auth import Address
-from carpool.carp.packet import GROUP_V4, Datagram
+from carpool.carp.packet import GROUP_V4, GROUP_V6, Datagram
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND, interval
 from carpool.carp.wire import Advertisement, Rejection, decode
@@ -33,6 +33,8 @@ class Word:
     number: int = 1
     first: int = 0
     last: int = 0
+    due: int = 0
+    """How many should have followed the first, in thousandths, by what each said of the next."""
     same_counter: int = 0
     """How many in a row had the counter of the one before."""
     repeated: int = 0
@@ -130,6 +132,10 @@ class Group:
         """Of its addresses: 4, 6 or both. It advertises over each."""
         return frozenset(one.version for one in self.addresses)
 
+    def multicast_of(self, family: int) -> bytes:
+        """Return where it advertises over a family, packed; empty where that is not known."""
+        return self.multicast if family == 4 else GROUP_V6
+
     def peer_at(self, source: bytes) -> Peer | None:
         """Return the node that has that address."""
         return next((one for one in self.peers if source in one.addresses), None)
@@ -144,6 +150,8 @@ class Port:
     up: bool = True
     carrier: bool = True
     mac: bytes = b""
+    listened: bool = True
+    """It could be listened to."""
     addresses: frozenset[bytes] = frozenset()
     """On it now, packed."""
     own_macs: frozenset[bytes] = frozenset()
@@ -168,6 +176,11 @@ class Port:
     def usable(self) -> bool:
         """Whether it can hear and reach anybody."""
         return self.present and self.up and self.carrier
+
+    @property
+    def link_local(self) -> bytes | None:
+        """An IPv6 address from which this host could speak there; None without IPv6."""
+        return min((one for one in self.addresses if one[:2] == b"\xfe\x80"), default=None)
 
     def macs_of(self, addresses: Iterator[bytes] | tuple[bytes, ...]) -> frozenset[bytes]:
         """Return the MACs that answered for any of the addresses."""
@@ -239,6 +252,12 @@ class Observation:
             if newest in (None, word)
             or word.last - newest.first >= max(word.interval, newest.interval)
         ]
+
+    def heard_enough_of(self, group: Group) -> bool:
+        """Tell whether its master, if it had one, would have been heard."""
+        port = self.ports[group.interface]
+        waited = self.ended - self.began >= 2 * group.interval
+        return port.usable and port.listened and waited
 
     @property
     def seconds(self) -> float:

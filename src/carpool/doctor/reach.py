@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from carpool.carp.frames import virtual_mac
+from carpool.carp.packet import GROUP_V4, GROUP_V6
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
 from carpool.doctor.observation import Group, Observation, Port, Word
@@ -46,6 +47,12 @@ def _rank(word: Word) -> tuple[int, int]:
 
 def _firewall(seen: Observation) -> Iterator[Finding]:
     for name, port in seen.ports.items():
+        groups = [one for one in seen.groups if one.interface == name]
+        expected = {
+            (one.vhid, one.multicast_of(family) or GROUP_V4)
+            for one in groups
+            for family in one.families
+        }
         lost = [
             word
             for word in seen.words
@@ -53,9 +60,13 @@ def _firewall(seen: Observation) -> Iterator[Finding]:
             and word.is_carp
             and word.number >= _ENOUGH
             and word.delivered == 0
-            and word.datagram.source not in port.addresses  # which the kernel takes from nobody
+            and _is_taken(word, port)
+            and (
+                (word.vhid, word.datagram.destination) in expected
+                if groups
+                else word.datagram.destination in {GROUP_V4, GROUP_V6}
+            )
         ]
-        groups = [one for one in seen.groups if one.interface == name]
         if lost:
             word = lost[0]
             text = (
@@ -76,6 +87,14 @@ def _firewall(seen: Observation) -> Iterator[Finding]:
             yield Finding(Fault.FIREWALL, text, None, name)
 
 
+def _is_taken(word: Word, port: Port) -> bool:
+    """Tell whether the kernel gives it to raw sockets, if no rule drops it."""
+    datagram = word.datagram
+    if datagram.source in port.addresses:  # which it takes from nobody
+        return False
+    return datagram.family == 4 or port.link_local is not None  # else IPv6 is switched off there
+
+
 def _dropper(port: Port) -> str:
     if port.drops_in:
         return f"it is {port.drops_in}"
@@ -91,8 +110,7 @@ def _silent(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
     told = group.told
     if told is None or told.state != MASTER or not told.lasting or port.drops_out or not port.mac:
         return
-    enough = seen.ended - seen.began >= 2 * group.interval
-    if enough and not any(word.outgoing for word in seen.of(group)):
+    if seen.heard_enough_of(group) and not any(word.outgoing for word in seen.of(group)):
         text = f"the daemon is master of {group.name}, and in {seen.seconds:.1f} s none of its "
         yield Finding(Fault.SILENT, f"{text}advertisements left {port.name}", group)
 
@@ -147,7 +165,7 @@ def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
                     yield Finding(
                         *(Fault.MULTICAST, text, group, port.name),
                         frame=frame,
-                        more=_evidence(group, port),
+                        more=_evidence(group, port, vip.version),
                     )
             elif any(word.is_carp for word in seen.of(group)) or group.peers:
                 text = f"{has} and is no node that advertises"
@@ -157,10 +175,11 @@ def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
                 yield Finding(Fault.MULTICAST, text, group, port.name, frame=frame)
 
 
-def _evidence(group: Group, port: Port) -> str:
+def _evidence(group: Group, port: Port, family: int) -> str:
     found = []
-    if port.joined is not None and group.told is not None:
-        there = group.multicast in port.joined
+    multicast = group.multicast_of(family)
+    if port.joined is not None and group.told is not None and multicast:
+        there = multicast in port.joined
         found.append(f"this host {'has' if there else 'has not'} joined the group on {port.name}")
     if group.virtual_mac:
         found.append(

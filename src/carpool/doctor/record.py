@@ -94,6 +94,7 @@ class Record:
             number=before.number + 1,
             first=before.first,
             last=now,
+            due=before.due + _due(before, word, now - before.last),
             same_counter=before.same_counter + 1 if same else 0,
             repeated=before.repeated + repeated,
         )
@@ -106,6 +107,16 @@ class Record:
         if len(self._counters) < MOST_COUNTERS:
             self._counters.add((key, counter))
         return False
+
+
+def _due(before: Word, word: Word, gap: int) -> int:
+    """Return how many should have come since the one before, in thousandths."""
+    said, says = before.reading, word.reading
+    if not isinstance(said, Sighting) or not isinstance(says, Sighting):
+        return 1000
+    if said.leaving or gap > said.patience + said.interval // 2:  # another may have been master
+        return 1000
+    return max(1000, 1000 * gap // max(said.interval, says.interval, 1))
 
 
 def _named(word: Word) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from itertools import islice
 
 from carpool.carp.counters import Replay
-from carpool.carp.packet import GROUP_V6, TTL
+from carpool.carp.packet import TTL
 from carpool.carp.wire import Rejection
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
@@ -148,7 +148,7 @@ def _way(group: Group, word: Word) -> Iterator[Finding]:
     if word.datagram.ttl != TTL:
         text = f"what {_who(word, group)} says arrives with a TTL of {word.datagram.ttl}"
         yield Finding(Fault.TTL, text, group, word=word)
-    wanted = group.multicast if word.datagram.family == 4 else GROUP_V6
+    wanted = group.multicast_of(word.datagram.family)
     if wanted and word.datagram.destination != wanted:
         sent = ip_address(word.datagram.destination)
         text = f"{_who(word, group)} advertises to {sent}; here it is {ip_address(wanted)}"
@@ -159,7 +159,7 @@ def _loss(group: Group, word: Word, seen: Observation) -> Iterator[Finding]:
     """Find a master of whose advertisements some are missing in between."""
     if not seen.speaks_on(word):
         return
-    expected = (word.last - word.first) // word.interval + 1
+    expected = word.due // 1000 + 1
     missing = expected - word.number
     if missing >= _LEAST_MISSING and missing * _MOST_MISSING >= expected:
         text = f"of {expected} advertisements of {_who(word, group)} {word.number} arrived"
@@ -202,6 +202,8 @@ def _constant(word: Word, seen: Observation) -> Iterator[Finding]:
     if word.outgoing or word.same_counter < CONSTANT:
         return
     group = next((one for one in seen.groups if word in seen.of(one)), None)
+    if group is None and any(one.interface == word.interface for one in seen.groups):
+        return  # Another cluster's business.
     if group is not None and group.carp is not None and group.carp.replay is Replay.OFF:
         return  # It is known, and accepted.
     said = word.advertisement
@@ -222,10 +224,10 @@ def _own_address(word: Word, seen: Observation) -> Iterator[Finding]:
 
 def _strange_pairs(seen: Observation) -> Iterator[Finding]:
     """Where no group is known: a number that is CARP's and VRRP's at once."""
-    known = {(one.interface, one.vhid) for one in seen.groups}
+    ours = {one.interface for one in seen.groups}  # where others' groups are others' business
     spoken: dict[tuple[str, int], dict[bool, Word]] = {}
     for word in seen.words:
-        if isinstance(word.reading, Sighting) and (word.interface, word.vhid) not in known:
+        if isinstance(word.reading, Sighting) and word.interface not in ours:
             kinds = spoken.setdefault((word.interface, word.vhid), {})
             kinds[word.reading.protocol is Protocol.CARP] = word
     for (interface, vhid), kinds in spoken.items():

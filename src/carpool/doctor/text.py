@@ -22,7 +22,7 @@ _DIGEST_AT, _VRRP_HEAD = 16, 8
 
 def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
     """Yield what was looked at, what was found, and what could not be looked at."""
-    where = ", ".join(seen.ports) or "no interface"
+    where = ", ".join(name for name, port in seen.ports.items() if port.listened) or "no interface"
     who = f"node {seen.node}: " if seen.node else ""
     yield f"{who}listened on {where} for {seen.seconds:.1f} s"
     for group in seen.groups:

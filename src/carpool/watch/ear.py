@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 
 from carpool.carp.packet import GROUP_V6, TTL, Datagram, parse_ipv4, parse_ipv6
 from carpool.carp.wire import PROTOCOL, Rejection
-from carpool.node.links.filters import JEQ, LDB, RET, Step, attach
+from carpool.node.links.filters import JEQ, LDB, RET, UNTAGGED, Step, attach
 from carpool.node.listening import CannotListenError, open_sockets
 
 _ALL_PROTOCOLS = 0x0003  # ETH_P_ALL: the only one that sees what leaves
@@ -22,6 +22,7 @@ _BUDGET = 512  # packets at a time
 _VERSION_SHIFT = (0x74, 0, 0, 4)
 
 PROTOCOL_112: list[Step] = [
+    *UNTAGGED,
     (LDB, 0, 0, 0),
     _VERSION_SHIFT,
     (JEQ, 0, 3, 4),

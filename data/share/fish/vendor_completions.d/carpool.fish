@@ -140,7 +140,7 @@ complete -c carpool -n '__fish_seen_subcommand_from scan' -l json -d 'print JSON
 complete -c carpool -n '__fish_seen_subcommand_from scan' -f -a '(carpool completion --list interfaces 2>/dev/null)'
 complete -c carpool -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show the help of this command'
 complete -c carpool -n '__fish_seen_subcommand_from doctor' -l interface -x -a '(carpool completion --list interfaces 2>/dev/null)' -d 'look only here; may be given again (default: where the groups are)'
-complete -c carpool -n '__fish_seen_subcommand_from doctor' -l seconds -x -d 'how long to listen (default: 4, or three intervals of the slowest group)'
+complete -c carpool -n '__fish_seen_subcommand_from doctor' -l seconds -x -d 'how long to listen, at least 0.5 (default: 4, or three intervals of the slowest group)'
 complete -c carpool -n '__fish_seen_subcommand_from doctor' -l json -d 'print JSON'
 complete -c carpool -n '__fish_seen_subcommand_from doctor' -l node -x -a '(carpool completion --list nodes 2>/dev/null)' -d 'the daemon of this node, where several run on this host'
 complete -c carpool -n '__fish_seen_subcommand_from doctor' -l run-dir -r -F -a '(__fish_complete_directories)' -d 'where the control socket is (default: /run/carpool or /var/lib/carpool/run)'

@@ -26,9 +26,18 @@ _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _EVERYTHING = 0xFFFF
 _RANDOM = 0xFFFFF000 + 56
 """SKF_AD_OFF + SKF_AD_RANDOM: where a load finds 32 random bits."""
+_VLAN_TAG, _VLAN_ID = 0xFFFFF000 + 44, 0x0FFF
+"""SKF_AD_OFF + SKF_AD_VLAN_TAG: where it finds the tag that the kernel took off; its number."""
 _TTL_OF_IPV4 = 8
 _VERSION_AND_TYPE, _VHID, _AUTHLEN = 0, 1, 3
 """Where an advertisement has them."""
+UNTAGGED: list[Step] = [
+    (LD, 0, 0, _VLAN_TAG),
+    (_AND, 0, 0, _VLAN_ID),
+    (JEQ, 1, 0, 0),
+    (RET, 0, 0, 0),
+]
+"""Goes on with what is of no VLAN: theirs a packet socket sees on the interface below, bare."""
 SAMPLE = 1024
 """Of so many misfits a filter that samples lets one through."""
 FORGER_SAMPLE = 64
