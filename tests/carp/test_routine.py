@@ -13,6 +13,7 @@ from carpool.carp.counters import Counters, Replay
 from carpool.carp.effects import Effect
 from carpool.carp.election import NEVER_MASTER, State
 from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
+from carpool.carp.peers import MOST_PEERS
 from carpool.carp.receiver import Receiver
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
@@ -256,6 +257,17 @@ def test_a_replay_or_a_forgery_of_what_is_routine_goes_the_long_way_and_is_count
     twins.do(lambda side: side.hears(packet, twins.now))
     assert twins.shortened == 2
     assert rejections[Rejection.AUTHENTICATION] == 1
+
+
+def test_a_master_that_was_forgotten_among_many_over_ipv6_goes_the_long_way() -> None:
+    twins = following()
+    twins.counters.extend(Counters(seed=number) for number in range(3, 4 + MOST_PEERS))
+    for who in range(3, 3 + MOST_PEERS):
+        twins.hear(who, 1, 0, 0, 6)
+    assert packed("192.0.2.9") not in twins.sides[0].host.peers
+    twins.hear(0, 1, 0, 0, 4)
+    assert twins.shortened == 2
+    assert packed("192.0.2.9") in twins.sides[0].host.peers
 
 
 def test_the_short_way_is_for_whole_ipv4_packets_of_our_group() -> None:

@@ -40,7 +40,7 @@ class Peers:
             self._again_at.pop(oldest, None)
 
     def heard_again(self, source: bytes, now: int) -> None:
-        """Take note that a peer has said at `now` (ns) what it said before."""
+        """Take note that a peer that is remembered has said at `now` (ns) what it said before."""
         self._again_at[source] = now
         if len(self._by_source) > 1:  # Else it is the last already.
             self._by_source[source] = self._by_source.pop(source)
@@ -54,6 +54,10 @@ class Peers:
     def __iter__(self) -> Iterator[Peer]:
         """Go through them, the one heard last at the end."""
         return map(self._newest, self._by_source.values())
+
+    def __contains__(self, source: bytes) -> bool:
+        """Tell whether the peer at an address is remembered."""
+        return source in self._by_source
 
     def of(self, source: bytes) -> Peer | None:
         """Return the peer at an address."""

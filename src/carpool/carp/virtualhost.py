@@ -330,6 +330,8 @@ class VirtualHost:
         routine, number = self.routine, int.from_bytes(counter)
         if routine is None or not self._counters.goes_on(number):
             return False
+        if routine.source not in self.peers:
+            return False  # So many others were heard, over IPv6, that it has been forgotten.
         if not self._authenticator.fits(counter, digest):
             return False
         self._counters.go_on(number, now)
