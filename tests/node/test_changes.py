@@ -130,6 +130,22 @@ def test_another_password_is_told_and_not_shown(tmp_path: Path) -> None:
     assert old["group"]["www"]["passwords"] != other_salt["group"]["www"]["passwords"]
 
 
+def test_of_a_url_only_the_host_is_shown(tmp_path: Path) -> None:
+    first = FILE.replace(
+        'type = "tcp"\naddress = "127.0.0.1"\nport = 80\n',
+        'type = "http"\nurl = "http://127.0.0.1/up?token=hunter2"\n',
+    )
+    other = running(tmp_path, first.replace("hunter2", "hunter3")).described("salt")
+    moved = running(tmp_path, first.replace("127.0.0.1", "127.0.0.2:81")).described("salt")
+    old = running(tmp_path, first).described("salt")
+    assert changes(old, other) == [{**change("check", "web"), "keys": {"path of url": None}}]
+    assert changes(old, moved) == [
+        change("check", "web", url=["http://127.0.0.1", "http://127.0.0.2:81"])
+    ]
+    assert "hunter" not in repr(old)
+    assert "/up" not in repr(old)
+
+
 def test_many_are_described_in_parts(tmp_path: Path) -> None:
     groups = "".join(
         f'[groups.g{n}]\nvhid = {n}\naddresses = ["10.0.2.{n}/16"]\npassword_file = "www.key"\n'

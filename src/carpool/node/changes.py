@@ -2,7 +2,7 @@
 
 A program that is tried describes what it would run, in texts by key; the daemon describes what it
 runs, and compares. What has its default is left out, so that programs of different versions agree.
-Secrets are in it as keyed digests.
+Secrets are in it as keyed digests, and so is what follows the host in a URL, where tokens may be.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from carpool.cluster.load import announce_by_default
 from carpool.node.settings import GroupSettings
 
 if TYPE_CHECKING:
-    from carpool.cluster.model import Cluster, Group, Node
+    from carpool.cluster.model import Check, Cluster, Group, Node
     from carpool.node.notify.settings import NotifierSettings
 
 SALT = "CARPOOL_DESCRIBE"
@@ -28,6 +28,9 @@ Its value is the key of the digests.
 PASSWORDS = "passwords"
 """The key of what is in the password files of a group."""
 
+URL_PATH = "path of url"
+"""The key of what follows the host in the URL of a check."""
+
 Described = dict[str, dict[str, dict[str, str]]]
 """Of what sort ("group", "check", "other"), by name and key: texts."""
 
@@ -35,7 +38,7 @@ _TIMES = {
     *("script_timeout", "preempt_delay", "hold_down", "announce_every", "seek_rival"),
     *("interval", "timeout", "service_timeout"),
 }
-_UNTOLD = {PASSWORDS}
+_UNTOLD = {PASSWORDS, URL_PATH}
 _OF_OTHERS = {"path", "nodes", "groups", "checks"}
 """Fields of a cluster that are not described as a whole."""
 _AT_ONCE = 32
@@ -72,7 +75,7 @@ class Running:
             if number % _AT_ONCE == 0:
                 yield told
         for check in cluster.checks_of(node.name):
-            told["check"][check.name] = dict(_texts(check))
+            told["check"][check.name] = _check(check, salt)
         about_node = f"{node.name} {node.addresses} {node.interface} {node.realtime}"
         told["other"]["node"] = {"": _digest(about_node, salt)}
         for field in fields(cluster):
@@ -126,6 +129,14 @@ def _group(group: "Group", node: "Node", nodes: "Mapping[str, Node]") -> dict[st
             addresses = " ".join(str(one.ip) for one in nodes[member.node].addresses)
             others.append(f"{member.node} ({addresses}, advskew {member.advskew})")
     told["members"] = ", ".join(others) or "none"
+    return told
+
+
+def _check(check: "Check", salt: str) -> dict[str, str]:
+    told = dict(_texts(check))
+    if check.url is not None:
+        told["url"] = str(check.url._replace(path=""))
+        told[URL_PATH] = _digest(check.url.path, salt)
     return told
 
 
