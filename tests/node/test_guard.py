@@ -190,12 +190,15 @@ def test_alone_it_does_not_try_for_ever(bench: Bench, monkeypatch: pytest.Monkey
     assert bench.taken_off() == []
 
 
-def test_told_to_end_it_takes_all_off_as_soon_as_the_daemon_has_ended(bench: Bench) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGABRT])
+def test_told_to_end_it_takes_all_off_as_soon_as_the_daemon_has_ended(
+    bench: Bench, number: signal.Signals
+) -> None:
     pid = bench.start()
     bench.renew(bench.a, soon(0))
     until(lambda: bool(bench.taken_off()))  # It is all there now.
     bench.renew(bench.b, soon(60_000))
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, number)
     time.sleep(0.1)
     assert bench.taken_off() == ["192.0.2.1"], "the daemon lives"
     dismissed(bench, pid)

@@ -105,11 +105,16 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
-def test_that_it_is_ready_waits_for_room(loop: Loop, systemd: Systemd) -> None:
+def fill(systemd: Systemd) -> None:
+    """Leave no room in its queue."""
     address = f"\0{systemd.address[1:]}" if systemd.address[0] == "@" else systemd.address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, suppress(BlockingIOError):
         while True:
             other.sendto(b"STATUS=other", socket.MSG_DONTWAIT, address)
+
+
+def test_that_it_is_ready_waits_for_room(loop: Loop, systemd: Systemd) -> None:
+    fill(systemd)
     served = Served(loop, systemd, 1)
     tried = loop.now() + 50 * MS
     served.until(lambda: loop.now() > tried)  # In vain: nothing has been read.
@@ -154,6 +159,17 @@ def test_the_watchdog_is_fed_twice_in_its_time_by_a_loop_that_turns(
     stuck = time.monotonic_ns()
     time.sleep(0.1)  # The loop does not turn.
     assert systemd.fed(since=stuck) == 0
+
+
+def test_the_watchdog_is_fed_as_soon_as_there_is_room(loop: Loop, systemd: Systemd) -> None:
+    served = Served(loop, systemd, 1, WATCHDOG_USEC="60000000", WATCHDOG_PID=str(os.getpid()))
+    served.until(lambda: systemd.last("READY"))
+    fill(systemd)
+    full = time.monotonic_ns()
+    (manager,) = systemd.told_by
+    manager._feed_watchdog()
+    assert systemd.fed(since=full) == 0
+    served.until(lambda: systemd.fed(since=full))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ The daemon may be stopped (SIGSTOP), killed, or stuck in a call of its own; then
 the election, and another node is about to take over. The guard and the daemon share a page of
 memory with one deadline for each group, which the daemon moves on with every advertisement,
 without a system call. The guard sleeps until the earliest, looks again, and takes off what has run
-out. It ends with the daemon: at once where nothing is held or SIGTERM says that it is waited for,
-as systemd's does, else when the last term has passed.
+out. It ends with the daemon: at once where nothing is held or a signal says that it is waited for,
+as systemd's do, else when the last term has passed.
 
 For the fast profile it also renews the lifetimes of addresses in the kernel. That may take
 milliseconds, while others change addresses anywhere on the machine, and such a daemon has none.
@@ -48,6 +48,8 @@ _IGNORED = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
 )
+_WAITED_FOR = signal.SIGTERM, signal.SIGABRT
+"""What systemd sends to all of a service: to stop it, or when its watchdog has gone off."""
 
 
 class Lease:
@@ -271,7 +273,8 @@ class _Watch:
         self._timer = loop.call_at(loop.now(), self._look)
         os.set_blocking(_READER, False)
         loop.watch(_READER, self._on_pipe)
-        loop.on_signal(signal.SIGTERM, self._hurry)
+        for number in _WAITED_FOR:
+            loop.on_signal(number, self._hurry)
 
     def _on_pipe(self) -> None:
         if not os.read(_READER, 4096):

@@ -78,8 +78,9 @@ class ServiceManager:
 
     def _feed_watchdog(self) -> None:
         if self._period:
-            self._say("WATCHDOG=1")
-            self._feed.reschedule(self._loop.now() + self._period)
+            fed = self._say("WATCHDOG=1")
+            wait = self._period if fed else min(_AGAIN, self._period)
+            self._feed.reschedule(self._loop.now() + wait)
 
     def _text(self) -> str:
         groups = [] if self._daemon is None else list(self._daemon.groups)
