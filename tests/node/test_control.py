@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -445,6 +446,53 @@ def test_the_last_words_are_heard(served: Served) -> None:
         emit(served)
         served.control.flush()
         assert json.loads(client.recv(4096))["seq"] == 1
+
+
+def test_all_that_a_follower_can_take_are_its_last_words(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("events", follow=True))
+        served.answers(client)
+        emit(served, 9, 10_000)
+        served.control.flush()
+        said = b""
+        with suppress(BlockingIOError):
+            while True:
+                said += client.recv(1 << 20)
+        assert [json.loads(one)["seq"] for one in said.splitlines()] == [*range(1, 10)]
+
+
+def test_who_has_said_all_and_does_not_follow_reads_all(served: Served) -> None:
+    emit(served, 9, 10_000)
+    with served.connect() as client:
+        client.send(line("events"))
+        client.shutdown(socket.SHUT_WR)
+        assert served.answers(client, 11)[-1] == {"end": True}
+        assert served.hung_up(client)
+
+
+def test_a_client_is_owed_its_answer_until_it_has_taken_all(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("later"))
+        served.run()
+        assert not served.control.owes()
+        served.waiting[0]({"ok": True, "text": "x" * (1 << 20)})
+        assert served.control.owes()
+        served.answers(client)
+        assert not served.control.owes()
+
+
+def test_who_does_not_follow_waits_for_each_line_so_long_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, frozen = socket.socketpair()
+    with here, frozen, monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", lambda *_: here)
+        patch.setattr(Connection, "_connect", lambda *_: None)
+        frozen.send(b'{"version": 1, "ok": true, "epoch": "e", "anew": false}\n{"seq": 1}\n')
+        events = Follower(Path("x"), seconds=0.05).read()
+        assert next(events) == {"seq": 1}
+        with pytest.raises(AskError, match="is it frozen"):
+            next(events)
 
 
 def test_a_follower_reads_what_there_is(served: Served) -> None:

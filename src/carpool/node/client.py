@@ -89,11 +89,17 @@ class Connection:
             raise RefusedError(str(answer.get("error")))
         return answer
 
-    def stream(self) -> Iterator[dict[str, Any]]:
-        """Yield what follows an answer, for as long as it takes. Raises AskError when it breaks."""
+    def stream(self, seconds: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield what follows an answer. Raises AskError when it breaks.
+
+        Each line may take `seconds`; without them, as long as it likes.
+        """
         while True:
+            deadline = None if seconds is None else time.monotonic() + seconds
             try:
-                document = json.loads(self._line(None))
+                document = json.loads(self._line(deadline))
+            except TimeoutError:
+                raise AskError("the daemon does not answer: is it frozen?") from None
             except (OSError, ValueError) as error:
                 raise AskError(f"the daemon breaks off: {error}") from None
             if not isinstance(document, dict):

@@ -59,6 +59,11 @@ class Stream(Protocol):
         ...
 
     @property
+    def follows(self) -> bool:
+        """Whether it goes on until the client hangs up; else it ends by itself."""
+        ...
+
+    @property
     def ended(self) -> bool:
         """Whether nothing will follow any more."""
         ...
@@ -127,7 +132,11 @@ class Control:
     def flush(self) -> None:
         """Let all who follow know what has happened, as far as they can take it at once."""
         for client in tuple(self._followers):
-            client.serve()
+            client.say_all()
+
+    def owes(self) -> bool:
+        """Whether a client has not taken all of its answer yet; those who follow are not asked."""
+        return any(client.is_owed for client in self._clients)
 
     # Whom it serves.
 
@@ -281,6 +290,11 @@ class _Client:
             told = fcntl.ioctl(self._connection, termios.TIOCOUTQ, told)
         return len(self._output) + int(struct.unpack("i", told)[0])
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether there is more for it than it has taken."""
+        return bool(self._output)
+
     def close(self) -> None:
         """Hang up."""
         if not self._open:
@@ -374,8 +388,17 @@ class _Client:
         if not self._output:
             self._control.enqueue(self, delay=_GATHER)
 
-    def _say_more(self, stream: Stream) -> None:
-        self._output = stream.read()
+    def say_all(self) -> None:
+        """Say all that a stream has, as far as it is taken at once."""
+        if self._output:
+            self._write()
+        while self._open and self._stream is not None and not self._output:
+            if not self._say_more(self._stream):
+                return
+
+    def _say_more(self, stream: Stream) -> bool:
+        """Return whether there was something to say."""
+        self._output = said = stream.read()
         if self._output:
             self._timer.reschedule(self._loop.now() + PATIENCE)
             self._write()
@@ -383,6 +406,7 @@ class _Client:
             self._stream = None
             self._control.unfollow(self)
             self._write()
+        return bool(said)
 
     def _write(self) -> None:
         try:
@@ -399,7 +423,10 @@ class _Client:
             self.close()
         elif self._stream is not None:
             self._timer.cancel()
-            self._watch(self._on_readable)
+            if self._stream.follows:
+                self._watch(self._on_readable)
+            else:
+                self._unwatch()  # Whoever has said all that it will say still reads.
             self._control.enqueue(self)  # There may be more.
         elif self._page is not None or self._has_request():
             self._wait_for_turn()

@@ -50,7 +50,7 @@ class Follower:
             if head["anew"]:
                 self.since = None
                 yield {"anew": True, "epoch": self.epoch}
-            for document in connection.stream():
+            for document in connection.stream(None if follow else self._seconds):
                 if document.get("end"):
                     return
                 if "seq" in document:

@@ -68,6 +68,11 @@ class Following:
         }
 
     @property
+    def follows(self) -> bool:
+        """Whether it goes on with what will happen, until the client hangs up."""
+        return self._follow
+
+    @property
     def ended(self) -> bool:
         """Whether all has been said; never if the client follows."""
         return self._said_end
