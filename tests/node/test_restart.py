@@ -21,8 +21,9 @@ from carpool.node.changes import Described
 from carpool.node.commands import Result
 from carpool.node.control import RequestError
 from carpool.node.daemon import Daemon
+from carpool.node.events import Events
 from carpool.node.handover import OLDEST, VERSION, GroupState, Handover, identity, receive
-from carpool.node.log import Log
+from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
 from carpool.node.restart import Restart
@@ -51,7 +52,9 @@ class Asked:
             virtual_host=SimpleNamespace(state=State.MASTER, advskew=0),
             is_settled=True,
         )
-        self.daemon = SimpleNamespace(groups=[self.group], is_stopping=False)
+        self.daemon = SimpleNamespace(
+            groups=[self.group], is_stopping=False, notifying=None, punctuality=None
+        )
         self.restart = Restart(
             cast(Daemon, self.daemon),
             cast(Any, None),
@@ -163,7 +166,89 @@ def test_a_daemon_that_is_told_to_stop_stops(loop: Loop) -> None:
 def test_told_to_stop_at_the_last_moment_it_stops(loop: Loop) -> None:
     asked = Asked(loop)
     asked.daemon.is_stopping = True
-    asked.restart._become()  # or it would fail without a claim
+    asked.restart._go()  # or it would fail without a claim
+
+
+def becoming(asked: Asked) -> list[bool]:
+    """Let it become another program, but for that."""
+    became: list[bool] = []
+    asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
+    return became
+
+
+def test_the_answer_is_taken_before_the_program_is_another(loop: Loop) -> None:
+    asked = Asked(loop)
+    became = becoming(asked)
+    asked.restart.owes = lambda: bool(asked.answers)
+    asked.found(FIT)
+    asked.run(SECOND // 5)
+    assert asked.answers[0]["ok"]
+    assert became == []
+    asked.restart.owes = lambda: False
+    asked.run(SECOND // 5)
+    assert became == [True]
+
+
+def test_an_answer_that_is_not_taken_holds_nothing_up(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart, "_ANSWER_LIMIT", SECOND // 10)
+    asked = Asked(loop)
+    became = becoming(asked)
+    asked.restart.owes = lambda: True
+    asked.found(FIT)
+    asked.run(SECOND // 2)
+    assert became == [True]
+
+
+def test_a_script_that_begins_at_the_last_moment_is_waited_for(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart, "_SCRIPTS_LIMIT", SECOND // 2)
+    asked = Asked(loop)
+    became = becoming(asked)
+    asked.restart._reply = lambda _answer: setattr(asked.group, "is_settled", False)
+    asked.found(FIT)
+    asked.run(SECOND // 5)
+    assert became == []
+    asked.group.is_settled = True
+    asked.run(SECOND // 5)
+    assert became == [True]
+    asked.group.is_settled = False
+    asked.restart._began_at = loop.now() - SECOND
+    asked.restart._go()
+    assert became == [True]
+    asked.restart.request(asked.answers.append, force=False)  # It has been given up.
+
+
+def test_what_notifiers_drop_is_handed_over_and_they_go_on_if_that_fails(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(loop)
+    log = Log()
+    events = Events(log)
+    done: list[str] = []
+
+    def drop() -> None:
+        done.append("stopped")
+        log.happened("notify", Level.NOTICE, "1 event is not told")
+
+    def send(handed: Handover) -> None:
+        assert handed.events["next"] == events.next_seq
+        assert handed.events["kept"][-1][1] == "1 event is not told"
+        done.append("sent")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Handover, "send", send)
+    asked.daemon.notifying = SimpleNamespace(stop=drop, go_on=lambda: done.append("went on"))
+    asked.daemon.punctuality, asked.daemon.children, asked.daemon.groups = None, (), []
+    with tempfile.TemporaryDirectory(prefix="carpool-") as folder:
+        claimed = claim([Path(folder)], "left")
+        maintenance = cast(Maintenance, SimpleNamespace(saved=dict))
+        daemon = cast(Daemon, asked.daemon)
+        Restart(daemon, claimed, maintenance, loop, log, events=events)._become()
+        claimed.release()
+    assert done == ["stopped", "sent", "went on"]
 
 
 # A reload.

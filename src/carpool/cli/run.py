@@ -213,6 +213,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
                 log=log,
             )
             control = _listen(claimed, steering, loop, log)
+            restart.owes = control.owes
         _tell_service_manager(daemon, events, loop)
         if state is not None and options.state_dir is None:
             _keep_bytecode(state)

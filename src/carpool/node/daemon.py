@@ -193,8 +193,6 @@ class Daemon:
 
     def leave_to_successor(self) -> None:
         """End what does not survive the change of program; the addresses stay."""
-        if self.notifying is not None:
-            self.notifying.stop()
         if self._checks is not None:
             self._checks.stop()
         self._guard.dismiss(keep_addresses=True)
@@ -203,8 +201,6 @@ class Daemon:
 
     def go_on_after_all(self) -> None:
         """Undo `leave_to_successor`."""
-        if self.notifying is not None:
-            self.notifying.go_on()
         if self._punctuality is not None:
             self._punctuality.go_on()
         if self._guarded:

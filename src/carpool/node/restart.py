@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from carpool import __version__
@@ -33,6 +33,8 @@ from carpool.node.rundir import Claim
 _TRIAL_LIMIT = 60 * SECOND
 _SCRIPTS_LIMIT = 30 * SECOND
 """For scripts that run already; those that groups run as they leave have limits of their own."""
+_ANSWER_LIMIT = SECOND
+"""For clients to take their answers before the process becomes another program."""
 _POLL = SECOND // 20
 _SLOWEST = 255
 """advskew of a master of the fast profile while its program is replaced, 1/256 s."""
@@ -57,6 +59,8 @@ class Restart:
     ) -> None:
         self.restarts = restarts
         """How often this process has been restarted already."""
+        self.owes: Callable[[], bool] = lambda: False
+        """Whether clients have not taken all of their answers yet."""
         self._daemon = daemon
         self._claimed = claimed
         self._maintenance = maintenance
@@ -74,6 +78,7 @@ class Restart:
         self._salt = ""
         self._told: dict[str, Any] = {}
         self._asked_at = 0
+        self._began_at = 0
         self._wanted: Mapping[str, str] = {}
         self._leaving: list[Group] = []
         self._give_up_at: int | None = None
@@ -189,7 +194,7 @@ class Restart:
         if self._daemon.is_stopping:
             self._refuse("the daemon is being stopped")
             return
-        busy = [group for group in self._daemon.groups if not group.is_settled]
+        busy = self._busy()
         if not busy and self._give_up_at is not None:
             self._give_up_at = None
             self._let_go()
@@ -197,10 +202,14 @@ class Restart:
             self._begin()
             return
         elif self._give_up_at is not None and self._loop.now() >= self._give_up_at:
-            names = ", ".join(group.settings.name for group in busy)
-            self._refuse(f"scripts of {names} are still running; try again when they have ended")
+            self._refuse(f"{busy}; try again when they have ended")
             return
         self._timer.reschedule(self._loop.now() + _POLL)
+
+    def _busy(self) -> str:
+        """Return in words of which groups scripts run; nothing if none do."""
+        busy = [group.settings.name for group in self._daemon.groups if not group.is_settled]
+        return f"scripts of {', '.join(busy)} are still running" if busy else ""
 
     def _let_go(self) -> None:
         """Let the groups leave that the new program does not have, or has otherwise."""
@@ -228,15 +237,28 @@ class Restart:
     def _begin(self) -> None:
         """Say that all is well, and go."""
         self._answer({"ok": True, "applied": True, "restarts": self.restarts + 1, **self._told})
-        self._loop.call_at(self._loop.now(), self._become)
+        self._began_at = self._loop.now()
+        self._loop.call_at(self._loop.now(), self._go)
 
-    def _become(self) -> None:
-        """Be the new program. Returns only if that fails, or if it is to end instead."""
+    def _go(self) -> None:
+        """Be the new program when the answer is taken, and no script has begun meanwhile."""
         if self._daemon.is_stopping:
             return
+        waited, busy = self._loop.now() - self._began_at, self._busy()
+        if busy and waited >= _SCRIPTS_LIMIT:
+            self._go_on(busy)
+        elif busy or (self.owes() and waited < _ANSWER_LIMIT):
+            self._loop.call_at(self._loop.now() + _POLL, self._go)
+        else:
+            self._become()
+
+    def _become(self) -> None:
+        """Be the new program. Returns only if that fails."""
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
         self._happened(Level.NOTICE, f"{self._what}: replacing the program", "replacing")
+        if self._daemon.notifying is not None:
+            self._daemon.notifying.stop()  # It tells what it drops: an event, to be left as well.
         self._log.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
@@ -275,6 +297,8 @@ class Restart:
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
     def _go_on(self, problem: str) -> None:
+        if self._daemon.notifying is not None:
+            self._daemon.notifying.go_on()
         if self._daemon.punctuality is not None:
             self._daemon.punctuality.keep_pace()
         self._happened(Level.ERROR, f"{self._what}: {problem}; going on as before", "failed")
