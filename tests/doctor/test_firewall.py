@@ -8,6 +8,7 @@ from carpool.doctor.firewall import Packet, dropped_by
 
 INPUT = Packet("input", "net0", "192.0.2.2", "224.0.0.18")
 OUTPUT = Packet("output", "net0", "", "224.0.0.18")
+FRAMED = Packet("output", "net0", "", "224.0.0.18", framed=True)
 INPUT_6 = Packet("input", "net0", "fe80::2", "ff02::12", 6)
 
 DROP, ACCEPT, RETURN = {"drop": None}, {"accept": None}, {"return": None}
@@ -26,8 +27,21 @@ def payload(protocol: str, field: str, right: Any, op: str = "==") -> dict[str, 
 
 
 VRRP = payload("ip", "protocol", 112)
-UNKNOWN = match({"ct": {"key": "state"}}, "established", "in")
+UNKNOWN = match({"ct": {"key": "mark"}}, 1)
+ANSWERS = match({"ct": {"key": "state"}}, ["established", "related"], "in")
 LIMIT = {"limit": {"rate": 4, "per": "minute"}}
+XT_MATCH = {"xt": {"type": "match", "name": "physdev"}}
+
+
+def xt_target(name: str) -> dict[str, Any]:
+    return {"xt": {"type": "target", "name": name}}
+
+
+def by_state(**verdicts: dict[str, Any]) -> dict[str, Any]:
+    data = {"set": [[state, verdict] for state, verdict in verdicts.items()]}
+    return {"vmap": {"key": {"ct": {"key": "state"}}, "data": data}}
+
+
 SET = {"set": {"family": "inet", "table": "filter", "name": "nodes", "elem": ["192.0.2.2"]}}
 
 
@@ -83,6 +97,17 @@ def jumped_to(name: str, *rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (ruleset([meta("l4proto", 112), DROP]), INPUT_6, 4),
         (ruleset([payload("ip6", "nexthdr", 112), DROP], family="ip6"), INPUT_6, 4),
         (ruleset([VRRP, DROP], hook="prerouting", family="ip"), INPUT, 4),
+        # Nobody answers an advertisement, so it is of no connection that is established.
+        (ruleset([ANSWERS, ACCEPT], policy="drop"), INPUT, None),
+        (ruleset([by_state(established=ACCEPT, invalid=DROP)], [DROP]), INPUT, 5),
+        (ruleset([match({"ct": {"key": "state"}}, "related", "!="), DROP]), INPUT, 4),
+        (ruleset([xt_target("LOG")], [DROP]), INPUT, 5),
+        (
+            ruleset([UNKNOWN, {"jump": {"target": "more"}}], [DROP], more=jumped_to("more")),
+            INPUT,
+            5,
+        ),
+        (ruleset([VRRP, DROP], hook="egress"), FRAMED, 4),
     ],
 )
 def test_what_drops(rules: list[dict[str, Any]], packet: Packet, handle: int | None) -> None:
@@ -113,6 +138,21 @@ def test_what_drops(rules: list[dict[str, Any]], packet: Packet, handle: int | N
         (ruleset([{"vmap": {"key": {}, "data": {}}}], policy="drop"), INPUT),
         (ruleset([UNKNOWN, RETURN], [DROP]), INPUT),
         (ruleset([{"goto": {"target": "more"}}], [DROP], more=jumped_to("more")), INPUT),
+        (ruleset([UNKNOWN, {"goto": {"target": "more"}}], [DROP], more=jumped_to("more")), INPUT),
+        (ruleset([match({"ct": {"key": "state"}}, "new", "in"), ACCEPT], policy="drop"), INPUT),
+        (ruleset([match({"ct": {"key": "state"}}, ["invalid"], "in"), DROP]), INPUT),
+        (ruleset([by_state(new=ACCEPT)], policy="drop"), INPUT),
+        (ruleset([payload("th", "dport", 22), ACCEPT], policy="drop"), INPUT),
+        # Others say what becomes of it.
+        (ruleset([VRRP, {"queue": {"num": 0}}], policy="drop"), INPUT),
+        (ruleset([VRRP, {"fwd": {"dev": "net1"}}], policy="drop"), INPUT),
+        (ruleset([VRRP, xt_target("NFQUEUE")], policy="drop"), INPUT),
+        (ruleset([{"xt": None}], policy="drop"), INPUT),
+        (ruleset([XT_MATCH, DROP]), INPUT),
+        (ruleset([XT_MATCH, ACCEPT], policy="drop"), INPUT),
+        # It is a frame already.
+        (ruleset([VRRP, DROP], hook="output"), FRAMED),
+        (ruleset([VRRP, DROP], hook="postrouting"), FRAMED),
         # Another family, another way, another hook.
         (ruleset([VRRP, DROP], family="ip"), INPUT_6),
         (ruleset([VRRP, DROP]), INPUT_6),

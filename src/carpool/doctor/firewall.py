@@ -12,6 +12,13 @@ from typing import Any
 Json = Mapping[str, Any]
 
 _DEPTH = 16  # nftables' own limit of jumps
+_FINAL = {"queue", "fwd"}
+"""Statements behind which the packet is in the hands of others."""
+_HARMLESS = {"counter", "log", "comment", "meta", "mangle"}
+_LOGGING = {"LOG", "NFLOG"}
+"""Targets of iptables, as nft lists them, that let a packet go on."""
+_ANSWERS = {"established", "related"}
+"""States of connections that an advertisement never has: nobody answers it."""
 _PROTOCOL_NAMES = {"vrrp": 112, "carp": 112}
 
 
@@ -25,6 +32,8 @@ class Packet:
     source: str
     destination: str
     family: int = 4
+    framed: bool = False
+    """It leaves through a packet socket, which the hooks of IP do not see."""
 
 
 def dropped_by(ruleset: Sequence[Json], packet: Packet) -> str:
@@ -44,6 +53,8 @@ def dropped_by(ruleset: Sequence[Json], packet: Packet) -> str:
 def _hooks(packet: Packet) -> tuple[str, ...]:
     if packet.hook == "input":
         return ("ingress", "prerouting", "input")
+    if packet.framed:
+        return ("egress",)
     return ("output", "postrouting", "egress")
 
 
@@ -106,11 +117,16 @@ class _Ruleset:
                 return ("drop", where) if certain else (None, "")
             elif "jump" in statement or "goto" in statement:
                 verdict, where = self._follow(rule, statement, packet, depth)
-                return (verdict, where) if certain or verdict == "accept" else (None, "")
-            elif not statement.keys() & {"counter", "log", "comment", "meta", "mangle"}:
-                certain = False  # limit, ct, xt, vmap, fib ...: not followed
-                if "vmap" in statement:
-                    return "accept", ""
+                if certain:
+                    return verdict, where
+                # It may go there or not: it is dropped for certain only if it is here, below.
+                return (None, "") if verdict in {None, "drop"} else ("accept", "")
+            elif "vmap" in statement:
+                return (None, "") if _spares(statement["vmap"]) else ("accept", "")
+            elif _is_final(statement):
+                return "accept", ""
+            elif not statement.keys() & _HARMLESS:
+                certain = False  # limit, ct, xt, fib ...: not followed
         return None, ""
 
     def _follow(
@@ -127,6 +143,9 @@ class _Ruleset:
 
     def _match(self, match: Json, rule: Json, packet: Packet) -> bool | None:
         """Tell whether a condition holds, None if that is not known."""
+        if match["left"] == _STATE:
+            answers = _has_answers_only(match["right"])
+            return match["op"] == "!=" if answers and match["op"] in _COMPARISONS else None
         value = _value(match["left"], packet)
         if value is None:
             return None
@@ -139,12 +158,40 @@ class _Ruleset:
         if right is None:
             return None
         found_in = _is_in(value, right)
-        if found_in is None or match["op"] not in {"==", "!=", "in"}:
+        if found_in is None or match["op"] not in _COMPARISONS:
             return None
         return found_in is (match["op"] != "!=")
 
 
 _OTHER_FAMILY = object()
+_STATE = {"ct": {"key": "state"}}
+_COMPARISONS = {"==", "!=", "in"}
+
+
+def _has_answers_only(states: Any) -> bool:
+    """Tell whether an advertisement has none of these states of connections."""
+    if isinstance(states, dict):
+        states = states.get("set")
+    listed = [states] if isinstance(states, str) else states
+    return isinstance(listed, list) and all(
+        isinstance(one, str) and one in _ANSWERS for one in listed
+    )
+
+
+def _spares(vmap: Json) -> bool:
+    """Tell whether a map to verdicts accepts no advertisement; it may drop it, or not."""
+    data = vmap["data"]
+    if vmap["key"] != _STATE or not isinstance(data, dict) or "set" not in data:
+        return False
+    return all(_has_answers_only(state) or "drop" in verdict for state, verdict in data["set"])
+
+
+def _is_final(statement: Json) -> bool:
+    """Tell whether it may be the last that the packet filter does with a packet."""
+    if "xt" in statement:
+        xt = statement["xt"] or {}
+        return xt.get("type") != "match" and xt.get("name") not in _LOGGING
+    return bool(statement.keys() & _FINAL)
 
 
 def _value(left: Any, packet: Packet) -> Any:
@@ -175,7 +222,7 @@ def _value(left: Any, packet: Packet) -> Any:
         protocol = left["payload"]["protocol"]
         if protocol in {"ip", "ip6"}:
             return fields.get(left["payload"]["field"]) if protocol == family else _OTHER_FAMILY
-        if protocol in {"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "th"}:
+        if protocol in {"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp"}:
             return _OTHER_FAMILY
     return None
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from carpool.carp.frames import question
-from carpool.carp.packet import GROUP_V4
 from carpool.carp.timing import SECOND
 from carpool.doctor import host
 from carpool.doctor.expected import Status, with_told
+from carpool.doctor.filtering import dropped
 from carpool.doctor.hearing import Hearing
 from carpool.doctor.observation import Answers, Group, Observation, Port, Running
 from carpool.node.listening import CannotListenError
@@ -92,8 +92,8 @@ def gather(
             asked=_askable(asked.get(name, ()), port),
             answers=answers.get(name, {}),
             claims={mac: frozenset(own) for mac, own in claims.get(name, {}).items()},
-            drops_in=_dropped(rules or (), "input", port, groups),
-            drops_out=_dropped(rules or (), "output", port, groups),
+            drops_in=dropped(rules or (), "input", port, groups, words),
+            drops_out=dropped(rules or (), "output", port, groups, words),
         )
     pid = after.get("pid") if after else None
     return Observation(
@@ -197,15 +197,3 @@ def _asked(groups: Sequence[Group], interface: str) -> list[bytes]:
             found.update(dict.fromkeys(vip.packed for vip in group.vips))
             found.update(dict.fromkeys(one for peer in group.peers for one in peer.addresses))
     return list(found)
-
-
-def _dropped(
-    rules: Sequence[Mapping[str, object]], hook: str, port: Port, groups: Sequence[Group]
-) -> str:
-    """Return which rule of the packet filter drops advertisements on a port at a hook."""
-    on_it = [group for group in groups if group.interface == port.name]
-    group = (on_it[0].multicast if on_it else b"") or GROUP_V4
-    peers = [one for each in on_it for peer in each.peers for one in peer.addresses]
-    sources = peers if peers and hook == "input" else [b""]
-    found = (host.drop(rules, hook, port.name, source, group) for source in sources)
-    return next(filter(None, found), "")

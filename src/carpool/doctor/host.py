@@ -9,13 +9,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from carpool.carp.auth import Address
-from carpool.carp.packet import GROUP_V6
-from carpool.doctor.firewall import Packet, dropped_by
 from carpool.doctor.observation import Port
 from carpool.netlink import Route
 from carpool.node.hosts import this_host
@@ -99,24 +96,6 @@ def ruleset() -> list[Mapping[str, Any]] | None:
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, list) else None
-
-
-def drop(
-    rules: Sequence[Mapping[str, Any]], hook: str, interface: str, source: bytes, group: bytes
-) -> str:
-    """Return the rule that drops an advertisement for certain; a `source` may be empty."""
-    destination = group if not source or len(source) == 4 else GROUP_V6
-    packet = Packet(
-        hook,
-        interface,
-        str(ip_address(source)) if source else "",
-        str(ip_address(destination)),
-        4 if len(destination) == 4 else 6,
-    )
-    try:
-        return dropped_by(rules, packet)
-    except (LookupError, TypeError, ValueError, AttributeError):  # a form we do not know
-        return ""
 
 
 def _joined(name: str) -> frozenset[bytes] | None:
