@@ -56,6 +56,18 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             watch.type("q")
             assert watch.wait(5) == 0
         lan.until_holders("right")
+        command = [sys.executable, "-P", "-m", "carpool", "watch"]
+        with Terminal(family, [*command, "--run-dir", str(lan.run_directory)]) as watch:
+            screen = Shown(watch)
+            screen.expect("MASTER A this node")
+            screen.expect("AAA")
+            screen.expect("Switching to state: MASTER")
+            watch.type("p")
+            screen.expect("promote group")
+            watch.type("y")
+            screen.expect("done: promote")
+            watch.type("q")
+            assert watch.wait(5) == 0
 
 
 def test_scanning(tmp_path: Path) -> None:

@@ -12,9 +12,14 @@ _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
 def status_text(status: Mapping[str, Any]) -> str:
     """Return a table of the groups, and below it what an administrator should know."""
     rows = [_HEADINGS, *map(_row, status["groups"])]
-    head = f"node {status['node']}: carpool {status['program']}, process {status['pid']}"
-    lines = [f"{head}, up {duration(status['uptime_seconds'])}", *table(rows), *_notes(status)]
+    lines = [daemon_line(status), *table(rows), *notes(status)]
     return "\n".join(lines) + "\n"
+
+
+def daemon_line(status: Mapping[str, Any]) -> str:
+    """Say which daemon it is, and for how long it has been running."""
+    head = f"node {status['node']}: carpool {status['program']}, process {status['pid']}"
+    return f"{head}, up {duration(status['uptime_seconds'])}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -60,7 +65,8 @@ def _strength(peer: Mapping[str, Any]) -> str:
     return f"({peer['interval']:.3f}s, skew {peer['advskew']}{demoted}, {ago})"
 
 
-def _notes(status: Mapping[str, Any]) -> Iterator[str]:
+def notes(status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an administrator should know besides who is master, a line each."""
     for group in status["groups"]:
         name = group["group"]
         for reason, amount in group["demotions"].items():

@@ -4,18 +4,18 @@ import argparse
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from carpool.carp.timing import SECOND
-from carpool.cli.daemon_text import status_text
-from carpool.cli.daemons import BRISKLY, add_options, ask_each, directories
+from carpool.cli.daemons import add_options, ask_each, directories
 from carpool.cli.demote import DEFAULT_AMOUNT
+from carpool.cli.watch_host import HostView
 from carpool.cluster.load import load
 from carpool.node.client import AskError, Connection, NotRunningError, find
 from carpool.node.listening import CannotListenError
 from carpool.watch.ear import Ear
+from carpool.watch.host import Key
 from carpool.watch.lan import Lan
 from carpool.watch.listen import take
 from carpool.watch.page import Act, Page, Row
@@ -34,8 +34,11 @@ from carpool.watch.table import (
 EPILOG = """With IFACE it listens, sends nothing, and needs no daemon. It shows of each group: the
 master; the advskew (VRRP: priority) that it says, and behind a dash its demotion; how often it
 speaks, and how unsteadily; for how long it has been master; and a strip of the last seconds: a
-letter for each master, . for none, ! for several. Without IFACE it shows what carpool status
-tells of this host.
+letter for each master, . for none, ! for several.
+
+Without IFACE it shows the same of this host's groups, as its daemons tell it: A is this host, ? a
+daemon that does not answer. Below them stand why each is what it is, what carpool status tells
+besides, and the last events.
 
 Groups without one master stand first.
 
@@ -48,6 +51,7 @@ exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it
 _REFRESH = 0.5
 _EVENTS_SHOWN = 6
 _LEAST_COLUMNS = 40
+_NO_KEYS: Mapping[str, Key] = {}
 
 Frame = Callable[[int], tuple[str, str, list[Row], list[Line]]]
 """Returns title, heading, rows and foot, for so many columns."""
@@ -56,8 +60,6 @@ Frame = Callable[[int], tuple[str, str, list[Row], list[Line]]]
 def main(arguments: list[str]) -> int:
     """Show until the user has enough; return the exit code."""
     options = parser().parse_args(arguments)
-    if options.interface is None:
-        return _watch_host(options)
     names: dict[bytes, str] = {}
     if options.file is not None:
         loaded = load(options.file, secrets=False)
@@ -70,6 +72,8 @@ def main(arguments: list[str]) -> int:
             for node in loaded.cluster.nodes
             for address in node.addresses
         }
+    if options.interface is None:
+        return _watch_host(options, names)
     try:
         with Ear(options.interface) as ear:
             if sys.stdout.isatty() and sys.stdin.isatty():
@@ -119,10 +123,10 @@ def _watch_network(ear: Ear, options: argparse.Namespace, names: Mapping[bytes, 
         title = f"{options.interface}: {summary(lan)}"
         return title, f" {heading(columns - 1)}", rows, foot
 
-    return _show(frame, options, ear.sockets, lambda: take(ear, lan))
+    return _show(frame, lambda act: _steer(act, options), ear.sockets, lambda: take(ear, lan))
 
 
-def _watch_host(options: argparse.Namespace) -> int:
+def _watch_host(options: argparse.Namespace, names: Mapping[bytes, str]) -> int:
     answers, problems, code = ask_each("status", options)
     for problem in problems:
         print(f"carpool watch: {problem}", file=sys.stderr)
@@ -135,27 +139,13 @@ def _watch_host(options: argparse.Namespace) -> int:
         )
         return 2
 
-    def frame(_columns: int) -> tuple[str, str, list[Row], list[Line]]:
-        answers, problems, _ = ask_each("status", options, BRISKLY)
-        rows = [one for answer in answers for one in _host_rows(answer)]
-        title = f"this host, {time.strftime('%H:%M:%S')}"
-        return title, "", rows, [Line(problem, "bad") for problem in problems]
-
-    return _show(frame, options)
-
-
-def _host_rows(answer: Mapping[str, Any]) -> Iterator[Row]:
-    groups = [group["group"] for group in answer["groups"]]
-    # A line about the daemon, one of headings, one for each group, and remarks.
-    for number, line in enumerate(status_text(answer).splitlines(), -2):
-        style = "dim" if number < 0 else ""
-        group = groups[number] if 0 <= number < len(groups) else None
-        yield Row(line, style, group, group and (answer["node"], group))
+    view = HostView(options, names)
+    return _show(view.frame, lambda act: _steer(act, options, view.keys))
 
 
 def _show(
     frame: Frame,
-    options: argparse.Namespace,
+    steer: Callable[[Act], str],
     sockets: Sequence[socket.socket] = (),
     hear: Callable[[], None] = lambda: None,
 ) -> int:
@@ -175,7 +165,7 @@ def _show(
                 return 0
             act = page.press(key, rows) if key else None
             if act is not None:
-                page.said = _steer(act, options)
+                page.said = steer(act)
 
 
 def _write_changes(ear: Ear, names: Mapping[bytes, str]) -> int:
@@ -201,15 +191,19 @@ def _own_groups(options: argparse.Namespace) -> dict[int, str]:
     }
 
 
-def _steer(act: Act, options: argparse.Namespace) -> str:
-    """Do it, and return what came of it as one line."""
+def _steer(act: Act, options: argparse.Namespace, keys: Mapping[str, Key] = _NO_KEYS) -> str:
+    """Do it, and return what came of it as one line.
+
+    `keys` says of which node a group is; that of any daemon is meant without it.
+    """
+    node, name = keys.get(act.group, (options.node, act.group))
     arguments = {"amount": DEFAULT_AMOUNT} if act.command == "demote" else {}
     try:
-        for path in find(directories(options), options.node).values():
+        for path in find(directories(options), node).values():
             with Connection(path) as connection:
                 status = connection.ask("status")
-                if act.group in [group["group"] for group in status["groups"]]:
-                    connection.ask(act.command, groups=[act.group], **arguments)
+                if name in [group["group"] for group in status["groups"]]:
+                    connection.ask(act.command, groups=[name], **arguments)
                     return f"{act.group}: done: {act.command}"
     except (AskError, NotRunningError) as error:
         return f"{act.group}: {error}"

@@ -19,7 +19,7 @@ Names = Mapping[bytes, str]
 
 def heading(width: int) -> str:
     """Return the line above the groups."""
-    return _line((*HEADINGS, "LAST SECONDS"), width)
+    return line((*HEADINGS, "LAST SECONDS"), width, _WIDTHS)
 
 
 def row(group: Group, now: int, width: int, names: Names) -> str:
@@ -34,7 +34,7 @@ def row(group: Group, now: int, width: int, names: Names) -> str:
         cells[5] = duration(speaker.jitter) if speaker.pace else ""
     left = max(width - sum(_WIDTHS) - len(_WIDTHS), 0)
     strip = "".join(group.strip)[-left:] if left else ""
-    return _line((*cells, strip), width)
+    return line((*cells, strip), width, _WIDTHS)
 
 
 def is_wrong(group: Group) -> bool:
@@ -118,9 +118,10 @@ def _strength(speaker: Speaker) -> str:
     return str(sighting.strength)
 
 
-def _line(cells: Sequence[str], width: int) -> str:
+def line(cells: Sequence[str], width: int, widths: Sequence[int]) -> str:
+    """Return cells of these widths, and the last of what is left, as a line of `width` at most."""
     *fixed, last = cells
-    text = " ".join(_fit(cell, size) for cell, size in zip(fixed, _WIDTHS, strict=True))
+    text = " ".join(_fit(cell, size) for cell, size in zip(fixed, widths, strict=True))
     return f"{text} {last}".rstrip()[:width]
 
 
