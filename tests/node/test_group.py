@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from typing import Any, cast
 
@@ -14,11 +14,14 @@ from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, decode
 from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
+from carpool.node.daemon import Daemon
 from carpool.node.group import Group
 from carpool.node.guard import Guard
+from carpool.node.handover import Handover
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
+from carpool.node.services import REASON, Services
 from carpool.node.settings import GroupSettings
 from carpool.node.together import join
 from carpool.node.turns import Turns
@@ -141,6 +144,8 @@ class World:
         seek_rival: int = 0,
         nodes: tuple[str, ...] = (),
         turns: Turns | None = None,
+        services: tuple[str, ...] = (),
+        service_demote: int = 0,
     ) -> Group:
         """Return a group that has not begun."""
         vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
@@ -158,6 +163,8 @@ class World:
                 together=together,
                 refuse_if_late=refuse_if_late,
                 nodes=nodes,
+                services=services,
+                service_demote=service_demote,
             ),
             host=cast("Host", host),
             loop=cast("Loop", self.loop),
@@ -278,6 +285,38 @@ def test_resumed_without_a_carrier_it_falls_silent_as_it_would_have(
     after.link_changed(carrier=True)
     assert state(after) is State.BACKUP
     assert beside.demotions == {}
+
+
+@pytest.mark.parametrize("services", [(), ("/nowhere/new",)])
+def test_a_resumed_master_knows_what_had_been_started(
+    world: World, services: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr(Services, "take_over", lambda _, started: taken.append(started))
+    monkeypatch.setattr(Services, "start", lambda _: taken.append("start"))
+    before = world.group("www", 1)
+    saved = replace(before.saved(), services=("/nowhere/old",))
+    after = world.make("www", 1, services=services)
+    after.resume(saved, carrier=True)
+    assert taken == [("/nowhere/old",), "start"]
+
+
+def test_a_resumed_backup_is_forgiven_what_its_services_did(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carpool.node.services.FORGIVEN_AFTER", SECOND)
+    before = world.make("www", 1, services=("/nowhere/app",), service_demote=20)
+    saved = replace(before.saved(), demotions={REASON: 20})
+    assert not saved.memory.master
+    after = world.make("www", 1, services=("/nowhere/app",), service_demote=20)
+    daemon = object.__new__(Daemon)
+    daemon._interfaces = {"net0": Interface("net0", 1, b"\2" * 6, carrier=True)}
+    daemon._check_settings = ()
+    daemon.start_group(after, Handover("web1", "/nowhere", 3, 4, 1, {}, (saved,)))
+    assert after.demotions == {REASON: 20}
+    world.loop.run(2 * SECOND)
+    assert state(after) is State.BACKUP
+    assert after.demotions == {}
 
 
 def test_a_link_that_blinks_for_a_moment_costs_not_even_the_addresses(world: World) -> None:

@@ -70,11 +70,11 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    module._users.clear()
+    module._services.clear()
     made = Rig(tmp_path)
     yield made
     made.loop.close()
-    module._users.clear()
+    module._services.clear()
 
 
 def test_they_start_in_order_and_stop_in_reverse(rig: Rig) -> None:
@@ -135,6 +135,36 @@ def test_a_backup_is_forgiven_after_a_while(rig: Rig, monkeypatch: pytest.Monkey
     rig.until(lambda: rig.demotions == {REASON: 0})
 
 
+def test_a_demotion_of_an_earlier_mastership_is_forgiven_too(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FORGIVEN_AFTER", 50 * MS)
+    group = rig.group(rig.script("db", "sleep 0.2; exit 1"), service_demote=20)
+    group.start()
+    rig.until(lambda: rig.demotions == {REASON: 20})
+    group.stop(lambda: None)
+    group.start()
+    group.stop(lambda: None)  # before anything has failed again
+    rig.until(lambda: rig.demotions == {REASON: 0})
+
+
+def test_the_failure_is_told_after_the_demotion(rig: Rig) -> None:
+    known: list[dict[str, int]] = []
+    rig.group(rig.script("db", "exit 1"), service_demote=20).start()
+    Events(rig.log).subscribe(lambda event: known.append(dict(rig.demotions)))
+    rig.until(lambda: bool(rig.demotions))
+    assert known[-1] == {REASON: 20}
+
+
+def test_as_many_pipes_may_linger_as_there_are_services(rig: Rig) -> None:
+    services = [rig.script(f"s{number}", "sleep 5 &") for number in range(6)]
+    group = rig.group(*services)
+    group.start()
+    rig.until(lambda: bool(rig.told()))
+    assert len(group.open_outputs) == 6
+    group._hooks.close()
+
+
 def test_a_service_that_hangs_is_given_up(rig: Rig) -> None:
     group = rig.group(rig.script("db", "exec sleep 60"), service_timeout=100 * MS)
     group.start()
@@ -156,6 +186,37 @@ def test_a_service_of_two_groups_runs_as_long_as_one_is_master(rig: Rig) -> None
     assert rig.done()[-1] == "web stop two"
 
 
+def test_a_service_of_two_groups_is_told_one_thing_at_a_time(rig: Rig) -> None:
+    web = rig.script(
+        "web", f'if [ "$1" = stop ]; then sleep 0.3; fi; echo end $1 >>{rig.folder}/done'
+    )
+    one, two = rig.group(web, name="one"), rig.group(web, name="two")
+    two.start()
+    rig.until(lambda: len(rig.told()) == 1)
+    ended: list[bool] = []
+    two.stop(lambda: ended.append(True))
+    rig.until(lambda: "web stop two" in rig.done())
+    one.start()
+    rig.until(lambda: len(rig.told()) == 2)
+    assert ended == [True]
+    assert rig.done()[2:] == ["web stop two", "end stop", "web start one", "end start"]
+    assert one.idle
+    assert two.idle
+
+
+def test_a_stop_that_systemd_cuts_short_is_run_once_more(rig: Rig) -> None:
+    flag = rig.folder / "again"
+    cut = f'if [ "$1" = stop ] && [ ! -e {flag} ]; then touch {flag}; kill $$; fi'
+    group = rig.group(rig.script("web", cut))
+    group.start()
+    rig.until(lambda: bool(rig.told()))
+    ended: list[bool] = []
+    group.stop(lambda: ended.append(True))
+    rig.until(lambda: bool(ended))
+    assert rig.done()[1:] == ["web stop www", "web stop www"]
+    assert len(rig.told()) == 1
+
+
 def test_a_failed_stop_is_told_and_the_others_are_stopped(rig: Rig) -> None:
     group = rig.group(rig.script("one"), rig.script("two", '[ "$1" = start ]'))
     group.start()
@@ -168,12 +229,72 @@ def test_a_failed_stop_is_told_and_the_others_are_stopped(rig: Rig) -> None:
 
 
 def test_after_a_restart_of_the_program_scripts_are_left_alone(rig: Rig) -> None:
-    group = rig.group(rig.script("web"))
-    group.take_over()
-    rig.until(lambda: group.idle)
-    assert rig.done() == []
+    web = rig.script("web")
+    before = rig.group(web)
+    before.start()
+    rig.until(lambda: bool(rig.told()))
+    started = before.started
+    assert started == (web,)
+    restarted(rig)
+    group = rig.group(web)
+    group.take_over(started)
+    assert list(group.started) == [web]
+    group.start()
+    rig.until(lambda: len(rig.told()) == 2)
+    assert rig.done() == ["web start www"]
     group.stop(lambda: None)
-    rig.until(lambda: rig.done() == ["web stop www"])
+    assert list(group.started) == []
+    rig.until(lambda: rig.done() == ["web start www", "web stop www"])
+
+
+def test_after_a_reload_what_is_new_is_started_and_what_is_gone_is_stopped(rig: Rig) -> None:
+    old, both, new = (rig.script(name) for name in ("old", "both", "new"))
+    before = rig.group(old, both)
+    before.start()
+    rig.until(lambda: bool(rig.told()))
+    started = before.started
+    restarted(rig)
+    group = rig.group(new, both)
+    group.take_over(started)
+    group.start()
+    rig.until(lambda: len(rig.told()) == 2)
+    assert rig.done()[2:] == ["old stop www", "new start www"]
+    assert set(group.started) == {new, both}
+
+
+def test_after_a_reload_what_another_group_has_is_not_stopped(rig: Rig) -> None:
+    web = rig.script("web")
+    one, two = rig.group(name="one"), rig.group(web, name="two")
+    one.take_over([web])
+    two.take_over([web])
+    one.start()
+    two.start()
+    rig.until(lambda: one.idle and two.idle)
+    assert rig.done() == []
+
+
+def test_after_a_restart_what_had_not_started_is_tried_again(rig: Rig) -> None:
+    flag = rig.folder / "mended"
+    db, web = rig.script("db"), rig.script("web", f"[ -e {flag} ]")
+    before = rig.group(db, web)
+    before.start()
+    rig.until(lambda: bool(rig.told()))
+    assert before.idle
+    assert before.started == (db,)
+    started = before.started
+    restarted(rig)
+    flag.touch()
+    group = rig.group(db, web)
+    group.take_over(started)
+    group.start()
+    rig.until(lambda: set(group.started) == {db, web})
+    assert rig.done() == ["db start www", "web start www", "web start www"]
+
+
+def restarted(rig: Rig) -> None:
+    """Forget what the groups know together, as another program does."""
+    module._services.clear()
+    rig.demotions.clear()
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,11 @@ class Daemon:
         # What a check of the group has found holds until it finds something else.
         checks = (one for one in self._check_settings if group.settings.name in one.groups)
         lasting = {DEMOTED_REASON, *(f"check {check.name}" for check in checks)}
+        if group.settings.service_demote:
+            # Only here: most groups have no services.
+            from carpool.node.services import REASON  # noqa: PLC0415
+
+            lasting.add(REASON)
         for reason, amount in state.demotions.items():
             if reason in lasting:
                 group.be_demoted(reason, amount)

@@ -158,12 +158,14 @@ class Group:
             self.since,
             self.why,
             dict(self.demotions),
+            () if self._services is None else self._services.started,
         )
 
     def resume(self, state: GroupState, *, carrier: bool) -> None:
         """Go on where the group was in the program before this one; no script runs for that."""
         was, now = self.virtual_host, self._loop.now()
         self._resuming = state.memory.master
+        self._resume_services(state)
         was.resume(state.memory, now)
         self.pump()
         if (was.state is State.MASTER) is state.memory.master:
@@ -462,7 +464,7 @@ class Group:
         if self._resuming:
             self._resuming = False  # It has run, in the program before this one.
             if self._services is not None:
-                self._services.take_over()
+                self._services.start()
         elif self.settings.up:
             up = partial(self._scripts.run_up, self.virtual_host.state, self._up_script_ended)
             self._up_script = up
@@ -493,6 +495,16 @@ class Group:
             settled=self._settled,
             demote=self.demote,
         )
+
+    def _resume_services(self, state: GroupState) -> None:
+        if state.services and self._services is None:
+            self._services = self._make_services()  # to stop them
+        if self._services is None:
+            return
+        if self._resuming:
+            self._services.take_over(state.services)
+        else:
+            self._services.forgive_later()
 
     def _start_services(self) -> None:
         if self._services is not None and self.virtual_host.state is State.MASTER:

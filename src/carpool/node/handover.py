@@ -47,6 +47,8 @@ class GroupState:
     """Nanoseconds of the loop's clock, which goes on."""
     why: str
     demotions: Mapping[str, int]
+    services: tuple[str, ...] = ()
+    """Those that it had started."""
 
 
 @dataclass(frozen=True, slots=True)

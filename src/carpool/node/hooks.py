@@ -80,8 +80,14 @@ Done = Callable[[HookResult], None]
 class HookQueue:
     """The scripts of one group, one at a time."""
 
-    def __init__(self, loop: Loop, log: Log, timeout_ns: int) -> None:
-        """Give each script `timeout_ns` nanoseconds before it is ended."""
+    def __init__(
+        self, loop: Loop, log: Log, timeout_ns: int, *, lingering: int = _MOST_LINGERING
+    ) -> None:
+        """Give each script `timeout_ns` nanoseconds before it is ended.
+
+        Of `lingering` ended ones the pipes may be open in the background.
+        """
+        self._most_lingering = lingering
         self._loop = loop
         self._log = log
         self._timeout = timeout_ns
@@ -148,7 +154,7 @@ class HookQueue:
         if output:
             self._outputs = deque(known for known in self._outputs if not known.closed)
             self._outputs.append(output)
-            if len(self._outputs) > _MOST_LINGERING:
+            if len(self._outputs) > self._most_lingering:
                 self._outputs.popleft().close()
 
     def _ended(self, result: HookResult, done: Done | None) -> None:
