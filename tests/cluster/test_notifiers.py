@@ -268,6 +268,24 @@ def test_check_and_run_read_the_same_secret(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("a.b+c@x", True),
+        ("o'neil@mail.example.com", True),
+        ("a..b@example.com", False),
+        (".a@example.com", False),
+        ("a.@example.com", False),
+        ("a@example..com", False),
+        ("a@-example.com", False),
+        (f"{'a' * 65}@example.com", False),
+    ],
+)
+def test_mail_addresses(tmp_path: Path, address: str, good: bool) -> None:
+    text = GOOD.replace("boss@example.com", address)
+    assert [one.code for one in load_text(tmp_path, text).findings] == ([] if good else ["CP806"])
+
+
 @pytest.mark.parametrize("host", ["[dead.beef]", "[192.0.2.1]", "[::1.2]", "[1:2]"])
 def test_brackets_are_for_ipv6(tmp_path: Path, host: str) -> None:
     text = GOOD.replace("https://192.0.2.7/nrdp/", f"https://{host}/nrdp/")

@@ -61,6 +61,21 @@ def test_any_names_survive(made: Cluster) -> None:
             assert read["script_timeout"] * 1e9 == pytest.approx(g.script_timeout)
 
 
+def test_it_has_the_host_names_that_notifiers_tell(tmp_path: Path) -> None:
+    one, two = replace(node(1), hostname="web1.example.com"), node(2)
+    text = config(Cluster(None, "web", (one, two), (group(one, two),)), two)
+    assert tomllib.loads(text)["nodes"]["web1"]["hostname"] == "web1.example.com"
+    assert "hostname" not in tomllib.loads(text)["nodes"]["web2"]
+    file = tmp_path / "cluster.toml"
+    file.write_text(text)
+    (tmp_path / "www.pw").touch(mode=0o600)
+    (tmp_path / "www.pw").write_text("0123456789abcdef")
+    loaded = load(file)
+    assert loaded.cluster is not None
+    assert loaded.findings == ()
+    assert [found.hostname for found in loaded.cluster.nodes] == ["web1.example.com", "web2"]
+
+
 def test_it_has_the_checks_of_the_groups(tmp_path: Path) -> None:
     one, two, three = node(1), node(2), node(3)
     uplink = {"web1": "net1", "web3": "net3"}

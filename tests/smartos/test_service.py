@@ -182,15 +182,15 @@ def test_the_unit_is_confined(tmp_path: Path) -> None:
 
 def test_a_node_whose_groups_have_services_may_start_them(tmp_path: Path) -> None:
     one, two = node(1, zone=None), node(2, zone=None)
-    www = replace(group(one, two), services=("apache2", "db@main.service", "/etc/init.d/app"))
+    www = replace(group(one, two), services=("php8.2-fpm", "db@main.service", "/etc/init.d/app"))
     made = Cluster(None, "web", (one, two), (www,))
     rendered = {file.name: file.text for file in files(made, one, None)}
     assert (
-        '["apache2.service", "db@main.service"].indexOf(action.lookup("unit"))'
+        '["php8.2-fpm.service", "db@main.service"].indexOf(action.lookup("unit"))'
         in (rendered["carpool.rules"])
     )
     # A script, and all three services: each may take its time, and the first one start before.
-    assert "TimeoutStopSec=310" in rendered["carpool.service"]
+    assert "TimeoutStopSec=326" in rendered["carpool.service"]
     plain = Cluster(None, "web", (one, two), (replace(www, services=("/etc/init.d/app",)),))
     assert "carpool.rules" not in {file.name for file in files(plain, one, None)}
 

@@ -30,7 +30,9 @@ MAIL_ADDRESS = Text(
     "a mail address",
     '"ops@example.com"',
     # RFC 5321 section 4.1.2, without quoted parts and address literals.
-    r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?",
+    r"(?=.{3,254}\Z)(?=[^@]{1,64}@)"
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*",
     Rule.BAD_MAIL_ADDRESS,
     "write it as name@domain, without a name of the person",
 )

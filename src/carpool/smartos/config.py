@@ -34,6 +34,8 @@ def config(cluster: Cluster, node: Node) -> str:
             lines += ["", f"[nodes.{_string(peer.name)}]"]
             lines.append(_line("address", [str(address) for address in peer.addresses]))
             lines.append(_line("interface", peer.interface))
+            if peer.hostname != peer.name:
+                lines.append(_line("hostname", peer.hostname))
             lines.append(_line("weight", peer.weight))
             if not peer.realtime:
                 lines.append(_line("realtime", peer.realtime))

@@ -17,6 +17,8 @@ USER = "carpool"
 STATE = "/var/lib/carpool"
 """What survives a restart of the daemon, which looks here by itself."""
 
+_TO_END = 4 * SECOND
+"""From the end of a program's time to when it is no longer waited for: `node.hooks`."""
 _PYTHON = re.compile(r"python3([0-9]{1,2})(-.*)?")
 
 
@@ -95,12 +97,12 @@ def stop_timeout(cluster: Cluster, node: Node) -> int:
     """Return how many seconds the daemon may take to stop.
 
     Each group may have a script running, and its down script waits for that one to end; or the
-    start of a service, and then all are stopped.
+    start of a service, and then all are stopped. What takes too long gets a while to end.
     """
     longest = max(
         (
             2 * group.script_timeout
-            + (len(group.services) + bool(group.services)) * group.service_timeout
+            + (len(group.services) + bool(group.services)) * (group.service_timeout + _TO_END)
             for group in cluster.groups_of(node.name)
         ),
         default=0,

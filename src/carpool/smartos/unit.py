@@ -28,6 +28,14 @@ _REALTIME = (
     "LimitRTPRIO=10",
     "LimitMEMLOCK=infinity",
 )
+_UNIT_TYPES = tuple(
+    f".{kind}"
+    for kind in (
+        *("service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer"),
+        *("slice", "scope"),
+    )
+)
+"""systemd.unit(5)"""
 _NO_REALTIME = ("RestrictRealtime=yes",)
 
 
@@ -56,7 +64,8 @@ def polkit_rules(cluster: Cluster, node: Node) -> str | None:
     None if no group of the node has any.
     """
     names = managed_services(cluster, node)
-    units = [name if "." in name else f"{name}.service" for name in names]
+    # As systemctl does: a dot may be part of the name, as in php8.2-fpm.
+    units = [name if name.endswith(_UNIT_TYPES) else f"{name}.service" for name in names]
     return template("carpool.rules", units=json.dumps(units)) if units else None
 
 

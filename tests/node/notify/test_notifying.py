@@ -205,15 +205,20 @@ def test_the_children_are_few_and_everybody_is_told_in_the_end() -> None:
     assert len(rig.jobs) == 3 * MOST_AT_ONCE
 
 
-def test_what_waits_is_bounded() -> None:
-    names = [f"g{number}" for number in range(2 * MOST_WAITING)]
+def test_what_waits_is_bounded_and_what_is_dropped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_WAITING > 4 * 4080
+    most = 3 * MOST_TOLD
+    monkeypatch.setattr("carpool.node.notify.notifying.MOST_WAITING", most)
+    names = [f"g{number}" for number in range(2 * most)]
     rig = Rig(settings(groups=frozenset(names), every=0))
     for name in names:
         rig.happen(group=name)
     rig.loop.run_for(1000 * S)
     assert max(len(job.notices) for _, job in rig.jobs) == MOST_TOLD
     told = [notice.group for _, job in rig.jobs for notice in job.notices]
-    assert told == names[-MOST_WAITING:]
+    assert told == names[-most:]
+    dropped = [one.text for one in rig.told if "not told" in one.text]
+    assert dropped == [f"notify ops: {most} events are not told: more than {most} waited"]
 
 
 def test_after_the_end_nothing_is_told() -> None:
@@ -228,6 +233,18 @@ def test_after_the_end_nothing_is_told() -> None:
     rig.happen("MASTER")
     rig.loop.run_for(S)
     assert rig.notifying.pids == (77,)
+
+
+def test_after_the_end_what_has_failed_is_not_tried_again() -> None:
+    rig = Rig()
+    rig.outcome = Outcome(ok=False, said="no answer")
+    rig.happen()
+    rig.loop.run_for(GATHER)
+    assert len(rig.jobs) == 1
+    rig.notifying.stop()
+    rig.loop.run_for(600 * S)
+    assert len(rig.jobs) == 1
+    assert rig.told[-1].text.startswith("notify ops: given up after 1 try: no answer; not told: ")
 
 
 @pytest.mark.parametrize(

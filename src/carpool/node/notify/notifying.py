@@ -34,8 +34,8 @@ MOST_AT_ONCE = 4
 """Children of all notifiers."""
 MOST_TOLD = 200
 """Events of one delivery."""
-MOST_WAITING = 2000
-"""Events of one notifier."""
+MOST_WAITING = 16384
+"""Events of one notifier: of each of 4,080 groups, one of each of four kinds."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5 * SECOND, 300 * SECOND
 
 _STATUS_TYPES = ("nrdp", "nagios")
@@ -70,7 +70,8 @@ class Notifying:
         self.deliver = deliver
         self.under_way = 0
         self._queues = [_Queue(one, self, loop, log) for one in notifiers]
-        self._stopped = False
+        self.stopped = False
+        """Whether nothing more is told."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -80,19 +81,19 @@ class Notifying:
 
     def hear(self, event: Kept) -> None:
         """Take notice of an event. Never waits."""
-        if not self._stopped:
+        if not self.stopped:
             for queue in self._queues:
                 queue.hear(event)
 
     def stop(self) -> None:
         """Take notice of nothing more; whoever is being told will be, if the child may live."""
-        self._stopped = True
+        self.stopped = True
         for queue in self._queues:
             queue.stop()
 
     def go_on(self) -> None:
         """Undo `stop`."""
-        self._stopped = False
+        self.stopped = False
 
     def ended(self) -> None:
         """Let those go on that wait for a child of another to end."""
@@ -114,6 +115,7 @@ class _Queue:
         self._waiting: dict[_Key, _Waiting] = {}
         self._told: dict[_Key, _Waiting] = {}
         self._delivery: Any = None
+        self._dropped = 0
         self._failures = 0
         self._not_before = 0
         self._owed = 0
@@ -136,6 +138,7 @@ class _Queue:
         self._waiting[key] = _Waiting(told, 0 if before is None else before.more + 1)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.pop(next(iter(self._waiting)))
+            self._dropped += 1
         if before is None and len(self._waiting) == 1 and not self._failures:
             self._not_before = self._loop.now() + GATHER
         self.go_on()
@@ -143,12 +146,16 @@ class _Queue:
     def stop(self) -> None:
         """Forget what waits."""
         self._timer.cancel()
-        if self._waiting:
-            count = len(self._waiting)
-            what = "1 event is" if count == 1 else f"{count} events are"
-            text = f"{what} not told: the daemon ends"
-            self._tell(Level.NOTICE, text, "dropped")
+        self._tell_dropped(f"more than {MOST_WAITING} waited")
+        self._dropped = len(self._waiting)
         self._waiting.clear()
+        self._tell_dropped("the daemon ends", Level.NOTICE)
+
+    def _tell_dropped(self, why: str, level: Level = Level.WARNING) -> None:
+        count, self._dropped = self._dropped, 0
+        if count:
+            what = "1 event is" if count == 1 else f"{count} events are"
+            self._tell(level, f"{what} not told: {why}", "dropped")
 
     def go_on(self) -> None:
         """Begin a delivery, if it is time and one waits; else look again when it is."""
@@ -178,6 +185,7 @@ class _Queue:
 
     def _begin(self) -> None:
         settings = self._settings
+        self._tell_dropped(f"more than {MOST_WAITING} waited")
         keys = list(self._waiting)[:MOST_TOLD]
         self._told = {key: self._waiting.pop(key) for key in keys}
         job = Job(
@@ -206,7 +214,8 @@ class _Queue:
             self._tell(Level.NOTICE, f"{events} told: {outcome.said} ({seconds:.2f} s)", "told")
         else:
             self._failures += 1
-            if outcome.lasting or self._failures > self._settings.retries:
+            again = not (outcome.lasting or self._all.stopped)
+            if not again or self._failures > self._settings.retries:
                 tries = f"{self._failures} tries" if self._failures > 1 else "1 try"
                 what = ", ".join(sorted({str(one.event["text"]) for one in told.values()})[:3])
                 text = f"given up after {tries}: {outcome.said}; not told: {what}"
