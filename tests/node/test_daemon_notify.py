@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.node.test_daemon_control import run_carpool
 from tests.notify.servers import (
     PASSWORD,
     USER,
@@ -158,3 +159,29 @@ def test_services_go_where_the_address_goes_and_it_waits_for_none(tmp_path: Path
         (tmp_path / "hang.stop").unlink()
         assert right.process.wait(8) == 0
         lan.until_logged(left, "www: services: started")
+
+
+def test_a_reload_starts_what_is_new_and_stops_what_is_gone(tmp_path: Path) -> None:
+    def script(name: str) -> str:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\necho {name} $1 >>{tmp_path}/done\n")
+        path.chmod(0o755)
+        return str(path)
+
+    old, both, new = map(script, ("old", "both", "new"))
+    with Pair(tmp_path) as lan:
+        left = lan.run(lan.left, lan.file(advbase=2, services=[old, both]))
+        lan.until_logged(left, "www: services: started")
+        begun = (tmp_path / "done").read_text()
+
+        lan.file(advbase=2, services=[both, new])
+        said = run_carpool(lan, "reload")
+        assert said.returncode == 0, said.stderr
+        lan.until_logged(left, f"www: services: started: {both}, {new}")
+        lan.file(advbase=2)
+        said = run_carpool(lan, "reload")
+        assert said.returncode == 0, said.stderr
+        lan.until(lambda: "both stop" in (tmp_path / "done").read_text().removeprefix(begun))
+        after = (tmp_path / "done").read_text().removeprefix(begun)
+        assert after.splitlines() == ["old stop", "new start", "new stop", "both stop"]
+        assert left.text().count("Switching to state: MASTER") == 1
