@@ -5,12 +5,15 @@ import logging
 import os
 import stat
 import sys
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import which
 from socket import socket
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
@@ -29,7 +32,9 @@ _SHORTEST_TOKEN: Final = 16
 _MOST_BYTES: Final = 4096
 
 EPILOG = f"""Without FILE it asks the daemons of this host, over their control sockets; with FILE
-the zones of the cluster file, over SSH as carpool status FILE does.
+the zones of the cluster file, over SSH as carpool status FILE does. With --ssh it asks other
+hosts, too, such as --ssh root@web2 or --ssh web2=root@192.0.2.2: each by the ssh of this system,
+with its own configuration and keys, and without a question; carpool must be installed there.
 
 Without a token the page only shows. With one, whoever signs in with it may yield, demote, promote
 and set maintenance. Make one: (umask 077; openssl rand -hex 16 > web.token), and name it with
@@ -95,6 +100,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--lab", action="store_true", help="show the labs (carpool lab) that run on this machine"
     )
+    made.add_argument(
+        "--ssh",
+        type=_destination,
+        action="append",
+        default=[],
+        metavar="[NODE=]DESTINATION",
+        help="a host whose daemon is asked through ssh DESTINATION; repeatable",
+    )
     made.add_argument("--identity", type=Path, metavar="KEY", help="the private key for SSH")
     made.add_argument(
         "--known-hosts", type=Path, metavar="FILE", help="host keys (default ~/.ssh/known_hosts)"
@@ -124,9 +137,10 @@ def _run(options: argparse.Namespace) -> int:
     cluster = None if options.file is None else _load(options.file)
     ledger = Ledger(None if cluster is None else _members(cluster))
     zones = [] if cluster is None else _zones(options, cluster)
+    hosts = _hosts(options.ssh, cluster)
     finders = _finders(options, local=not zones)
     listener = _listen(options.listen)
-    asking = Asking(ledger, zones, finders)
+    asking = Asking(ledger, [*zones, *hosts], finders)
     host, port = listener.getsockname()[:2]
     site = Site(
         ledger,
@@ -167,6 +181,16 @@ def _listen_address(text: str) -> tuple[str, int]:
     if not 0 <= number < 65536:
         raise argparse.ArgumentTypeError(f"{text}: a port is at most 65535")
     return str(address), number
+
+
+def _destination(text: str) -> tuple[str | None, str]:
+    """Return the node, if it is named, and where ssh is to go."""
+    name, equals, destination = text.rpartition("=")
+    if not destination.isprintable() or not destination.strip() or destination.startswith("-"):
+        raise argparse.ArgumentTypeError(f"{text}: not a host for ssh, such as root@web2")
+    if equals and (not name or name.startswith("-")):
+        raise argparse.ArgumentTypeError(f"{text}: before the = is no name of a node")
+    return name or None, destination
 
 
 def _listen(address: tuple[str, int]) -> socket:
@@ -240,6 +264,38 @@ def _zones(options: argparse.Namespace, cluster: "Cluster") -> "Sequence[Source]
         return zone_sources(nodes, access)
     except DeployError as error:
         raise UnfitError(str(error)) from None
+
+
+def _host(destination: str) -> str:
+    """Return the host of [USER@]HOST, or of ssh://[USER@]HOST[:PORT]."""
+    if "://" in destination:
+        with suppress(ValueError):
+            return urlsplit(destination).hostname or destination
+    return destination.rpartition("@")[2] or destination
+
+
+def _hosts(
+    wanted: "Sequence[tuple[str | None, str]]", cluster: "Cluster | None"
+) -> "Sequence[Source]":
+    """Return the hosts to be asked through ssh, by the names that the cluster file has for them."""
+    if not wanted:
+        return []
+    if which("ssh") is None:
+        raise UnfitError("--ssh: there is no program ssh; install an SSH client")
+    from carpool.web.hosts import HostSource
+
+    known = {}
+    for node in cluster.nodes if cluster else ():
+        known[node.name] = node.name
+        known.update({str(address.ip): node.name for address in node.addresses})
+    made: dict[str, Source] = {}
+    for name, destination in wanted:
+        host = _host(destination)
+        called = name or known.get(host, host)
+        if called in made:
+            raise UnfitError(f"--ssh: two hosts for {called}; name the nodes: --ssh NODE={host}")
+        made[called] = HostSource(called, destination, named=bool(name) or host in known)
+    return list(made.values())
 
 
 def _finders(options: argparse.Namespace, *, local: bool) -> "list[Finder]":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,8 @@ from carpool.deploy import shell
 from carpool.deploy.errors import DeployError, SilentError
 from carpool.deploy.ssh import Access, Network
 from carpool.smartos.places import ZONE, python
-from carpool.web.sources import RefusalError, SourceError
+from carpool.web.commands import CommandSource, until_input_ends
+from carpool.web.sources import SourceError
 
 if TYPE_CHECKING:
     from carpool.cluster.model import Node
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 10.0  # s for an answer
 _MOST_AT_ONCE: Final = 4
-_NOT_RUNNING: Final = 3  # carpool.cli.daemons.NOT_RUNNING
-_REFUSED: Final = 1
-_STATUS_CODES: Final = (0, 1, 5)  # all, none, some
-_WORDS: Final = {"amount": "--by"}
-# What a shell puts into the background reads nothing unless it is told to.
-_UNTIL_INPUT_ENDS: Final = """\
-exec 3<&0
-@COMMAND@ &
-child=$!
-{ cat <&3 >/dev/null; kill $child; } &
-wait $child
-kill $!
-"""
 
 
 class Talk(Protocol):
@@ -108,98 +95,52 @@ class Hypervisor:
             remote.close()
 
 
-class ZoneSource:
+class ZoneSource(CommandSource):
     """The daemon in one zone."""
-
-    pause = 3.0
 
     def __init__(self, node: Node, hypervisor: Hypervisor) -> None:
         assert node.uuid is not None
-        self.node = node.name
-        self.place = f"zone {node.uuid} of {hypervisor.name}"
+        super().__init__(node.name, f"zone {node.uuid} of {hypervisor.name}")
         self._uuid = node.uuid
         self._program = [python(node.zone), "-IS", ZONE.archive]
         self._hypervisor = hypervisor
-        self._session: Talk | None = None
-        self._last: str | None = None
-
-    def ask(self) -> Mapping[str, Any]:
-        """Return its status; see Source."""
-        code, out, reason = self._run("status", "--json")
-        if code in _STATUS_CODES:
-            with suppress(ValueError, LookupError, TypeError):
-                (status,) = json.loads(out)["daemons"]
-                if isinstance(status, dict):
-                    return status
-        raise SourceError(reason, gone=code == _NOT_RUNNING)
-
-    def act(self, command: str, arguments: Mapping[str, Any]) -> None:
-        """Tell it to do something; see Source."""
-        words = [command]
-        for key, value in arguments.items():
-            if key == "on":
-                words.append("on" if value else "off")
-            elif key in _WORDS:
-                words += [_WORDS[key], str(value)]
-        code, _, reason = self._run(*words, *arguments["groups"])
-        if code:
-            raise (RefusalError if code == _REFUSED else SourceError)(reason)
 
     def follow(self) -> Iterator[Mapping[str, Any] | None]:
         """Yield its events; see Source."""
         if not self._hypervisor.followers.acquire(blocking=False):
             raise SourceError("the events of enough zones come over this connection")
         try:
-            yield from self._follow()
+            yield from super().follow()
         finally:
             self._hypervisor.followers.release()
 
-    def _follow(self) -> Iterator[Mapping[str, Any] | None]:
-        code, out, reason = self._run("events", "--json", *self._since())
-        if code:
-            raise SourceError(reason, gone=code == _NOT_RUNNING)
-        yield from self._events(out.splitlines())
-        yield None
+    def _lines(self, *words: str) -> Iterator[str]:
         remote = self._remote()
+        session: Talk | None = None
         try:
-            script = self._while_we_listen("events", "--follow", "--json", *self._since())
-            self._session = session = remote.start(script)
-            yield from self._events(session.lines())
+            session = remote.start(self._while_we_listen(*words))
+            yield from session.lines()
         except DeployError as error:
             self._hypervisor.drop(remote)
             raise SourceError(error.problem.message) from None
         finally:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
-        raise SourceError("the events have ended")
-
-    def _since(self) -> list[str]:
-        return [] if self._last is None else ["--since", self._last]
-
-    def _events(self, lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-        for line in lines:
-            with suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and "seq" in event:
-                    self._last = f"{event.get('epoch', '')}/{event['seq']}".removeprefix("/")
-                    yield event
+            if session is not None:
+                session.close()
 
     def close(self) -> None:
         """Hang up, for all zones of the hypervisor."""
         self._hypervisor.close()
 
-    def _run(self, *words: str) -> tuple[int, str, str]:
+    def _run(self, *words: str) -> Output:
         remote = self._remote()
         try:
             with self._hypervisor.questions:
-                found = remote.run(self._script(*words), patience=_PATIENCE)
+                return remote.run(self._script(*words), patience=_PATIENCE)
         except DeployError as error:
             # A zone that hangs is no reason to cut off the others of its hypervisor.
             if not isinstance(error, SilentError) or not self._hypervisor.answers(remote):
                 self._hypervisor.drop(remote)
             raise SourceError(error.problem.message) from None
-        return found.code, found.out, found.reason
 
     def _remote(self) -> Remote:
         try:
@@ -212,8 +153,7 @@ class ZoneSource:
         return f"{shell.ENVIRONMENT}exec zlogin {self._uuid} {inside} </dev/null"
 
     def _while_we_listen(self, *words: str) -> str:
-        """Return a script that ends when its standard input does: when we hang up."""
-        inside = _UNTIL_INPUT_ENDS.replace("@COMMAND@", self._command(*words))
+        inside = until_input_ends(self._command(*words))
         return f"{shell.ENVIRONMENT}exec zlogin {self._uuid} {shlex.quote(inside)}"
 
     def _command(self, command: str, *words: str) -> str:

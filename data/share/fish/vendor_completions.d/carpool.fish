@@ -130,6 +130,7 @@ complete -c carpool -n '__fish_seen_subcommand_from web' -l name -x -d 'what the
 complete -c carpool -n '__fish_seen_subcommand_from web' -l token-file -r -F -d 'the token of those who may act'
 complete -c carpool -n '__fish_seen_subcommand_from web' -l run-dir -r -F -a '(__fish_complete_directories)' -d 'where control sockets are (default without FILE: /run/carpool or /var/lib/carpool/run); repeatable'
 complete -c carpool -n '__fish_seen_subcommand_from web' -l lab -d 'show the labs (carpool lab) that run on this machine'
+complete -c carpool -n '__fish_seen_subcommand_from web' -l ssh -x -d 'a host whose daemon is asked through ssh DESTINATION; repeatable'
 complete -c carpool -n '__fish_seen_subcommand_from web' -l identity -r -F -d 'the private key for SSH'
 complete -c carpool -n '__fish_seen_subcommand_from web' -l known-hosts -r -F -d 'host keys (default ~/.ssh/known_hosts)'
 complete -c carpool -n '__fish_seen_subcommand_from web' -l ssh-config -r -F -d 'ssh_config (default ~/.ssh/config)'
