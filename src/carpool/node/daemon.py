@@ -152,6 +152,8 @@ class Daemon:
         self._loop.on_wake(self._on_wake)
         self._loop.run()
         if self._punctuality is not None:
+            # To end takes tens of milliseconds, in which others need the processor more.
+            self._punctuality.pause()
             self._punctuality.catch_up()
         self._guard.dismiss()
 
