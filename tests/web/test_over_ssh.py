@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -48,6 +49,11 @@ class Browser:
             return []  # it does not listen yet
         return list(groups[0]["holders"])
 
+    def answered(self, node: str) -> float:
+        """Return when a node that answers did so last (s since the epoch)."""
+        (found,) = (one for one in self.state()["nodes"] if one["node"] == node)
+        return 0.0 if found["error"] else float(found["answered"])
+
     def yield_mastership(self, node: str) -> None:
         self.get("/login", {"token": TOKEN})
         page = self.get(f"/confirm?action=yield&node={node}&group=www")
@@ -85,6 +91,10 @@ def test_zones_are_asked_followed_and_told_over_ssh() -> None:
             # What zones have kept of the past is there, so their events come.
             until(lambda: "to state: MASTER" in browser.get("/"), "events")
             assert len(followers()) == 2
+            found.hosts[0].cut_ssh()
+            cut = time.time()
+            until(lambda: browser.answered("web1") > cut + 1, "it is connected to again")
+            until(lambda: len(followers()) == 2, "and followed")
             browser.yield_mastership("web1")
             assert "told web1 to yield www, from 127.0.0.1" in browser.get("/group/www")
             until(lambda: "told to yield www" in browser.get("/"), "the daemon's own word of it")
