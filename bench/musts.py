@@ -171,12 +171,6 @@ WHY = {
     ("addresses-1", "backup_cpu"): _IDLE,
     ("addresses-255", "master_cpu"): _CROWD,
     ("addresses-255", "backup_cpu"): _CROWD,
-    ("addresses-255", "moved_last"): (
-        "All 255 are advertised in one bunch, so they are missed at one instant (until lately in "
-        "two, half an interval apart). To take one over is a call to the kernel for the address "
-        "and two frames, of which most is the kernel's: on a busy machine 1 to 3 ms for each, "
-        "where they waited for a processor and for the kernel's lock of addresses."
-    ),
     ("start", "listening"): (
         "Starting Python and importing what the node's configuration needs is processor time "
         "(`cpu` below); on a busy machine it takes so much longer."
