@@ -24,6 +24,7 @@ from tools.mdoc import (
 import carpool.cluster
 from carpool.cli import COMMANDS, parsers
 from carpool.cluster import check_schema, notify_schema
+from carpool.cluster.kinds import Keys
 from carpool.cluster.schema import TABLES
 from carpool.cluster.table import Field, Table
 
@@ -191,9 +192,7 @@ def keys_page() -> str:
     return "\n".join([*lines, ""])
 
 
-def _of_types(
-    what: str, types: Mapping[str, check_schema.Keys] | Mapping[str, notify_schema.Keys]
-) -> list[str]:
+def _of_types(what: str, types: Mapping[str, Keys]) -> list[str]:
     return [
         *("", f"Which keys each type of {what} has:", ""),
         *("| type | required | optional |", "| --- | --- | --- |"),

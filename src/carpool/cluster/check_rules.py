@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from carpool.cluster.check_schema import CHECK, TYPES
+from carpool.cluster.check_schema import CHECK, KINDS
 from carpool.cluster.consistency import check_known_node
 from carpool.cluster.findings import Rule
+from carpool.cluster.kinds import Unknown, check_names
 from carpool.cluster.wording import choose_from, listing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def check_checks(draft: Draft, source: Source) -> None:
             mend = f'add checks = ["{name}"] to a group, or take it out'
             source.report(Rule.UNUSED_CHECK, key, "no group depends on this check", mend)
         if "type" in values:
-            _check_keys(values, key, source)
+            KINDS.check_keys(values, key, source)
         _check_timeout(values, key, source)
         _check_contradictions(values, key, source)
         for node in values["interface"] if isinstance(values.get("interface"), dict) else ():
@@ -46,42 +47,17 @@ def timeout_of(values: Values) -> int | None:
 
 def _check_uses(draft: Draft, source: Source) -> set[str]:
     """Report names of checks that there are not, and return those that are used."""
+
+    def mend(name: str) -> str:
+        known = choose_from(name, draft.checks) if draft.checks else ""
+        return known or f"add a table {CHECK.header}"
+
+    unknown = Unknown("check", Rule.UNKNOWN_CHECK, mend)
     used: set[str] = set()
     for group, values in draft.groups.items():
-        listed: set[str] = set()
-        for index, name in enumerate(values.get("checks") or ()):
-            if name is None:
-                continue
-            at = ("groups", group, "checks", index)
-            if name not in draft.checks:
-                known = choose_from(name, draft.checks) if draft.checks else ""
-                mend = known or f"add a table {CHECK.header}"
-                source.report(Rule.UNKNOWN_CHECK, at, f"there is no check {name[:80]!r}", mend)
-            elif name in listed:
-                message, mend = f"{name!r} is in this list already", "take one of the two out"
-                source.report(Rule.REPEATED, at, message, mend)
-            listed.add(name)
-        used |= listed
+        names, at = values.get("checks") or (), ("groups", group, "checks")
+        used |= check_names(names, draft.checks, at, source, unknown)
     return used
-
-
-def _check_keys(values: Values, key: Key, source: Source) -> None:
-    """Report keys that the type of the check must have, or does not have."""
-    kind = values["type"]
-    own = TYPES[kind]
-    of_some = {name for keys in TYPES.values() for name in (*keys.required, *keys.optional)}
-    for field in CHECK.fields:
-        if field.name not in values:  # it is wrong, and that was reported
-            continue
-        absent = values[field.name] is None
-        if absent and field.name in own.required:
-            message = f"is missing: a check of type {kind} needs it"
-            mend = f"add for example: {field.name} = {field.reader.example}"
-            source.report(Rule.MISSING_KEY, (*key, field.name), message, mend)
-        elif not absent and field.name in of_some - {*own.required, *own.optional}:
-            message = f"a check of type {kind} has no {field.name}"
-            mend = f"take it out; it has {listing((*own.required, *own.optional))}"
-            source.report(Rule.FOREIGN_CHECK_KEY, (*key, field.name), message, mend)
 
 
 def _check_timeout(values: Values, key: Key, source: Source) -> None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from carpool.cluster import check_readers, readers, zone_readers
+from carpool.cluster.findings import Rule
+from carpool.cluster.kinds import Keys, Kinds
 from carpool.cluster.table import Field, Table
-
-
-class Keys(NamedTuple):
-    """The keys that one type of check has besides those of all."""
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
 
 TYPES = {
     "command": Keys(("command",)),
@@ -136,3 +128,5 @@ CHECK = Table(
         ),
     ),
 )
+
+KINDS = Kinds("check", CHECK, TYPES, Rule.FOREIGN_CHECK_KEY)

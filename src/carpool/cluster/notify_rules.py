@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 
 from carpool.cluster.consistency import check_known_node
 from carpool.cluster.findings import Rule
+from carpool.cluster.kinds import Unknown, check_names
 from carpool.cluster.model import Notifier
 from carpool.cluster.notify_schema import (
     DEFAULT_OCCASIONS,
+    KINDS,
     NAGIOS_OCCASIONS,
-    NOTIFY,
     PORTS,
-    TYPES,
 )
 from carpool.cluster.notify_secret import read_secret
 from carpool.cluster.password import PasswordError, is_stream
-from carpool.cluster.wording import choose_from, listing
+from carpool.cluster.wording import choose_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def check_notifiers(draft: Draft, source: Source) -> None:
         key = ("notify", name)
         _check_groups(draft, values, key, source)
         if "type" in values:
-            _check_keys(values, key, source)
+            KINDS.check_keys(values, key, source)
             _check_fit(values, key, source)
             _check_way(values, key, source)
         for header in values.get("headers") or ():
@@ -85,40 +85,11 @@ def build_notifier(name: str, values: Values, groups: tuple[str, ...], directory
 
 
 def _check_groups(draft: Draft, values: Values, key: Key, source: Source) -> None:
-    listed: set[str] = set()
-    for index, name in enumerate(values.get("groups") or ()):
-        if name is None:
-            continue
-        at = (*key, "groups", index)
-        if name not in draft.groups:
-            mend = choose_from(name, draft.groups)
-            source.report(Rule.UNKNOWN_GROUP, at, f"there is no group {name[:80]!r}", mend)
-        elif name in listed:
-            message, mend = f"{name!r} is in this list already", "take one of the two out"
-            source.report(Rule.REPEATED, at, message, mend)
-        listed.add(name)
+    unknown = Unknown("group", Rule.UNKNOWN_GROUP, lambda name: choose_from(name, draft.groups))
+    check_names(values.get("groups") or (), draft.groups, (*key, "groups"), source, unknown)
     if values.get("groups") == ():
         mend = "name a group, or take the key out for all groups"
         source.report(Rule.EMPTY, (*key, "groups"), "names no group", mend)
-
-
-def _check_keys(values: Values, key: Key, source: Source) -> None:
-    """Report keys that the type of the notifier must have, or does not have."""
-    kind = values["type"]
-    own = TYPES[kind]
-    of_some = {name for keys in TYPES.values() for name in (*keys.required, *keys.optional)}
-    for field in NOTIFY.fields:
-        if field.name not in values:  # it is wrong, and that was reported
-            continue
-        absent = values[field.name] is None
-        if absent and field.name in own.required:
-            message = f"is missing: a notifier of type {kind} needs it"
-            mend = f"add for example: {field.name} = {field.reader.example}"
-            source.report(Rule.MISSING_KEY, (*key, field.name), message, mend)
-        elif not absent and field.name in of_some - {*own.required, *own.optional}:
-            message = f"a notifier of type {kind} has no {field.name}"
-            mend = f"take it out; it has {listing((*own.required, *own.optional))}"
-            source.report(Rule.FOREIGN_NOTIFY_KEY, (*key, field.name), message, mend)
 
 
 def _check_fit(values: Values, key: Key, source: Source) -> None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from carpool.cluster import notify_readers, readers
+from carpool.cluster.findings import Rule
+from carpool.cluster.kinds import Keys, Kinds
 from carpool.cluster.table import Field, Table
-
-
-class Keys(NamedTuple):
-    """The keys that one type of notifier has besides those of all."""
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
 
 TYPES = {
     "mail": Keys(
@@ -171,3 +163,5 @@ NOTIFY = Table(
         ),
     ),
 )
+
+KINDS = Kinds("notifier", NOTIFY, TYPES, Rule.FOREIGN_NOTIFY_KEY)
