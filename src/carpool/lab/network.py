@@ -2,18 +2,18 @@
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final, Self
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.zone import Port, Zone, write_settings
 from carpool.netlink import Route
-from carpool.netlink.messages import OPER_UP
+from carpool.netlink.messages import IFA_F_TENTATIVE, OPER_UP, LinkInfo
 
 _GRACE_SECONDS: Final = 5.0
-_CARRIER_SECONDS: Final = 10.0
-_CARRIER_POLL_SECONDS: Final = 0.001
+_READY_SECONDS: Final = 10.0
+_READY_POLL_SECONDS: Final = 0.001
 # The hub only passes frames: no addresses, no chatter of its own in the zones' captures.
 _HUB_SETTINGS: Final = {
     "ipv6/conf/all/disable_ipv6": "1",
@@ -89,6 +89,7 @@ class Lab:
             zone.route.add_address(zone_end.index, address)
         _until_up(self._route, f"v{self._cables}")
         _until_up(zone.route, interface)
+        _until_usable(zone.route, zone_end)
         zone.ports[interface] = port
         return port
 
@@ -121,8 +122,31 @@ def _until_up(route: Route, name: str) -> None:
 
     A carrier takes effect in a kernel worker: what is sent before that is dropped without an error.
     """
-    deadline = time.monotonic() + _CARRIER_SECONDS
-    while (link := route.link(name)) is None or link.operstate != OPER_UP:
+
+    def up() -> bool:
+        link = route.link(name)
+        return link is not None and link.operstate == OPER_UP
+
+    _until(up, f"interface {name}: has no carrier")
+
+
+def _until_usable(route: Route, link: LinkInfo) -> None:
+    """Wait until each IPv6 address of a link may be used, its link-local one too.
+
+    Also an address that skips duplicate address detection is tentative until a kernel worker has
+    looked at it.
+    """
+
+    def usable() -> bool:
+        return not any(it.flags & IFA_F_TENTATIVE for it in route.addresses(link.index))
+
+    _until(usable, f"interface {link.name}: has a tentative address")
+
+
+def _until(condition: Callable[[], bool], complaint: str) -> None:
+    """Return when the condition holds; LabError if it takes too long."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while not condition():
         if time.monotonic() > deadline:
-            raise LabError(f"interface {name}: has no carrier after {_CARRIER_SECONDS:g} s")
-        time.sleep(_CARRIER_POLL_SECONDS)
+            raise LabError(f"{complaint} after {_READY_SECONDS:g} s")
+        time.sleep(_READY_POLL_SECONDS)
