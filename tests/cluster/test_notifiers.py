@@ -90,6 +90,7 @@ MISTAKES = [
     ("CP110", 36, "notify.chat.secret_header", "Authorization", "Author ization"),
     ("CP110", 44, "notify.nagios.service", "CARP {group}", "CARP; {group}"),
     ("CP110", 43, "notify.nagios.host.web2", '"web2"', '"we=b2"'),
+    ("CP110", 24, "notify.ops.user", 'user = "carpool"', 'user = "jürgen"'),
     ("CP111", 19, "notify.ops.type", '"mail"', '"email"'),
     ("CP111", 26, "notify.ops.on[1]", '"conflict"', '"conflicts"'),
     ("CP111", 21, "notify.ops.security", 'security = "tls"', 'security = "ssl"'),

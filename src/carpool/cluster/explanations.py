@@ -39,7 +39,8 @@ EXPLANATIONS = {
     Rule.NOT_MULTICAST: "Advertisements over IPv4 go to a multicast group, 224.0.0.18 unless all "
     "nodes agree on another. A unicast address would reach one of them at best.",
     Rule.BAD_TEXT: "Empty text, or a control character in it, is a slip that would surface much "
-    "later: as a file that cannot be found or a log that cannot be read.",
+    "later: as a file that cannot be found or a log that cannot be read. What a mail server or a "
+    "web server is told (a user, a header) must be ASCII besides.",
     Rule.BAD_CHOICE: "The key takes one of a few words, and this is none of them.",
     Rule.EMPTY: "An empty list reads like a setting and is none. To have the default, leave the "
     "key out.",

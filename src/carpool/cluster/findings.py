@@ -49,7 +49,7 @@ class Rule(Enum):
     UNUSABLE_ADDRESS = ("CP107", _ERROR, "an address that no single host can hold")
     BAD_INTERFACE = ("CP108", _ERROR, "unusable interface name")
     NOT_MULTICAST = ("CP109", _ERROR, "not an IPv4 multicast group")
-    BAD_TEXT = ("CP110", _ERROR, "empty text, or text with control characters")
+    BAD_TEXT = ("CP110", _ERROR, "empty text, or characters in it that cannot be used")
     BAD_CHOICE = ("CP111", _ERROR, "not one of the possible values")
     EMPTY = ("CP112", _ERROR, "an empty list or table")
     BAD_UUID = ("CP113", _ERROR, "not a UUID in lower case")

@@ -46,6 +46,19 @@ class Line(FileName):
         self.example = example
 
 
+class UserName(Line):
+    """Who logs in at a mail server: ASCII, for smtplib's login takes nothing else."""
+
+    def read(self, value: object, key: Key, source: Source) -> str | None:
+        """Return the name."""
+        text = super().read(value, key, source)
+        if text is None or text.isascii():
+            return text
+        message = f"{text[:80]!r} is not ASCII, which the login of mail needs"
+        source.report(Rule.BAD_TEXT, key, message, "use a user of the mail server that is")
+        return None
+
+
 class MailAddresses:
     """One mail address, or a list of them."""
 

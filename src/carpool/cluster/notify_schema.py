@@ -102,7 +102,7 @@ NOTIFY = Table(
         ),
         Field(
             "user",
-            notify_readers.Line("the name of a user", '"carpool@example.com"'),
+            notify_readers.UserName("the name of a user", '"carpool@example.com"'),
             "User to log in as at the mail server; the password is in secret_file.",
             absent="none: there is no login",
         ),
