@@ -23,6 +23,7 @@ from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.services import REASON, Services
 from carpool.node.settings import GroupSettings
+from carpool.node.surroundings import Surroundings
 from carpool.node.together import join
 from carpool.node.turns import Turns
 
@@ -310,7 +311,8 @@ def test_a_resumed_backup_is_forgiven_what_its_services_did(
     assert not saved.memory.master
     after = world.make("www", 1, services=("/nowhere/app",), service_demote=20)
     daemon = object.__new__(Daemon)
-    daemon._interfaces = {"net0": Interface("net0", 1, b"\2" * 6, carrier=True)}
+    daemon._surroundings = Surroundings({}, host=cast("Host", None), log=Log())
+    daemon._surroundings.interfaces = {"net0": Interface("net0", 1, b"\2" * 6, carrier=True)}
     daemon._check_settings = ()
     daemon.start_group(after, Handover("web1", "/nowhere", 3, 4, 1, {}, (saved,)))
     assert after.demotions == {REASON: 20}

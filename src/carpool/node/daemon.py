@@ -12,11 +12,12 @@ from carpool.node.counters import CounterFile, make_counters
 from carpool.node.group import Group
 from carpool.node.guard import Guard, Lease
 from carpool.node.handover import Handover
-from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
+from carpool.node.host import Host, HostError
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
-from carpool.node.segment import Segment, own_sources
+from carpool.node.segment import Segment
 from carpool.node.settings import GroupSettings
+from carpool.node.surroundings import Surroundings
 from carpool.node.together import join
 from carpool.node.turns import Turns
 
@@ -69,9 +70,8 @@ class Daemon:
         self._log = log
         self._groups: list[Group] = []
         self._by_name: dict[str, Group] = {}
-        self._holders: dict[Address, Group] = {}
         self._segments: dict[tuple[str, bytes], Segment] = {}
-        self._interfaces: dict[str, Interface] = {}
+        self._surroundings = Surroundings(self._segments, host=host, log=log)
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
         self._guarded = [group for group in settings if group.manage_addresses]
         self._punctuality = _punctuality(settings, loop, log, realtime=realtime)
@@ -93,7 +93,7 @@ class Daemon:
         if missing:
             raise CannotRunError(missing)
         try:
-            self._interfaces = {one.name: one for one in self._host.interfaces()}
+            self._surroundings.look()
             if self._counter_file is not None:
                 self._counter_file.later = (
                     self._loop.at_end_of_round
@@ -106,10 +106,10 @@ class Daemon:
             for settings, counters, phase in zip(self._settings, kept, together, strict=True):
                 self._add_group(settings, counters, phase)
             for segment in self._segments.values():
-                segment.open(self._interfaces[segment.interface])
-            self._refresh_sources()
+                segment.open(self._surroundings.interfaces[segment.interface])
+            self._surroundings.refresh_sources()
             self._make_checks()
-            self._host.watch(self._on_events, self._vips)
+            self._host.watch(self._surroundings.on_events, self._vips)
         except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
         join(self._groups)
@@ -159,7 +159,7 @@ class Daemon:
 
     def start_group(self, group: Group, handover: Handover | None = None) -> None:
         """Let a group begin, as what it was if the handover knows it."""
-        carrier = self._interfaces[group.settings.interface].carrier
+        carrier = self._surroundings.interfaces[group.settings.interface].carrier
         state = handover.state_of(group.settings) if handover is not None else None
         if state is None:
             group.start(carrier=carrier)
@@ -293,8 +293,8 @@ class Daemon:
     # Opening.
 
     def _add_group(self, settings: GroupSettings, counters: Counters, phase: Phase | None) -> None:
-        if settings.interface not in self._interfaces:
-            there = ", ".join(sorted(self._interfaces))
+        if settings.interface not in self._surroundings.interfaces:
+            there = ", ".join(sorted(self._surroundings.interfaces))
             raise CannotRunError(
                 f"there is no interface {settings.interface} on this host; it has: {there}"
             )
@@ -316,15 +316,12 @@ class Daemon:
             segment = self._segments[key] = Segment(
                 *key, host=self._host, loop=self._loop, log=self._log
             )
-            segment.conflicts.own_macs = self._own_macs
+            segment.conflicts.own_macs = self._surroundings.own_macs
             segment.all_settings = self._settings
         segment.add(group)
         self._groups.append(group)
         self._by_name[settings.name] = group
-        self._holders |= {address.ip: group for address in settings.addresses}
-
-    def _own_macs(self) -> set[bytes]:
-        return {one.mac for one in self._interfaces.values()}
+        self._surroundings.add(group)
 
     def _lease(self, settings: GroupSettings) -> Lease | None:
         if not settings.manage_addresses:
@@ -366,7 +363,7 @@ class Daemon:
             self._check_settings,
             loop=self._loop,
             log=self._log,
-            interfaces=self._interfaces.get,
+            interfaces=self._surroundings.interfaces.get,
             on_change=self._check_changed,
         )
 
@@ -392,114 +389,6 @@ class Daemon:
         )
         for group in self._groups:
             group.woke()
-
-    def _on_events(self, events: list[HostEvent]) -> None:
-        stale_sources = False
-        for event in events:
-            match event:
-                case Interface():
-                    self._on_interface(event)
-                case InterfaceGone():
-                    self._on_interface_gone(event)
-                case AddressChanged():
-                    stale_sources |= event.address not in self._holders
-                    self._on_address(event)
-        if stale_sources:
-            self._refresh_sources()
-
-    def _on_address(self, event: AddressChanged) -> None:
-        if event.address is None:
-            self._find_losses()
-        elif event.gone and event.address in self._holders:
-            self._holders[event.address].address_gone(event.address)
-
-    def _find_losses(self) -> None:
-        """Look which addresses have gone while events were missed."""
-        try:
-            here = {one.interface.ip for one in self._host.addresses()}
-        except HostError as error:
-            self._log.error(str(error), key="addresses")
-            return
-        for address, group in self._holders.items():
-            if address not in here:
-                group.address_gone(address)
-
-    def _on_interface(self, interface: Interface) -> None:
-        before = self._interfaces.get(interface.name)
-        moved = before is not None and before.mac != interface.mac
-        self._interfaces[interface.name] = interface
-        changed = before is None or before.carrier != interface.carrier
-        for segment in self._segments.values():
-            if segment.interface != interface.name:
-                continue
-            reopened = segment.link is None and self._reopen(segment, interface)
-            if segment.link is None:
-                continue
-            segment.link.mac = interface.mac
-            if changed or reopened:
-                self._tell_link(interface, f"link {'up' if interface.carrier else 'down'}")
-                for group in segment.groups:
-                    group.link_changed(carrier=interface.carrier)
-            elif moved:
-                self._tell_link(interface, f"has MAC {interface.mac.hex(':')} now")
-                for group in segment.groups:
-                    group.hardware_address_changed()
-
-    def _tell_link(self, interface: Interface, what: str) -> None:
-        self._log.happened(
-            "link",
-            Level.NOTICE,
-            f"{interface.name}: {what}",
-            details={
-                "interface": interface.name,
-                "there": True,
-                "carrier": interface.carrier,
-                "mac": interface.mac.hex(":"),
-            },
-        )
-
-    def _on_interface_gone(self, event: InterfaceGone) -> None:
-        for name in [one.name for one in self._interfaces.values() if one.index == event.index]:
-            del self._interfaces[name]
-        for segment in self._segments.values():
-            if segment.link is not None and segment.link.index == event.index:
-                self._log.happened(
-                    "link",
-                    Level.ERROR,
-                    f"{segment.interface}: the interface has gone",
-                    details={"interface": segment.interface, "there": False, "carrier": False},
-                )
-                segment.close()
-                for group in segment.groups:
-                    group.link_gone()
-
-    def _reopen(self, segment: Segment, interface: Interface) -> bool:
-        """Open a segment on an interface that has come back. Tell whether that worked."""
-        try:
-            segment.open(interface)
-        except OSError as error:
-            # An interface that is still being set up says so again when it is.
-            self._log.error(f"{interface.name}: {error}", key=f"reopen {interface.name}")
-            return False
-        self._refresh_sources()
-        return True
-
-    def _refresh_sources(self) -> None:
-        """Find the addresses to advertise from; they may come, go and change at any time."""
-        try:
-            found = self._host.addresses()
-        except HostError as error:
-            self._log.error(str(error), key="addresses")
-            return
-        for segment in self._segments.values():
-            if segment.link is None:
-                continue
-            index = segment.link.index
-            here = [
-                one for one in found if one.index == index and one.interface.ip not in self._holders
-            ]
-            for group in segment.groups:
-                group.use_sources(own_sources(here, group.settings.sources))
 
     def _flush_log(self) -> None:
         self._log.flush()
