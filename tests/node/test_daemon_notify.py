@@ -15,6 +15,7 @@ from tests.notify.servers import (
     USER,
     MailServer,
     WebServer,
+    free_port,
     mail_server,
     make_certificates,
     odd_server,
@@ -125,6 +126,22 @@ def test_who_takes_over_from_a_dead_master_says_so_and_is_held_up_by_nobody(tmp_
         # It is still being told, and the daemon ends all the same.
         assert "notify stuck" not in log
         assert right.stop() == 0
+
+
+def test_what_could_not_be_told_is_told_by_the_program_after_a_restart(tmp_path: Path) -> None:
+    with Told(tmp_path) as lan:
+        with lan.client.namespace.entered():
+            port = free_port(SERVER)
+        file = lan.told({"chat": {"type": "webhook", "url": f"http://{SERVER}:{port}/"}})
+        left = lan.run(lan.left, file)
+        lan.until_logged(left, "notify chat: Connection refused; trying again in 5 s")
+        with lan.client.namespace.entered(), web_server(host=SERVER, port=port) as web:
+            said = run_carpool(lan, "restart", "--force")
+            assert said.returncode == 0, said.stderr
+            lan.until_logged(left, f"notify chat: 1 event told: {SERVER} port {port} has taken it")
+        (request,) = web.requests
+        event = json.loads(request.body)
+        assert (event["group"], event["details"]["to"]) == ("www", "MASTER")
 
 
 def test_services_go_where_the_address_goes_and_it_waits_for_none(tmp_path: Path) -> None:

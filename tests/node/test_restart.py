@@ -221,26 +221,38 @@ def test_a_script_that_begins_at_the_last_moment_is_waited_for(
     asked.restart.request(asked.answers.append, force=False)  # It has been given up.
 
 
-def test_what_notifiers_drop_is_handed_over_and_they_go_on_if_that_fails(
+def test_who_is_being_told_is_waited_for_a_moment(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(loop)
+    became = becoming(asked)
+    asked.daemon.notifying = SimpleNamespace(under_way=1)
+    asked.found(FIT)
+    asked.run(SECOND // 5)
+    assert became == []
+    monkeypatch.setattr(restart, "_ANSWER_LIMIT", SECOND // 10)
+    asked.run(SECOND // 5)
+    assert became == [True]
+
+
+def test_what_notifiers_have_not_told_is_handed_over(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Asked(loop)
     log = Log()
     events = Events(log)
-    done: list[str] = []
+    sent: list[Handover] = []
 
-    def drop() -> None:
-        done.append("stopped")
+    def leave() -> dict[str, list[list[Any]]]:
         log.happened("notify", Level.NOTICE, "1 event is not told")
+        return {"ops": [["www", "state", {"seq": 3}, 0]]}
 
     def send(handed: Handover) -> None:
-        assert handed.events["next"] == events.next_seq
-        assert handed.events["kept"][-1][1] == "1 event is not told"
-        done.append("sent")
+        sent.append(handed)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Handover, "send", send)
-    asked.daemon.notifying = SimpleNamespace(stop=drop, go_on=lambda: done.append("went on"))
+    asked.daemon.notifying = SimpleNamespace(leave=leave)
     asked.daemon.punctuality, asked.daemon.children, asked.daemon.groups = None, (), []
     with tempfile.TemporaryDirectory(prefix="carpool-") as folder:
         claimed = claim([Path(folder)], "left")
@@ -248,7 +260,9 @@ def test_what_notifiers_drop_is_handed_over_and_they_go_on_if_that_fails(
         daemon = cast(Daemon, asked.daemon)
         Restart(daemon, claimed, maintenance, loop, log, events=events)._become()
         claimed.release()
-    assert done == ["stopped", "sent", "went on"]
+    (handed,) = sent
+    assert handed.events["kept"][-1][1] == "1 event is not told"
+    assert handed.notices == {"ops": [["www", "state", {"seq": 3}, 0]]}
 
 
 # A reload.
@@ -317,6 +331,8 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
             maintenance={"whole": True, "groups": []},
             groups=(group,),
             children=(),
+            events={"next": 4},
+            notices={"ops": [["www", "state", {"seq": 3}, 0]]},
         )
         sent.send()
         assert os.get_inheritable(claimed.lock)
@@ -324,6 +340,7 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
         received = receive()
         assert received is not None
         assert received.groups[0].memory == memory
+        assert (received.events, received.notices) == (sent.events, sent.notices)
         assert (received.node, received.restarts, received.maintenance) == (
             *("left", 2),
             {"whole": True, "groups": []},

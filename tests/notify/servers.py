@@ -137,6 +137,7 @@ def web_server(
     server: ssl.SSLContext | None = None,
     *,
     host: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[WebServer]:
     """Run a web server."""
     made = WebServer()
@@ -157,7 +158,7 @@ def web_server(
         def log_message(self, *_arguments: Any) -> None:
             pass
 
-    httpd = HTTPServer((host, 0), Handler)
+    httpd = HTTPServer((host, port), Handler)
     httpd.handle_error = lambda *_: None  # type: ignore[method-assign]
     if server is not None:
         httpd.socket = server.wrap_socket(httpd.socket, server_side=True)
@@ -226,7 +227,7 @@ def odd_server(speak: Callable[[socket.socket], None], host: str = "127.0.0.1") 
             connection.close()
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """Return a port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((host, 0)) as listener:
         return int(listener.getsockname()[1])

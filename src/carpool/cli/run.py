@@ -178,7 +178,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         daemon.open()
-        _notify(notifiers, daemon, events, loop, log)
+        _notify(notifiers, daemon, events, handover, loop, log)
         if handover is None:
             daemon.probe()
         if options.smf and handover is None:
@@ -322,7 +322,12 @@ def _notifiers(cluster: Cluster, node: Node) -> "tuple[NotifierSettings, ...]":
 
 
 def _notify(
-    notifiers: "tuple[NotifierSettings, ...]", daemon: Daemon, events: Events, loop: Loop, log: Log
+    notifiers: "tuple[NotifierSettings, ...]",
+    daemon: Daemon,
+    events: Events,
+    handover: Handover | None,
+    loop: Loop,
+    log: Log,
 ) -> None:
     """Tell of what happens from now on, if anybody is to be told."""
     if not notifiers:
@@ -332,6 +337,8 @@ def _notify(
     daemon.notifying = Notifying(
         notifiers, loop=loop, log=log, look=daemon.outline, epoch=events.epoch
     )
+    if handover is not None:
+        daemon.notifying.restore(handover.notices)
     events.subscribe(daemon.notifying.hear)
 
 

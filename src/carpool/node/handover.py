@@ -17,7 +17,7 @@ from carpool.carp.auth import Address
 from carpool.carp.memory import Memory
 from carpool.node.settings import GroupSettings
 
-VERSION = 3
+VERSION = 4
 """Of what is handed over: a program that knows only an older one does not take over."""
 OLDEST = 1
 """The first that this program can go on from."""
@@ -71,6 +71,8 @@ class Handover:
     """Of the groups of the fast profile that this machine cannot hold the interval of."""
     events: Mapping[str, Any] = field(default_factory=dict)
     """What has happened lately."""
+    notices: Mapping[str, Any] = field(default_factory=dict)
+    """What notifiers have not told yet."""
     version: int = VERSION
     pid: int = field(default_factory=os.getpid)
 
@@ -90,7 +92,8 @@ class Handover:
         try:
             path.unlink()
             # Not the events, which asdict would copy one by one.
-            told = {**asdict(replace(self, events={})), "events": self.events}
+            events = {"events": self.events, "notices": self.notices}
+            told = {**asdict(replace(self, events={}, notices={})), **events}
             content = memoryview(json.dumps(told).encode())
             while content:
                 content = content[os.write(fd, content) :]

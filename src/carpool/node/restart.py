@@ -34,7 +34,7 @@ _TRIAL_LIMIT = 60 * SECOND
 _SCRIPTS_LIMIT = 30 * SECOND
 """For scripts that run already; those that groups run as they leave have limits of their own."""
 _ANSWER_LIMIT = SECOND
-"""For clients to take their answers before the process becomes another program."""
+"""For clients to take their answers, and for notifications that are under way to arrive."""
 _POLL = SECOND // 20
 _SLOWEST = 255
 """advskew of a master of the fast profile while its program is replaced, 1/256 s."""
@@ -241,24 +241,30 @@ class Restart:
         self._loop.call_at(self._loop.now(), self._go)
 
     def _go(self) -> None:
-        """Be the new program when the answer is taken, and no script has begun meanwhile."""
+        """Be the new program when nobody is being told, and no script has begun meanwhile."""
         if self._daemon.is_stopping:
             return
         waited, busy = self._loop.now() - self._began_at, self._busy()
         if busy and waited >= _SCRIPTS_LIMIT:
             self._go_on(busy)
-        elif busy or (self.owes() and waited < _ANSWER_LIMIT):
+        elif busy or ((self.owes() or self._is_telling) and waited < _ANSWER_LIMIT):
             self._loop.call_at(self._loop.now() + _POLL, self._go)
         else:
             self._become()
+
+    @property
+    def _is_telling(self) -> bool:
+        notifying = self._daemon.notifying
+        return notifying is not None and notifying.under_way > 0
 
     def _become(self) -> None:
         """Be the new program. Returns only if that fails."""
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
         self._happened(Level.NOTICE, f"{self._what}: replacing the program", "replacing")
-        if self._daemon.notifying is not None:
-            self._daemon.notifying.stop()  # It tells what it drops: an event, to be left as well.
+        notifying = self._daemon.notifying
+        # Before the events: what is too much to be left is one.
+        notices = {} if notifying is None else notifying.leave()
         self._log.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
@@ -282,6 +288,7 @@ class Restart:
             children=self._daemon.children,
             paces={} if punctuality is None else punctuality.saved(),
             events={} if self._events is None else self._events.saved(),
+            notices=notices,
         )
         try:
             handover.send()
@@ -297,8 +304,6 @@ class Restart:
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
     def _go_on(self, problem: str) -> None:
-        if self._daemon.notifying is not None:
-            self._daemon.notifying.go_on()
         if self._daemon.punctuality is not None:
             self._daemon.punctuality.keep_pace()
         self._happened(Level.ERROR, f"{self._what}: {problem}; going on as before", "failed")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -59,6 +61,7 @@ class Rig:
         self.takes = S
         self.running = 0
         self.most_running = 0
+        self.abandoned = 0
         self.state = "MASTER"
         self.told: list[Kept] = []
         self.notifying = Notifying(
@@ -84,10 +87,10 @@ class Rig:
 
         self.loop.call_at(self.loop.time + self.takes, end)
 
-        class Child:
-            pid = 77
+        def abandon() -> None:
+            self.abandoned += 1
 
-        return Child()
+        return SimpleNamespace(pid=77, abandon=abandon)
 
     def happen(self, to: str = "MASTER", group: str | None = "www", kind: str = "state") -> None:
         details = {"to": to, "from": "BACKUP"}
@@ -229,10 +232,61 @@ def test_after_the_end_nothing_is_told() -> None:
     rig.loop.run_for(60 * S)
     assert rig.jobs == []
     assert rig.told[-1].text == "notify ops: 1 event is not told: the daemon ends"
-    rig.notifying.go_on()
+
+
+def handed(rig: Rig) -> Any:
+    """Return what is left to another program, as that one gets it."""
+    return json.loads(json.dumps(rig.notifying.leave()))
+
+
+def test_what_is_not_told_yet_is_told_by_the_program_that_replaces_this_one() -> None:
+    rig = Rig(settings(), settings("chat"))
+    rig.outcome = Outcome(ok=False, said="no answer")
     rig.happen("MASTER")
+    rig.loop.run_for(4 * S)  # has failed, and is to be tried again
+    rig.happen("BACKUP", group="db")
+    rig.happen("BACKUP")
+    left = handed(rig)
+
+    new = Rig(settings(), settings("other"))
+    new.notifying.restore(left)
+    new.loop.run_for(GATHER)
+    ((_, job),) = new.jobs
+    assert [(one.group, one.event["details"]["to"], one.more) for one in job.notices] == [
+        ("db", "BACKUP", 0),
+        ("www", "BACKUP", 1),
+    ]
+    # And by this one, should it not be replaced after all.
+    rig.outcome = Outcome(ok=True, said="taken")
+    rig.loop.run_for(60 * S)
+    assert rig.states()[-1] == ["BACKUP", "BACKUP"]
+
+
+def test_what_is_being_told_is_told_anew() -> None:
+    rig = Rig()
+    rig.takes = 60 * S
+    rig.happen()
     rig.loop.run_for(S)
     assert rig.notifying.pids == (77,)
+    left = handed(rig)
+    assert rig.abandoned == 1
+    new = Rig()
+    new.notifying.restore(left)
+    new.loop.run_for(S)
+    assert new.states() == [["MASTER"]]
+
+
+def test_what_is_left_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carpool.node.notify.notifying.MOST_LEFT", 4)
+    names = [f"g{number}" for number in range(5)]
+    rig = Rig(*(settings(one, groups=frozenset(names)) for one in ("ops", "chat")))
+    for name in names:
+        rig.happen(group=name)
+    assert [[one[0] for one in left] for left in handed(rig).values()] == [names[-2:]] * 2
+    assert [one.text for one in rig.told] == [
+        f"notify {one}: 3 events are not told: more than 2 waited at the restart"
+        for one in ("ops", "chat")
+    ]
 
 
 def test_after_the_end_what_has_failed_is_not_tried_again() -> None:

@@ -106,11 +106,15 @@ class Delivery:
             if not data:
                 self._close_reader()
 
-    def _expire(self) -> None:
-        self._late = True
+    def abandon(self) -> None:
+        """End the child now."""
         if self.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def _expire(self) -> None:
+        self._late = True
+        self.abandon()
 
     def _exited(self, code: int) -> None:
         self._read()

@@ -19,7 +19,7 @@ from carpool.node.notify.delivery import Delivery, Outcome
 from carpool.notify.job import Job, Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from carpool.node.events import Kept
     from carpool.node.log import Log
@@ -36,6 +36,8 @@ MOST_TOLD = 200
 """Events of one delivery."""
 MOST_WAITING = 16384
 """Events of one notifier: of each of 4,080 groups, one of each of four kinds."""
+MOST_LEFT = 2000
+"""Events of all notifiers that are left to the program that replaces this one."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5 * SECOND, 300 * SECOND
 
 _STATUS_TYPES = ("nrdp", "nagios")
@@ -91,9 +93,18 @@ class Notifying:
         for queue in self._queues:
             queue.stop()
 
-    def go_on(self) -> None:
-        """Undo `stop`."""
-        self.stopped = False
+    def leave(self) -> dict[str, list[list[Any]]]:
+        """Return what is not told yet, by notifier, for the program that replaces this one.
+
+        What is being told is told anew by that one: how it ends is known to nobody.
+        """
+        most = max(1, MOST_LEFT // max(1, len(self._queues)))
+        return {queue.name: queue.leave(most) for queue in self._queues}
+
+    def restore(self, left: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+        """Tell what the program before this one has left, to the notifiers that are still there."""
+        for queue in self._queues:
+            queue.restore(left.get(queue.name, ()))
 
     def ended(self) -> None:
         """Let those go on that wait for a child of another to end."""
@@ -124,6 +135,11 @@ class _Queue:
         self._timer.cancel()
 
     @property
+    def name(self) -> str:
+        """Its name in the cluster file."""
+        return self._settings.name
+
+    @property
     def pid(self) -> int | None:
         """The child's, if one runs."""
         return None if self._delivery is None else self._delivery.pid
@@ -150,6 +166,25 @@ class _Queue:
         self._dropped = len(self._waiting)
         self._waiting.clear()
         self._tell_dropped("the daemon ends", Level.NOTICE)
+
+    def leave(self, most: int) -> list[list[Any]]:
+        """Return what is not told yet, the latest `most` of it; end the child that tells it."""
+        if self._delivery is not None:
+            self._delivery.abandon()
+        left = [
+            [group, kind, one.event, one.more]
+            for (group, kind), one in _joined(self._told, self._waiting).items()
+        ]
+        self._dropped += len(left[:-most])
+        self._tell_dropped(f"more than {most} waited at the restart")
+        return left[-most:]
+
+    def restore(self, left: Sequence[Sequence[Any]]) -> None:
+        """Let what the program before this one has left wait, as if it had just happened."""
+        for group, kind, event, more in left:
+            self._waiting[group, kind] = _Waiting(event, more)
+        self._not_before = self._loop.now() + GATHER
+        self.go_on()
 
     def _tell_dropped(self, why: str, level: Level = Level.WARNING) -> None:
         count, self._dropped = self._dropped, 0
@@ -222,20 +257,12 @@ class _Queue:
                 self._failures = 0
                 self._tell(Level.ERROR, text[:1000], "given up", outcome.said)
             else:
-                self._put_back(told)
+                self._waiting = _joined(told, self._waiting)
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE << (self._failures - 1))
                 self._not_before = self._loop.now() + pause
                 text = f"{outcome.said}; trying again in {pause // SECOND} s"
                 self._tell(Level.WARNING, text, "failed", outcome.said)
         self._all.ended()
-
-    def _put_back(self, told: dict[_Key, _Waiting]) -> None:
-        """Let what was not told wait again, before what has come since, unless that is newer."""
-        newer, self._waiting = self._waiting, dict(told)
-        for key, one in newer.items():
-            before = self._waiting.pop(key, None)
-            more = one.more if before is None else one.more + before.more + 1
-            self._waiting[key] = replace(one, more=more)
 
     def _tell(self, level: Level, text: str, outcome: str, problem: str | None = None) -> None:
         name = self._settings.name
@@ -246,3 +273,13 @@ class _Queue:
             key=f"notify {name} {outcome}",
             details={"notifier": name, "outcome": outcome, "problem": problem},
         )
+
+
+def _joined(told: dict[_Key, _Waiting], newer: dict[_Key, _Waiting]) -> dict[_Key, _Waiting]:
+    """Return what was not told before what has come since, unless that is newer of the same."""
+    joined = dict(told)
+    for key, one in newer.items():
+        before = joined.pop(key, None)
+        more = one.more if before is None else one.more + before.more + 1
+        joined[key] = replace(one, more=more)
+    return joined
