@@ -3,6 +3,7 @@
 A LAN has many groups, each with a fault of its own, so that one examination sees them all.
 """
 
+import os
 import signal
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.doctor.provoke import Patient, Wanted
 from tests.doctor.speaker import advertisement, speak, vrrp
+from tests.support.clock import environment_with, needs_faketime, set_clock
 from tests.support.lan import PASSWORD, VIP, carpool, packed
 from tests.support.pair import VIP6
 from tests.support.replayer import captured
@@ -214,6 +216,24 @@ def test_this_host(tmp_path: Path) -> None:
         assert lan.named(client) == {(None, "doctor-not-running"), (None, "doctor-capabilities")}
         assert "no process here can have CAP_NET_ADMIN" in client.text()
         assert (None, "doctor-stalls") in lan.named(stalled)
+
+
+@pytest.mark.slow
+@needs_faketime
+def test_the_time_of_day_is_set(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    set_clock(clock, 0)
+    with Patient(tmp_path) as lan:
+        file = lan.file()
+        lan.run(lan.left, file)
+        environment = {**os.environ, **environment_with(clock)}
+        environment["RUNTIME_DIRECTORY"] = str(lan.run_directory)
+        words = carpool("doctor", "--json", str(file), "--node", "left", "--seconds", "3")
+        doctor = lan.start(lan.left, words, environment)
+        lan.until(lambda: lan.has_asked(lan.left))
+        set_clock(clock, -30)
+        assert (None, "doctor-clock") in lan.named(doctor)
+        assert "the time of day jumped by -30.0" in doctor.text()
 
 
 @pytest.mark.slow

@@ -413,7 +413,39 @@ def test_whether_the_group_was_joined_is_told_of_the_family() -> None:
     answers = {THEIRS: {THEIR_MAC: b""}, vip: {THEIR_MAC: b""}}
     for joined, has in ((GROUP_V6, "has"), (GROUP_V4, "has not")):
         (one,) = diagnose(with_port(with_words(seen), answers=answers, joined=frozenset({joined})))
-        assert f"this host {has} joined" in one.mend
+        assert f"this host {has} joined ff02::12 on net0" in one.mend
+
+
+def test_a_node_is_known_over_ipv6_by_its_mac() -> None:
+    """Its link-local address is in no file."""
+    over_ipv6 = word(THEIR_LINK_LOCAL, group=GROUP_V6, password=b"another")
+    (one,) = diagnose(with_words(with_group(HEALTHY, carp=CARP), word(), over_ipv6))
+    assert one.fault is Fault.PASSWORD  # no clash with another cluster
+    assert one.seen.startswith("web2 (fe80::2) from 02:00:00:00:00:02 advertises vhid 42: ")
+
+
+def test_a_master_over_both_families_is_told_once() -> None:
+    two = with_words(with_group(HEALTHY, **DUAL), word(), replace(OVER_IPV6, delivered=4))
+    known = {**ANSWERS, THEIR_LINK_LOCAL: {THEIR_MAC: b""}}
+    for seen, says in (
+        (two, "advertised by web2 (192.0.2.2)"),
+        (with_group(two, peers=()), "advertised by 192.0.2.2"),
+    ):
+        assert [*lines(seen, [])][1].endswith(says)
+    # Two machines may share the virtual MAC address: then it is theirs who answers.
+    shared = [replace(one, mac=virtual_mac(42)) for one in two.words]
+    virtual = with_group(with_words(two, *shared), peers=())
+    assert [*lines(virtual, [])][1].endswith("advertised by 192.0.2.2 and fe80::2")
+    virtual = with_port(virtual, answers=known)
+    assert [*lines(virtual, [])][1].endswith("advertised by 192.0.2.2")
+
+
+def test_an_onlooker_is_told_whether_anything_was_heard() -> None:
+    nobody = replace(HEALTHY, groups=(), words=())
+    assert [*lines(nobody, [])][1:] == ["  no advertisement was heard"]
+    assert [*lines(with_words(nobody, word()), [])][1:] == [
+        "  1 group heard: carpool scan tells of each"
+    ]
 
 
 def test_every_fault_is_explained() -> None:

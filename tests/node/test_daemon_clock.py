@@ -8,24 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bench.peers import faketime
+from tests.support.clock import environment_with, needs_faketime, set_clock
 from tests.support.lan import Daemon, carpool
 from tests.support.pair import DOWN_TIME, INTERVAL, Pair
 
-pytestmark = [
-    pytest.mark.namespaces,
-    pytest.mark.skipif(
-        faketime() is None and "CARPOOL_REQUIRE_PEERS" not in os.environ,
-        reason="libfaketime is not installed",
-    ),
-]
+pytestmark = [pytest.mark.namespaces, needs_faketime]
 
 HOUR = 3600
-
-
-def set_clock(clock: Path, seconds: int) -> None:
-    clock.with_suffix(".new").write_text(f"{seconds:+}\n")
-    clock.with_suffix(".new").replace(clock)
 
 
 def last_stamp(daemon: Daemon) -> float:
@@ -36,15 +25,7 @@ def last_stamp(daemon: Daemon) -> float:
 def test_a_step_of_the_wall_clock_changes_nothing(tmp_path: Path, step: int) -> None:
     clock = tmp_path / "clock"
     set_clock(clock, 0)
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": str(faketime()),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        # The kernel's monotonic clocks are not to be set by anybody.
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    environment = {**os.environ, **environment_with(clock)}
     with Pair(tmp_path) as lan:
         file = lan.file()
         daemons = []

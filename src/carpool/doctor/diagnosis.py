@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from carpool.doctor import node_rules, reach, said
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
+from carpool.doctor.names import speakers
 from carpool.doctor.observation import Group, Observation, Word
 
 _ORDER = {fault: number for number, fault in enumerate(Fault)}
@@ -89,7 +90,7 @@ def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
 
 def _sources(group: Group, seen: Observation) -> str:
     words = [word for found in reach.masters(group, seen).values() for word in found]
-    return ", ".join(f"{'this node, ' * word.outgoing}{word.source}" for word in words)
+    return " and ".join(speakers(words, group, seen))
 
 
 def _one(group: Group, seen: Observation) -> Word:

@@ -167,14 +167,14 @@ class Fault(Enum):
         (
             "The other node has the address, so it is master or was, and answers single frames;"
             " its advertisements, which are multicast, do not arrive here. Most often a switch "
-            "or bridge with IGMP snooping forgets who listens, because no querier asks; or "
-            "protocol 112 is dropped on the way. Its daemon may also have died and left the "
-            "address behind."
+            "or bridge with IGMP snooping (IPv6: MLD snooping) forgets who listens, because no "
+            "querier asks; or protocol 112 is dropped on the way. Its daemon may also have died "
+            "and left the address behind."
         ),
         (
-            "look with carpool status whether that node is master; then let the switch flood "
-            "224.0.0.0/24 (RFC 4541 section 2.1.2), give it a querier, or switch IGMP snooping "
-            "off"
+            "look with carpool status whether that node is master; then give the switch a querier, "
+            "or switch its snooping off; 224.0.0.18 and all of 224.0.0.0/24 it should flood in any "
+            "case (RFC 4541 section 2.1.2)"
         ),
     )
     MAC_FILTER = (

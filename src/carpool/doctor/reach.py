@@ -1,18 +1,19 @@
 """Rules about who reaches whom: what does not arrive, and who has the address. Pure."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from itertools import pairwise
 
 from carpool.carp.frames import virtual_mac
 from carpool.carp.packet import GROUP_V4, GROUP_V6
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
+from carpool.doctor.names import UCARP_MAC, is_virtual, speaker
 from carpool.doctor.observation import Group, Observation, Port, Word
 from carpool.doctor.said import is_authentic
 
 _ENOUGH = 3
 """Advertisements: fewer may have been lost by accident."""
-_UCARP_MAC = bytes.fromhex("00005e0000")
 MASTER = "MASTER"
 
 
@@ -124,26 +125,13 @@ def _deaf(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
         for fastest, slower in pairwise(words):
             if fastest.datagram.source == slower.datagram.source or slower.outgoing:
                 continue
-            fault = Fault.MAC_FILTER if _is_virtual(fastest) else Fault.ONE_WAY
+            fault = Fault.MAC_FILTER if is_virtual(fastest) else Fault.ONE_WAY
             if (fault, slower.datagram.source) in told:
                 continue
             told.add((fault, slower.datagram.source))
-            text = (
-                f"{_name(slower, group)} goes on advertising beside {_name(fastest, group)}, "
-                "which it should yield to"
-            )
+            slow, fast = speaker(slower, group, seen), speaker(fastest, group, seen)
+            text = f"{slow} goes on advertising beside {fast}, which it should yield to"
             yield Finding(fault, text, group, port.name, fastest)
-
-
-def _is_virtual(word: Word) -> bool:
-    return word.mac == virtual_mac(word.vhid) or word.mac[:5] == _UCARP_MAC
-
-
-def _name(word: Word, group: Group) -> str:
-    if word.outgoing:
-        return f"this node ({word.source})"
-    peer = group.peer_at(word.datagram.source)
-    return f"{peer.name} ({word.source})" if peer is not None else word.source
 
 
 def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
@@ -151,7 +139,7 @@ def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
     spoken = {word.mac for word in seen.of(group)}
     sources = tuple(word.datagram.source for word in seen.of(group) if not word.outgoing)
     spoken |= port.macs_of(sources)  # of a machine with several interfaces here
-    virtual = {virtual_mac(group.vhid), _UCARP_MAC + bytes((group.vhid,))}
+    virtual = {virtual_mac(group.vhid), UCARP_MAC + bytes((group.vhid,))}
     for vip in group.vips:
         for mac, frame in port.answers.get(vip.packed, {}).items():
             if mac in port.own_macs | spoken or (mac in virtual and spoken):
@@ -180,7 +168,8 @@ def _evidence(group: Group, port: Port, family: int) -> str:
     multicast = group.multicast_of(family)
     if port.joined is not None and group.told is not None and multicast:
         there = multicast in port.joined
-        found.append(f"this host {'has' if there else 'has not'} joined the group on {port.name}")
+        verb = "has" if there else "has not"
+        found.append(f"this host {verb} joined {ip_address(multicast)} on {port.name}")
     if group.virtual_mac:
         found.append(
             "the group advertises from a virtual MAC address, which a MAC filter at the other "
@@ -201,7 +190,7 @@ def _unanswered(group: Group, port: Port, seen: Observation) -> Iterator[Finding
         if is_authentic(words[0], group) is False or vip.packed in port.addresses:
             continue
         if not port.answers.get(vip.packed):
-            text = f"{_name(words[0], group)} is master, and nobody answers for {vip}"
+            text = f"{speaker(words[0], group, seen)} is master, and nobody answers for {vip}"
             yield Finding(Fault.UNANSWERED, text, group, port.name, words[0])
 
 

@@ -10,6 +10,7 @@ from carpool.carp.wire import Rejection
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
 from carpool.doctor.guess import MOST_TRIES, fits, guess, unpacked
+from carpool.doctor.names import peer_of, speaker_from
 from carpool.doctor.observation import Group, Observation, Word
 from carpool.node.mismatch import OTHER_GROUP, OTHER_SET
 from carpool.watch.sighting import Protocol, Sighting
@@ -53,10 +54,10 @@ def rules(seen: Observation) -> Iterator[Finding]:
         for word in incoming:
             yield from _routers(group, word)
             if is_authentic(word, group) is not False:
-                yield from _timing(group, word)
-                yield from _way(group, word)
+                yield from _timing(group, word, seen)
+                yield from _way(group, word, seen)
                 yield from _loss(group, word, seen)
-        yield from _equal_skew(group, incoming)
+        yield from _equal_skew(group, incoming, seen)
         yield from _replays(group, seen)
     yield from _other_vhids(seen)
     for word in seen.words:
@@ -73,7 +74,7 @@ def _mismatches(
             continue
         most = next((tries for many, tries in _TRIES.items() if hopeless < many), 0)
         fault, text = _why(group, word, seen, most)
-        who = _who(word, group)
+        who = speaker_from(word, group, seen)
         yield Finding(fault, f"{who} advertises vhid {group.vhid}: {text}", group, word=word)
 
 
@@ -103,7 +104,7 @@ def _why(group: Group, word: Word, seen: Observation, most: int) -> tuple[Fault,
             return Fault.ADDRESSES, text
         if OTHER_GROUP in text:
             return Fault.VHID, text
-    if group.peers and group.peer_at(word.datagram.source) is None:
+    if group.peers and peer_of(word, group, seen) is None:
         return Fault.VHID_CLASH, f"{text}, and the sender is no node of the group"
     return Fault.PASSWORD, text
 
@@ -123,8 +124,9 @@ def _other_vhids(seen: Observation) -> Iterator[Finding]:
             said = word.advertisement
             for group in groups:
                 if group.carp is not None and said is not None and fits(said, group.carp):
-                    text = f"{_who(word, group)} has our password and addresses under vhid "
-                    text += f"{word.vhid}; here it is {group.vhid}"
+                    who = speaker_from(word, group, seen)
+                    text = f"{who} has our password and addresses under vhid {word.vhid}"
+                    text += f"; here it is {group.vhid}"
                     yield Finding(Fault.VHID, text, group, word=word)
 
 
@@ -135,23 +137,24 @@ def _routers(group: Group, word: Word) -> Iterator[Finding]:
         yield Finding(Fault.VHID_CLASH, f"{text}, which is the group's vhid", group, word=word)
 
 
-def _timing(group: Group, word: Word) -> Iterator[Finding]:
+def _timing(group: Group, word: Word, seen: Observation) -> Iterator[Finding]:
     said = word.advertisement
     if word.is_carp and said is not None and said.advbase != group.advbase:
-        text = f"{_who(word, group)} advertises with advbase {said.advbase}"
+        text = f"{speaker_from(word, group, seen)} advertises with advbase {said.advbase}"
         yield Finding(Fault.ADVBASE, f"{text}; here it is {group.advbase}", group, word=word)
 
 
-def _way(group: Group, word: Word) -> Iterator[Finding]:
+def _way(group: Group, word: Word, seen: Observation) -> Iterator[Finding]:
     if not word.is_carp and word.reading is not Rejection.TTL:
         return
+    who = speaker_from(word, group, seen)
     if word.datagram.ttl != TTL:
-        text = f"what {_who(word, group)} says arrives with a TTL of {word.datagram.ttl}"
+        text = f"what {who} says arrives with a TTL of {word.datagram.ttl}"
         yield Finding(Fault.TTL, text, group, word=word)
     wanted = group.multicast_of(word.datagram.family)
     if wanted and word.datagram.destination != wanted:
         sent = ip_address(word.datagram.destination)
-        text = f"{_who(word, group)} advertises to {sent}; here it is {ip_address(wanted)}"
+        text = f"{who} advertises to {sent}; here it is {ip_address(wanted)}"
         yield Finding(Fault.MULTICAST_GROUP, text, group, word=word)
 
 
@@ -162,11 +165,12 @@ def _loss(group: Group, word: Word, seen: Observation) -> Iterator[Finding]:
     expected = word.due // 1000 + 1
     missing = expected - word.number
     if missing >= _LEAST_MISSING and missing * _MOST_MISSING >= expected:
-        text = f"of {expected} advertisements of {_who(word, group)} {word.number} arrived"
+        who = speaker_from(word, group, seen)
+        text = f"of {expected} advertisements of {who} {word.number} arrived"
         yield Finding(Fault.LOSS, f"{text}, or they came late", group, word=word)
 
 
-def _equal_skew(group: Group, incoming: list[Word]) -> Iterator[Finding]:
+def _equal_skew(group: Group, incoming: list[Word], seen: Observation) -> Iterator[Finding]:
     if not group.preempt or group.advskew is None:
         return
     for peer in group.peers:
@@ -179,8 +183,9 @@ def _equal_skew(group: Group, incoming: list[Word]) -> Iterator[Finding]:
         if word.is_carp and said is not None:
             same = (said.advbase, said.advskew) == (group.advbase, group.advskew)
             if same and is_authentic(word, group) is True:
-                text = f"{_who(word, group)} advertises with advskew {said.advskew}, as this node"
-                yield Finding(Fault.EQUAL_SKEW, f"{text} does", group, word=word)
+                who = speaker_from(word, group, seen)
+                text = f"{who} advertises with advskew {said.advskew}, as this node does"
+                yield Finding(Fault.EQUAL_SKEW, text, group, word=word)
                 return
 
 
@@ -234,9 +239,3 @@ def _strange_pairs(seen: Observation) -> Iterator[Finding]:
         if len(kinds) == 2:
             text = f"{kinds[True].source} speaks CARP and {kinds[False].source} VRRP with {vhid}"
             yield Finding(Fault.VHID_CLASH, text, None, interface, kinds[False])
-
-
-def _who(word: Word, group: Group) -> str:
-    peer = group.peer_at(word.datagram.source)
-    name = f"{peer.name} ({word.source})" if peer is not None else word.source
-    return f"{name} from {word.mac.hex(':')}" if word.mac else name

@@ -11,6 +11,7 @@ from carpool.carp.timing import SECOND
 from carpool.carp.wire import Rejection
 from carpool.doctor import reach
 from carpool.doctor.finding import Finding
+from carpool.doctor.names import speakers
 from carpool.doctor.observation import Group, Observation, Word
 from carpool.watch.sighting import Protocol, Sighting
 
@@ -27,6 +28,8 @@ def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
     yield f"{who}listened on {where} for {seen.seconds:.1f} s"
     for group in seen.groups:
         yield f"  {group.name}, vhid {group.vhid} on {group.interface}: {_state(group, seen)}"
+    if not seen.groups and any(port.listened for port in seen.ports.values()):
+        yield f"  {_heard(seen)}"
     for _, alike in groupby(found, lambda one: one.fault):
         yield ""
         yield from _told(list(alike))
@@ -34,6 +37,18 @@ def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
         yield ""
     for text in seen.blind:
         yield from _wrapped("not looked at: ", text)
+
+
+def _heard(seen: Observation) -> str:
+    """Say how much was heard where no group is known that should be there."""
+    groups = {
+        (word.interface, word.vhid, word.reading.protocol)
+        for word in seen.words
+        if isinstance(word.reading, Sighting)
+    }
+    if not groups:
+        return "no advertisement was heard"
+    return f"{len(groups)} group{'s' * (len(groups) != 1)} heard: carpool scan tells of each"
 
 
 def _told(alike: Sequence[Finding]) -> Iterator[str]:
@@ -71,14 +86,9 @@ def _printable(text: str) -> str:
 
 def _state(group: Group, seen: Observation) -> str:
     said = [word for words in reach.masters(group, seen).values() for word in words]
-    masters = {word.source: word for word in said or seen.of(group) if word.is_carp}
-    named = []
-    for source, word in masters.items():
-        peer = group.peer_at(word.datagram.source)
-        other = f"{peer.name} ({source})" if peer else source
-        named.append("this node" if word.outgoing else other)
+    masters = [word for word in said or seen.of(group) if word.is_carp]
     says = f"; the daemon says {group.told.state}" if group.told else ""
-    return f"advertised by {' and '.join(dict.fromkeys(named)) or 'nobody'}{says}"
+    return f"advertised by {' and '.join(speakers(masters, group, seen)) or 'nobody'}{says}"
 
 
 def _frames(one: Finding) -> Iterator[tuple[str, str]]:
