@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tests.deploy.test_on_lab import WEB1, desk
-from tests.lab.smartos.support import NEEDS, until
+from tests.lab.smartos.support import NEEDS
+from tests.support.waiting import until
 
 from carpool.lab.smartos.lab import IMAGE, LX_IMAGE
 

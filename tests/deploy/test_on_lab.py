@@ -16,8 +16,9 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from tests.lab.smartos.support import NEEDS, smartos, until
+from tests.lab.smartos.support import NEEDS, smartos
 from tests.support.program import built
+from tests.support.waiting import until
 
 from carpool.cluster.load import zone_uuid
 from carpool.deploy.lock import PLACE

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import until
 
 from carpool.deploy import lock
 from carpool.deploy.errors import DeployError, SilentError
@@ -31,13 +31,6 @@ pytestmark = [
 ]
 PORT = 2222
 SSHD = "/usr/sbin/sshd"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, f"not within 10 s: {what}"
-        time.sleep(0.01)
 
 
 def make_key(path: Path) -> str:

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import until
 
 from carpool.lab import faults
 from carpool.lab.namespaces import LabError
@@ -25,13 +26,6 @@ pytestmark = pytest.mark.namespaces
 VIP = IPv4Interface("192.0.2.100/32")
 MS = 1_000_000
 DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); input()"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, f"not within 10 s: {what}"
-        time.sleep(0.002)
 
 
 @contextmanager

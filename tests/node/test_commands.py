@@ -1,8 +1,10 @@
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.processes import is_alive, open_descriptors
+from tests.support.waiting import until
 
 from carpool.node.commands import Commands, Result
 from carpool.node.loop import Loop
@@ -10,13 +12,6 @@ from carpool.node.loop import Loop
 MS = 1_000_000
 
 Run = Callable[[Commands, Loop, tuple[str, ...]], Result]
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 def waited_for(commands: Commands, _loop: Loop, argv: tuple[str, ...]) -> Result:
@@ -91,18 +86,7 @@ def test_one_that_hangs_is_killed_with_all_it_started(loop: Loop, run: Run, tmp_
     assert result.output == "said\n"
     assert result.problem is not None
     assert result.problem.endswith("did not end within 0.1 s")
-    deadline = time.monotonic() + 5
-    while any(lives(int(pid)) for pid in pids.read_text().split()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_one_that_says_nothing_and_hangs_is_killed(loop: Loop, run: Run) -> None:
@@ -138,8 +122,8 @@ def test_the_loop_goes_on_meanwhile(loop: Loop) -> None:
 
 
 def test_no_descriptor_is_left(loop: Loop) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     for way in (waited_for, beside_the_loop):
         for argv in (sh("echo"), ("/nowhere",), sh("sleep 100")):
             way(Commands(loop, 50 * MS), loop, argv)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before

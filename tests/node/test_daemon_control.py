@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.lan import VIP, Daemon, carpool
+from tests.support.lan import VIP, carpool
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
+from tests.support.processes import memory_kib
 
 from carpool.carp.timing import interval
 from carpool.node.client import Connection
@@ -159,11 +160,6 @@ def drip(held: list[socket.socket], chance: random.Random) -> None:
             client.recv(1)
 
 
-def memory_kib(daemon: Daemon) -> int:
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
-
-
 def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
     chance = random.Random(1)
     skews = {"left": OFTEN, "right": OFTEN + 16}
@@ -171,7 +167,7 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
         left, right = lan.run_both(advskew=skews)
         path = socket_path(lan.run_directory, "left")
         ask(lan, "left", "status")
-        memory = memory_kib(left)
+        memory = memory_kib(left.pid)
         held: list[socket.socket] = []
         answered = 0
         told: list[dict[str, Any]] = []
@@ -198,7 +194,7 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
         gaps = [after.when - before.when for before, after in pairwise(adverts)]
         assert max(gaps) < 2 * interval_ns
         assert len(adverts) >= MISBEHAVING_SECONDS * 1e9 // interval_ns - 1
-        assert memory_kib(left) - memory < MOST_KIB
+        assert memory_kib(left.pid) - memory < MOST_KIB
         assert "MASTER" not in right.text()
 
 

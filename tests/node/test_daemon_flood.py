@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import PASSWORD, SECOND, VHID, VIP
 from tests.support.pair import DOWN_TIME, INTERVAL, MARGIN, Pair
+from tests.support.processes import memory_kib
 
 from carpool.lab.faults import crash
 
@@ -86,12 +87,6 @@ while True:
     time.sleep(0.002)
 """
 """Some 20,000 a second: most from an address of its own, some from the master's."""
-
-
-def memory_kib(pid: int) -> int:
-    """Return the resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:

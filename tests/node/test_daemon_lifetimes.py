@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import VIP, carpool
 from tests.support.pair import DOWN_TIME, MARGIN, VIP6, Pair
+from tests.support.processes import is_alive
 
 from carpool.carp.timing import SECOND, lapse_time
 from carpool.lab.faults import freeze
@@ -23,15 +24,6 @@ def open_files(pid: int) -> dict[int, str]:
     """Return what kind of thing a process has open, by descriptor."""
     folder = Path(f"/proc/{pid}/fd")
     return {int(fd.name): str(fd.readlink()).partition(":")[0] for fd in folder.iterdir()}
-
-
-def ended(pid: int) -> bool:
-    """Tell whether a process has ended, perhaps with nobody to take note of it."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"
 
 
 def test_when_all_of_a_node_is_frozen_the_kernel_takes_the_address_off(tmp_path: Path) -> None:
@@ -94,7 +86,7 @@ def test_the_guard_minds_its_own_business_and_ends_with_its_daemon(tmp_path: Pat
         assert left.guards() == [guard]
         assert os.getsid(guard) == guard
         assert left.stop() == 0
-        lan.until(lambda: ended(guard), MARGIN, what="the guard has ended")
+        lan.until(lambda: not is_alive(guard), MARGIN, what="the guard has ended")
         assert "guard" not in left.text()
 
 
@@ -106,7 +98,7 @@ def test_the_guard_of_a_killed_daemon_ends_when_the_address_is_off(tmp_path: Pat
         left.stop(signal.SIGKILL)
         assert lan.left.holds(VIP), "until its term has passed"
         lan.until_holders(seconds=MARGIN)
-        lan.until(lambda: ended(guard), MARGIN, what="the guard has ended")
+        lan.until(lambda: not is_alive(guard), MARGIN, what="the guard has ended")
         assert f"the daemon has ended without a farewell: {VIP}/16 taken off" in left.text()
 
 
@@ -121,7 +113,7 @@ def test_told_to_end_the_guard_of_a_killed_daemon_takes_the_address_off_at_once(
         left.stop(signal.SIGKILL)
         os.kill(guard, signal.SIGTERM)
         lan.until_holders(seconds=1.5)  # sooner than the kernel, which gives it 2 s
-        lan.until(lambda: ended(guard), MARGIN, what="the guard has ended")
+        lan.until(lambda: not is_alive(guard), MARGIN, what="the guard has ended")
 
 
 def test_scripts_have_no_guard(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
+
+from tests.support.waiting import until
 
 DETACHED = """
     import os, sys
@@ -46,10 +47,7 @@ def test_a_detached_process_has_left_everything_but_its_descriptors(tmp_path: Pa
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    deadline = time.monotonic() + 10
-    while not report.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(report.exists)
     assert report.read_text().splitlines() == [
         "survived",
         "child 0",

@@ -1,20 +1,11 @@
 """When packets that are no CARP advertisements are a flood."""
 
-from collections.abc import Iterator
-
-import pytest
+from tests.support.waiting import turn
 
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Rejection
 from carpool.node.floodgate import CLOSED_FOR, FLOOD, FloodGate
 from carpool.node.loop import Loop
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 class Gate:
@@ -54,8 +45,7 @@ def test_what_no_filter_can_foresee_does_not_count(loop: Loop) -> None:
 def test_it_opens_again_by_itself(loop: Loop) -> None:
     gate = Gate(loop)
     gate.hear(Rejection.VRRP, FLOOD, loop.now() - CLOSED_FOR + SECOND // 20)
-    loop.call_at(loop.now() + SECOND // 5, loop.stop)
-    loop.run()
+    turn(loop, SECOND // 5)
     assert gate.told == [True, False]
     gate.hear(Rejection.VRRP, FLOOD, loop.now())
     assert gate.told == [True, False, True]

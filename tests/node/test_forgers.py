@@ -1,21 +1,13 @@
 """Whose forgeries are a flood, and who is heard whatever comes from its address."""
 
-from collections.abc import Iterator
-
 import pytest
+from tests.support.waiting import turn
 
 from carpool.carp.timing import SECOND
 from carpool.node.forgers import FLOOD, MOST_MUTED, MUTED_FOR, Forgers
 from carpool.node.loop import Loop
 
 STRANGER, NODE = b"\x0a\0\x06\x06", b"\x0a\0\0\2"
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 class Ear:
@@ -67,8 +59,7 @@ def test_whoever_says_something_valid_is_heard_again(ear: Ear) -> None:
 
 def test_after_a_while_all_are_heard_again(ear: Ear, loop: Loop) -> None:
     ear.hear(STRANGER, FLOOD, loop.now() - MUTED_FOR + SECOND // 20)
-    loop.call_at(loop.now() + SECOND // 5, loop.stop)
-    loop.run()
+    turn(loop, SECOND // 5)
     assert ear.told == [{STRANGER}, set()]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.support.waiting import until
 
 from carpool.carp.auth import Address
 from carpool.node import guard
@@ -19,8 +20,6 @@ from carpool.node.log import Log, StreamSink
 from carpool.node.loop import Loop
 
 MS = 1_000_000
-SECONDS = 10
-"""What a busy machine may take at most."""
 ONE, TWO = ip_interface("192.0.2.1/24"), ip_interface("2001:db8::1/64")
 
 
@@ -100,13 +99,6 @@ def bench(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Bench]:
     made = Bench(tmp_path, capfd)
     yield made
     made.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def soon(milliseconds: int) -> int:

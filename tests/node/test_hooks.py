@@ -1,11 +1,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.support.processes import is_alive, open_descriptors
+from tests.support.waiting import turn_until
 
 from carpool.node import hooks
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
@@ -32,13 +34,6 @@ class Lines:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def lines() -> Lines:
     return Lines()
 
@@ -54,33 +49,13 @@ def shell(script: str, label: str = "hook", **environment: str) -> Hook:
     return Hook(("/bin/sh", "-c", script), environment, label)
 
 
-def run_until(loop: Loop, condition: Callable[[], bool], seconds: float = 8) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        loop.call_at(loop.now() + MS, loop.stop)
-        loop.run()
-
-
 def run_one(loop: Loop, queue: HookQueue, hook: Hook) -> HookResult:
     results: list[HookResult] = []
     queue.submit(hook, results.append)
     assert results == [], "done is never called from within submit"
     assert not queue.idle
-    run_until(loop, lambda: bool(results) and queue.idle)
+    turn_until(loop, lambda: bool(results) and queue.idle)
     return results[0]
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state in "ZX"
 
 
 def test_a_script_gets_its_arguments_its_environment_and_ours(
@@ -125,10 +100,10 @@ def test_scripts_run_one_after_the_other_and_the_newest_waiting_one_wins(
 
     for name in ("up", "down", "up again", "down again"):
         submit(name)
-    run_until(loop, lambda: len(results) == 2)
+    turn_until(loop, lambda: len(results) == 2)
     assert results == [("down", Outcome.SUPERSEDED), ("up again", Outcome.SUPERSEDED)]
     gate.touch()
-    run_until(loop, lambda: queue.idle)
+    turn_until(loop, lambda: queue.idle)
     assert results[2:] == [("up", Outcome.EXITED), ("down again", Outcome.EXITED)]
     assert trace.read_text().splitlines() == [
         "up starts",
@@ -187,7 +162,7 @@ def test_after_a_script_that_cannot_start_the_next_one_runs(loop: Loop, queue: H
     results: list[Outcome] = []
     queue.submit(Hook(("/no/such/script",), {}, "first"), lambda r: results.append(r.outcome))
     queue.submit(shell("exit 0"), lambda r: results.append(r.outcome))
-    run_until(loop, lambda: queue.idle)
+    turn_until(loop, lambda: queue.idle)
     assert results == [Outcome.NOT_STARTED, Outcome.EXITED]
 
 
@@ -201,7 +176,7 @@ def test_a_script_over_its_time_is_ended_with_its_children(
     queue.close()
     assert result.outcome is Outcome.TIMED_OUT
     assert 0.2 <= time.monotonic() - started < 2
-    run_until(loop, lambda: gone(int(child.read_text())))
+    turn_until(loop, lambda: not is_alive(int(child.read_text())))
     assert "still running after 0.2" in lines.with_level(Level.ERROR)[0]
 
 
@@ -216,7 +191,7 @@ def test_a_script_deaf_to_sigterm_is_killed_after_the_grace(
     queue.close()
     assert result.outcome is Outcome.TIMED_OUT
     assert result.duration_ns >= 500 * MS
-    run_until(loop, lambda: gone(int(child.read_text())))
+    turn_until(loop, lambda: not is_alive(int(child.read_text())))
 
 
 def test_a_deaf_child_of_a_script_that_obeyed_does_not_act_behind_the_next_one(
@@ -229,7 +204,7 @@ def test_a_deaf_child_of_a_script_that_obeyed_does_not_act_behind_the_next_one(
     queue.close()
     assert result.outcome is Outcome.TIMED_OUT
     assert result.duration_ns < SECOND
-    run_until(loop, lambda: gone(int(child.read_text())))
+    turn_until(loop, lambda: not is_alive(int(child.read_text())))
 
 
 def test_a_process_that_cannot_be_killed_is_given_up(
@@ -245,13 +220,13 @@ def test_a_process_that_cannot_be_killed_is_given_up(
         results.append(result.outcome)
 
     queue.submit(shell("exec sleep 1000"), done)
-    run_until(loop, lambda: bool(results))
+    turn_until(loop, lambda: bool(results))
     assert results == [Outcome.TIMED_OUT]
     pids, signals = zip(*killed, strict=True)
     assert signals == (signal.SIGTERM, signal.SIGKILL)
     assert "cannot be killed" in lines.with_level(Level.ERROR)[-1]
     os.kill(pids[0], signal.SIGKILL)  # it ends at last, and nobody waits for it any more
-    run_until(loop, lambda: not Path(f"/proc/{pids[0]}").exists())
+    turn_until(loop, lambda: not Path(f"/proc/{pids[0]}").exists())
     queue.close()
     assert results == [Outcome.TIMED_OUT]
 
@@ -267,8 +242,8 @@ def test_a_background_child_with_the_pipe_open_delays_nothing_and_lives_on(
     assert time.monotonic() - started < 5
     assert lines.output == ["early"]
     gate.touch()
-    run_until(loop, child.exists)
-    run_until(loop, lambda: lines.output == ["early", "late"])
+    turn_until(loop, child.exists)
+    turn_until(loop, lambda: lines.output == ["early", "late"])
 
 
 def test_pipes_of_background_children_are_bounded(loop: Loop, queue: HookQueue) -> None:
@@ -334,11 +309,11 @@ def test_drain_calls_back_when_idle(loop: Loop, queue: HookQueue) -> None:
     order: list[str] = []
     queue.drain(lambda: order.append("idle already"))
     assert order == []
-    run_until(loop, lambda: bool(order))
+    turn_until(loop, lambda: bool(order))
     queue.submit(shell("exit 0", "first"), lambda r: order.append(r.hook.label))
     queue.submit(shell("exit 0", "second"), lambda r: order.append(r.hook.label))
     queue.drain(lambda: order.append("drained"))
-    run_until(loop, lambda: "drained" in order)
+    turn_until(loop, lambda: "drained" in order)
     assert order == ["idle already", "first", "second", "drained"]
 
 
@@ -351,5 +326,5 @@ def test_a_done_callback_may_submit_the_next(loop: Loop, queue: HookQueue) -> No
 
     queue.submit(shell("exit 0", "first"), first_done)
     queue.drain(lambda: order.append("drained"))
-    run_until(loop, lambda: "drained" in order)
+    turn_until(loop, lambda: "drained" in order)
     assert order == ["first", "second", "drained"]

@@ -4,11 +4,12 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
 from tests.node.test_log_lines import read
+from tests.support.waiting import turn_until
 
 from carpool.node.log import About, Level, Log
 from carpool.node.log_lines import Rfc5424
@@ -17,29 +18,6 @@ from carpool.node.loop import Loop
 
 LOCALHOST = ip_address("127.0.0.1")
 MESSAGE = Rfc5424("carpool", "web1")
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
-    yield made
-    made.close()
-
-
-def turn(loop: Loop, condition: Callable[[], bool]) -> None:
-    """Let the loop turn until the condition holds."""
-    deadline = time.monotonic() + 20
-
-    def look() -> None:
-        if condition():
-            loop.stop()
-            return
-        assert time.monotonic() < deadline, "not so after 20 s"
-        loop.call_at(loop.now() + 5_000_000, look)
-
-    look_timer = loop.call_at(loop.now(), look)
-    loop.run()
-    look_timer.cancel()
 
 
 class Server:
@@ -154,9 +132,9 @@ def test_a_host_without_that_family_loses_datagrams_and_says_so(
 def test_a_stream(server: Server, sink: TcpSink, loop: Loop) -> None:
     sink.write(Level.INFO, "first: é", About("state", "www", {}, 1))
     sink.write(Level.INFO, "second")
-    turn(loop, lambda: len(server.texts()) == 2)
+    turn_until(loop, lambda: len(server.texts()) == 2)
     sink.write(Level.INFO, "third")
-    turn(loop, lambda: server.texts() == ["first: é", "second", "third"])
+    turn_until(loop, lambda: server.texts() == ["first: é", "second", "third"])
     assert len(server.connections) == 1
     assert sink.dropped == 0
 
@@ -165,11 +143,11 @@ def test_a_server_that_hangs_up_gets_the_next_line_on_a_new_connection(
     server: Server, sink: TcpSink, loop: Loop
 ) -> None:
     sink.write(Level.INFO, "first")
-    turn(loop, lambda: server.texts() == ["first"])
+    turn_until(loop, lambda: server.texts() == ["first"])
     server.hang_up()
-    turn(loop, lambda: sink._socket is None)
+    turn_until(loop, lambda: sink._socket is None)
     sink.write(Level.INFO, "second")
-    turn(loop, lambda: server.texts() == ["second"])
+    turn_until(loop, lambda: server.texts() == ["second"])
 
 
 def test_a_server_that_comes_late_gets_what_waits(loop: Loop) -> None:
@@ -178,16 +156,16 @@ def test_a_server_that_comes_late_gets_what_waits(loop: Loop) -> None:
     sink = TcpSink(LOCALHOST, there.port, MESSAGE, loop)
     for number in range(3):
         sink.write(Level.INFO, f"line {number}")
-    turn(loop, lambda: sink._retry.when is not None)
+    turn_until(loop, lambda: sink._retry.when is not None)
     late = Server(there.port)
-    turn(loop, lambda: late.texts() == ["line 0", "line 1", "line 2"])
+    turn_until(loop, lambda: late.texts() == ["line 0", "line 1", "line 2"])
     sink.close()
     late.close()
 
 
 def test_a_server_that_stalls_is_not_waited_for(server: Server, sink: TcpSink, loop: Loop) -> None:
     sink.write(Level.INFO, "first")
-    turn(loop, lambda: server.texts() == ["first"])
+    turn_until(loop, lambda: server.texts() == ["first"])
     took = 0.0
     while not sink.dropped:  # until the buffers of the kernel are full, and ours
         began = time.monotonic()
@@ -203,21 +181,21 @@ def test_a_server_that_stalls_is_not_waited_for(server: Server, sink: TcpSink, l
         server.take()
         return sink._waiting_bytes == 0
 
-    turn(loop, has_all_that_was_taken)
+    turn_until(loop, has_all_that_was_taken)
     sink.write(Level.INFO, "back")
-    turn(loop, lambda: server.texts()[-2:] == [f"{lost} log lines were lost here", "back"])
+    turn_until(loop, lambda: server.texts()[-2:] == [f"{lost} log lines were lost here", "back"])
 
 
 def test_half_a_message_is_sent_anew_on_the_next_connection(
     server: Server, sink: TcpSink, loop: Loop
 ) -> None:
     sink.write(Level.INFO, "first")
-    turn(loop, lambda: server.texts() == ["first"])
+    turn_until(loop, lambda: server.texts() == ["first"])
     while not sink._sent:
         sink.write(Level.INFO, "x" * 1500)
     waiting = len(sink._waiting)
     server.hang_up()
-    turn(loop, lambda: len(server.texts()) >= waiting)
+    turn_until(loop, lambda: len(server.texts()) >= waiting)
     assert set(server.texts()) == {"x" * 1500}
 
 
@@ -225,7 +203,7 @@ def test_a_child_says_nothing_on_its_parents_connection(
     server: Server, sink: TcpSink, loop: Loop
 ) -> None:
     sink.write(Level.INFO, "first")
-    turn(loop, lambda: server.texts() == ["first"])
+    turn_until(loop, lambda: server.texts() == ["first"])
     parents = sink._socket
     assert parents is not None
     number = parents.fileno()

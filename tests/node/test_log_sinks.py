@@ -22,13 +22,6 @@ LOCALHOST = ip_address("127.0.0.1")
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def syslog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Stand in for the syslog daemon of this host."""
     path = str(tmp_path / "log")

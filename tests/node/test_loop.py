@@ -7,11 +7,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from tests.support.processes import state
+from tests.support.waiting import turn, turn_until, until
 
 from carpool.node import clock
 from carpool.node.loop import Loop
@@ -33,20 +34,6 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     left, right = socket.socketpair()
     with left, right:
         yield left, right
-
-
-def run_for(loop: Loop, duration_ns: int) -> None:
-    guard = loop.call_at(loop.now() + duration_ns, loop.stop)
-    loop.run()
-    guard.cancel()
-
-
-def run_until(loop: Loop, filled: Sized, seconds: int = 5) -> None:
-    """Run until the collection is not empty."""
-    deadline = loop.now() + seconds * 1000 * MS
-    while not len(filled):
-        assert loop.now() < deadline, "waited in vain"
-        run_for(loop, MS)
 
 
 def test_timers_run_in_order_of_instant_then_of_setting(loop: Loop) -> None:
@@ -76,7 +63,7 @@ def test_a_cancelled_timer_does_not_run_and_can_be_set_again(loop: Loop) -> None
     again = loop.call_at(loop.now(), lambda: ran.append("again"))
     again.cancel()
     again.reschedule(loop.now() + MS)
-    run_for(loop, 5 * MS)
+    turn(loop, 5 * MS)
     assert ran == ["again"]
     assert again.when is None
 
@@ -86,7 +73,7 @@ def test_a_moved_timer_runs_once_at_its_last_instant(loop: Loop) -> None:
     start = loop.now()
     timer = loop.call_at(start + MS, lambda: ran.append(loop.now() - start))
     timer.reschedule(start + 10 * MS)
-    run_for(loop, 15 * MS)
+    turn(loop, 15 * MS)
     assert len(ran) == 1
     assert ran[0] >= 10 * MS
 
@@ -111,7 +98,7 @@ def test_a_timer_cancelled_by_one_of_the_same_instant_does_not_run(loop: Loop) -
     at = loop.now() + MS
     loop.call_at(at, second.cancel)
     second.reschedule(at)
-    run_for(loop, 4 * MS)
+    turn(loop, 4 * MS)
     assert ran == []
 
 
@@ -122,7 +109,7 @@ def test_a_million_moves_leave_no_pile_of_garbage(loop: Loop) -> None:
     assert len(loop._timers._heap) < 200
     for timer in timers:
         timer.cancel()
-    run_for(loop, MS)
+    turn(loop, MS)
     assert len(loop._timers._heap) < 200
 
 
@@ -181,9 +168,9 @@ def test_a_process_stopped_inside_its_poll_reads_before_its_timer_acts(
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "waiting\n"
-            wait_until(lambda: process_state(child.pid) == "S")
+            until(lambda: state(child.pid) == "S")
             os.kill(child.pid, signal.SIGSTOP)
-            wait_until(lambda: process_state(child.pid) == "T")
+            until(lambda: state(child.pid) == "T")
             pair[0].send(b"frame")
             time.sleep(0.3)  # past the timer's instant
             os.kill(child.pid, signal.SIGCONT)
@@ -212,7 +199,7 @@ def test_a_connection_is_told_when_it_is_made_or_refused(loop: Loop) -> None:
                 deadline = loop.now() + 5000 * MS
                 while len(told) == before:
                     assert loop.now() < deadline, "waited in vain"
-                    run_for(loop, MS)
+                    turn(loop, MS)
     assert told == [0, errno.ECONNREFUSED]
 
 
@@ -227,13 +214,13 @@ def test_who_waits_to_write_is_not_woken_by_what_can_be_read(
     told: list[str] = []
     right.send(b"something to read")
     loop.watch(left, lambda: told.append("writable"), for_writing=True)
-    run_for(loop, 5 * MS)
+    turn(loop, 5 * MS)
     assert told == []
     right.setblocking(False)
     with suppress(BlockingIOError):
         while right.recv(65536):
             pass
-    run_until(loop, told)
+    turn_until(loop, lambda: told)
 
 
 def test_a_descriptor_unwatched_in_its_own_round_is_not_called(
@@ -301,9 +288,9 @@ def test_what_waits_for_the_end_of_the_round_comes_after_its_timers_and_before_a
     now = loop.now()
     loop.call_at(now, first)
     loop.call_at(now, lambda: seen.append("second"))
-    run_until(loop, seen)
+    turn_until(loop, lambda: seen)
     assert seen == ["first", "second", "end"]
-    run_for(loop, MS)
+    turn(loop, MS)
     assert seen == ["first", "second", "end"]
 
 
@@ -363,16 +350,16 @@ def test_a_child_that_ended_before_it_was_registered_is_reported(loop: Loop) -> 
     codes: list[int] = []
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], os.environ)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    run_for(loop, MS)  # its SIGCHLD has come and gone
+    turn(loop, MS)  # its SIGCHLD has come and gone
     loop.on_child(pid, codes.append)
-    run_until(loop, codes)
+    turn_until(loop, lambda: codes)
     assert codes == [3]
 
 
 def test_children_of_others_are_left_alone(loop: Loop) -> None:
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 5"], os.environ)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    run_for(loop, MS)
+    turn(loop, MS)
     assert os.waitpid(pid, 0)[1] == 5 << 8
 
 
@@ -383,23 +370,12 @@ def test_an_inherited_ignored_sigchld_does_not_lose_the_status() -> None:
         codes: list[int] = []
         pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 4"], os.environ)
         loop.on_child(pid, codes.append)
-        run_until(loop, codes)
+        turn_until(loop, lambda: codes)
         loop.close()
         assert codes == [4]
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGCHLD, before)
-
-
-def process_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 # The machine sleeps.
@@ -451,8 +427,8 @@ def test_sleep_is_told_before_timers_that_fell_due_and_before_what_is_queued(
     loop.watch(left, lambda: told.append(left.recv(1)))
     sleep(5000 * MS)
     right.send(b"x")
-    run_until(loop, told)
-    run_for(loop, MS)
+    turn_until(loop, lambda: told)
+    turn(loop, MS)
     slept, *rest = told
     assert isinstance(slept, int)
     assert abs(slept - 5000 * MS) < 50 * MS
@@ -463,7 +439,7 @@ def test_without_sleep_nothing_is_told(loop: Loop, sleep: Callable[[int], None])
     told: list[int] = []
     loop.on_wake(told.append)
     sleep(50 * MS)  # not worth a word
-    run_for(loop, 20 * MS)
+    turn(loop, 20 * MS)
     assert told == []
 
 

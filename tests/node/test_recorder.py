@@ -1,8 +1,6 @@
 """What the daemon writes by itself: few files, after what people will ask about, and on a crash."""
 
 import stat
-from collections.abc import Iterator
-from contextlib import closing
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 
@@ -31,12 +29,6 @@ class Lines:
 
     def write(self, level: Level, text: str) -> None:
         self.lines.append(text)
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    with closing(Loop()) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.support.waiting import turn
 
 from carpool.carp.election import State
 from carpool.carp.memory import Memory
@@ -72,11 +73,6 @@ class Asked:
         self.restart._asked_at -= after
         self.restart._tried(Result(output, problem))
 
-    def run(self, ns: int) -> None:
-        guard = self.loop.call_at(self.loop.now() + ns, self.loop.stop)
-        self.loop.run()
-        guard.cancel()
-
     @property
     def refusal(self) -> str:
         (answer,) = self.answers
@@ -85,13 +81,6 @@ class Asked:
 
 
 FIT = json.dumps({"groups": {"www": identity(settings())}})
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
-    yield made
-    made.close()
 
 
 def test_an_unfit_program_says_why(loop: Loop) -> None:
@@ -130,7 +119,7 @@ def test_in_time_as_backup_or_by_force_it_goes_on(
     became: list[bool] = []
     asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
     asked.found(FIT, after=took)
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert asked.answers == [{"ok": True, "applied": True, "restarts": 1}]
     assert became == [True]
 
@@ -150,9 +139,9 @@ def test_scripts_are_waited_for_but_not_for_ever(
     asked = Asked(loop)
     asked.group.is_settled = False
     asked.found(FIT)
-    asked.run(SECOND // 10)
+    turn(loop, SECOND // 10)
     assert asked.answers == []
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert "scripts of www are still running" in asked.refusal
 
 
@@ -181,11 +170,11 @@ def test_the_answer_is_taken_before_the_program_is_another(loop: Loop) -> None:
     became = becoming(asked)
     asked.restart.owes = lambda: bool(asked.answers)
     asked.found(FIT)
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert asked.answers[0]["ok"]
     assert became == []
     asked.restart.owes = lambda: False
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert became == [True]
 
 
@@ -197,7 +186,7 @@ def test_an_answer_that_is_not_taken_holds_nothing_up(
     became = becoming(asked)
     asked.restart.owes = lambda: True
     asked.found(FIT)
-    asked.run(SECOND // 2)
+    turn(loop, SECOND // 2)
     assert became == [True]
 
 
@@ -209,10 +198,10 @@ def test_a_script_that_begins_at_the_last_moment_is_waited_for(
     became = becoming(asked)
     asked.restart._reply = lambda _answer: setattr(asked.group, "is_settled", False)
     asked.found(FIT)
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert became == []
     asked.group.is_settled = True
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert became == [True]
     asked.group.is_settled = False
     asked.restart._began_at = loop.now() - SECOND
@@ -289,7 +278,7 @@ def test_a_reload_is_a_restart_if_anything_is_another(
     became: list[bool] = []
     asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
     asked.found("a.toml:3: warning: so\n" + json.dumps({**json.loads(FIT), "described": found}))
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     (answer,) = asked.answers
     assert answer["ok"]
     assert answer["warnings"] == ["a.toml:3: warning: so"]
@@ -307,7 +296,7 @@ def test_a_program_that_cannot_say_what_is_another_is_refused(
     asked.restart.reload(asked.answers.append, force=False, dry_run=False)
     more = {} if described is None else {"described": described}
     asked.found(json.dumps({**json.loads(FIT), **more}))
-    asked.run(SECOND // 50)
+    turn(loop, SECOND // 50)
     assert "does not say what" in asked.refusal
 
 

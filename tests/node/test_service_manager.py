@@ -15,6 +15,7 @@ import pytest
 from tests.node.test_daemon_control import run_carpool
 from tests.support.lan import carpool
 from tests.support.pair import Pair
+from tests.support.waiting import turn, turn_until
 
 from carpool.carp.election import State
 from carpool.node.daemon import Daemon
@@ -79,12 +80,7 @@ class Served:
         found.tell_of(cast(Daemon, self), Events(self.log))
 
     def until(self, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + 5
-        while not condition():
-            assert time.monotonic() < deadline, self.systemd.read()
-            guard = self.loop.call_at(self.loop.now() + 5 * MS, self.loop.stop)
-            self.loop.run()
-            guard.cancel()
+        turn_until(self.loop, condition, self.systemd.read)
 
     def happened(self, kind: str, **details: str) -> None:
         self.log.happened(kind, Level.NOTICE, "x", details=details)
@@ -94,13 +90,6 @@ class Served:
 def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
     abstract = request.param == "abstract"
     made = Systemd(f"@carpool-test-{os.getpid()}" if abstract else str(tmp_path / "notify"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
     yield made
     made.close()
 
@@ -178,8 +167,7 @@ def test_the_watchdog_is_fed_as_soon_as_there_is_room(loop: Loop, systemd: Syste
 )
 def test_no_watchdog_or_somebody_elses(loop: Loop, systemd: Systemd, more: dict[str, str]) -> None:
     served = Served(loop, systemd, 1, **more)
-    deadline = time.monotonic() + 0.1
-    served.until(lambda: time.monotonic() > deadline)
+    turn(served.loop, 100 * MS)
     assert systemd.fed() == 0
 
 
@@ -190,11 +178,9 @@ def test_nobody_wants_to_know(loop: Loop, environment: dict[str, str]) -> None:
 
 def test_one_that_does_not_listen_holds_up_nobody(loop: Loop, systemd: Systemd) -> None:
     served = Served(loop, systemd, 1, WATCHDOG_USEC="1")
-    deadline = time.monotonic() + 0.2
-    served.until(lambda: time.monotonic() > deadline)  # Its queue is full for long.
+    turn(served.loop, 200 * MS)  # Its queue is full for long.
     systemd._socket.close()
-    deadline = time.monotonic() + 0.02
-    served.until(lambda: time.monotonic() > deadline)
+    turn(served.loop, 20 * MS)
 
 
 @pytest.mark.namespaces

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import turn_until
 
 from carpool.carp.settings import Settings
 from carpool.node import services as module
@@ -54,11 +54,7 @@ class Rig:
         )
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 8
-        while not condition():
-            assert time.monotonic() < deadline, self.done()
-            self.loop.call_at(self.loop.now() + MS, self.loop.stop)
-            self.loop.run()
+        turn_until(self.loop, condition, self.done)
 
     def done(self) -> list[str]:
         path = self.folder / "done"

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import until
 
 
 class Family:
@@ -40,17 +41,38 @@ class Family:
     def await_program(self, *arguments: str, seconds: float = 10) -> None:
         """Wait until a member runs that command line."""
         wanted = "\0".join([*arguments, ""]).encode()
-        deadline = time.monotonic() + seconds
-        while wanted not in map(_command_line, self.alive()):
-            assert time.monotonic() < deadline, f"nobody runs {arguments}"
-            time.sleep(0.02)
+        until(lambda: wanted in map(_command_line, self.alive()), f"{arguments} runs", seconds)
 
     def all_gone(self, seconds: float = 30) -> None:
         """Wait until no member lives, nor any process in one of their namespaces."""
-        deadline = time.monotonic() + seconds
-        while self.alive() or _inhabitants(self.namespaces):
-            assert time.monotonic() < deadline, (self.alive(), _inhabitants(self.namespaces))
-            time.sleep(0.02)
+
+        def left() -> tuple[list[int], list[str]]:
+            return self.alive(), _inhabitants(self.namespaces)
+
+        until(lambda: not any(left()), left, seconds)
+
+
+def state(pid: int) -> str:
+    """Return the state of a process, a letter of proc_pid_stat(5); nothing if there is none."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process has not ended, be it only that nobody has taken note of it."""
+    return state(pid) not in {"", "Z", "X"}
+
+
+def open_descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def memory_kib(pid: int) -> int:
+    """Return the resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def _environment(process: Path) -> list[bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.support.waiting import until
 from tests.web.fakes import FakeSource, group, master, status
 
 from carpool.web import app
@@ -442,13 +443,6 @@ def asking() -> Iterator[tuple[FakeSource, Ledger, Asking]]:
     yield source, ledger, made
     made.close()
     assert source.closed.is_set()
-
-
-def until(condition: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_sources_are_asked_again_and_again(asking: tuple[FakeSource, Ledger, Asking]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests.support.processes import is_alive
+from tests.support.waiting import until
 
 from carpool.cli import web
 from carpool.web import hosts
@@ -110,7 +110,7 @@ def test_a_host_is_followed_until_we_hang_up(words: Path, tmp_path: Path) -> Non
     Thread(target=source.close).start()
     with pytest.raises(SourceError, match="the events have ended"):
         next(events)
-    until_gone(follower)
+    until(lambda: not is_alive(follower))
     with pytest.raises(SourceError, match="the page ends"):
         source.ask()
 
@@ -124,25 +124,15 @@ def test_what_follows_ends_with_its_standard_input(words: Path, tmp_path: Path) 
     (process,) = source._running
     assert process.stdin is not None
     process.stdin.close()
-    until_gone(int(until_written(tmp_path / "follower")))
+    follower = int(until_written(tmp_path / "follower"))
+    until(lambda: not is_alive(follower))
     with pytest.raises(SourceError, match="the events have ended"):
         next(events)
 
 
 def until_written(path: Path) -> str:
-    deadline = time.monotonic() + 10
-    while not (text := path.read_text() if path.exists() else "").endswith("\n"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return text
-
-
-def until_gone(process: int) -> None:
-    deadline = time.monotonic() + 10
-    with suppress(FileNotFoundError, ProcessLookupError):
-        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    until(lambda: path.exists() and path.read_text().endswith("\n"))
+    return path.read_text()
 
 
 FILE = """

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from tests.conftest import lacking
+from tests.support.waiting import until
 from tests.web.browser import chromium, overflow, take, visit
 
 from carpool.lab.namespaces import why_unsupported
@@ -60,17 +61,17 @@ class Lab:
 
     def directory(self) -> Path:
         """Return where its two daemons have their sockets, as seen from outside."""
-        found: list[Path] = []
 
-        def there() -> bool:
+        def there() -> Path | None:
             for pid in descendants(self._process.pid):
                 directory = Path(f"/proc/{pid}/root/dev/shm/run")
                 if len(list(directory.glob("*.sock"))) == 2:
-                    found.append(directory)
-            return bool(found)
+                    return directory
+            return None
 
-        until(there)
-        return found[0]
+        directory = until(there)
+        assert directory is not None
+        return directory
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -128,13 +129,6 @@ def web(*arguments: str) -> Iterator[str]:
         process.kill()
         process.wait(10)
         process.stderr.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def held_by(page: Page, group: str, node: str, grade: str) -> None:

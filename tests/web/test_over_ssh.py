@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.deploy.test_on_lab import Desk, desk
-from tests.lab.smartos.support import NEEDS, until
+from tests.lab.smartos.support import NEEDS
+from tests.support.waiting import until
 
 pytest.importorskip("pyinfra.api")
 pytestmark = [*NEEDS, pytest.mark.slow, pytest.mark.timeout(300)]

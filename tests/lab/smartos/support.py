@@ -2,8 +2,7 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_interface
 from typing import Any
@@ -24,15 +23,6 @@ OTHER_UUID = "0b5b9d0e-6a1f-4d57-8d53-2f3f7a1c9e22"
 VIP = "192.168.0.200"
 
 Payload = dict[str, Any]
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Return the condition's value once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
-    return value
 
 
 @contextmanager

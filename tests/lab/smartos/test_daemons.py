@@ -21,9 +21,9 @@ from tests.lab.smartos.support import (
     payload,
     smartos,
     state,
-    until,
 )
 from tests.support.program import built
+from tests.support.waiting import until
 
 from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.zone import Zone

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.lab.smartos.support import NEEDS, OTHER_UUID, UUID, create, nic, one_host, payload, until
+from tests.lab.smartos.support import NEEDS, OTHER_UUID, UUID, create, nic, one_host, payload
+from tests.support.waiting import until
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.network import Lab

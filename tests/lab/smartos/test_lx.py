@@ -1,7 +1,8 @@
 """An lx zone: its services by systemctl, its packages, and what it does not have."""
 
 import pytest
-from tests.lab.smartos.support import NEEDS, UUID, create, in_zone, login, one_host, payload, until
+from tests.lab.smartos.support import NEEDS, UUID, create, in_zone, login, one_host, payload
+from tests.support.waiting import until
 
 from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.smartos.lab import LX_IMAGE

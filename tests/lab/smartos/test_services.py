@@ -15,8 +15,8 @@ from tests.lab.smartos.support import (
     one_host,
     payload,
     state,
-    until,
 )
+from tests.support.waiting import until
 
 from carpool.lab.smartos.hypervisor import Hypervisor
 

@@ -19,8 +19,8 @@ from tests.lab.smartos.support import (
     payload,
     smartos,
     state,
-    until,
 )
+from tests.support.waiting import until
 
 from carpool.lab.namespaces import LabError
 from carpool.lab.probe import Probe

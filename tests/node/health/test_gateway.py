@@ -4,11 +4,12 @@ import random
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_interface
 
 import pytest
+from tests.support.waiting import turn, turn_until, until
 
 from carpool.carp import frames
 from carpool.lab.faults import unplug
@@ -55,24 +56,24 @@ class Net:
     def ask(self, probe: GatewayProbe, *, seconds: float = 5) -> list[str | None]:
         """Ask, and return what is found within a time."""
         found: list[str | None] = []
+
+        def done(problem: str | None) -> None:
+            found.append(problem)
+            self.loop.stop()
+
         with self.node.namespace.entered():
-            probe.start(found.append)
-        run_until(self.loop, lambda: bool(found), seconds)
+            probe.start(done)
+        turn(self.loop, round(seconds * 1000) * MS)
         return found
 
     def until_answered(self, probe: GatewayProbe) -> None:
         """Ask until there is an answer: a network that was just made takes its time to hear."""
-        deadline = time.monotonic() + 8
-        while self.ask(probe, seconds=0.2) != FOUND:
+
+        def answers() -> bool:
             probe.cancel()
-            assert time.monotonic() < deadline, "no answer"
+            return self.ask(probe, seconds=0.2) == FOUND
 
-
-def run_until(loop: Loop, condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        loop.call_at(loop.now() + MS, loop.stop)
-        loop.run()
+        until(answers)
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def test_an_interface_that_goes_and_comes_back() -> None:
         [problem] = net.ask(probe)
         assert problem == "there is no interface net0 to ask on"
         net.lab.connect(net.node, "net0", port.addresses)
-        run_until(net.loop, lambda: bool((one := net.interface("net0")) and one.carrier), 5)
+        until(lambda: (one := net.interface("net0")) and one.carrier)
         net.until_answered(probe)
 
 
@@ -178,6 +179,6 @@ def test_tcp_over_ipv6() -> None:
             found: list[str | None] = []
             with net.node.namespace.entered():
                 probe.start(found.append)
-            run_until(net.loop, lambda found=found: bool(found), 5)  # type: ignore[misc]
+            turn_until(net.loop, lambda found=found: found)  # type: ignore[misc]
             assert found == [expected]
             listener.close()

@@ -6,12 +6,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from tests.support.processes import is_alive, open_descriptors
+from tests.support.waiting import turn, turn_until
 
 from carpool.node.health import command, http
 from carpool.node.health.carrier import CarrierProbe
@@ -47,31 +49,11 @@ boEB18jLduAfZtH9FofRBCDBI0ihRANCAAS1pWEyFw/t8CGEKIY/+Q5tS9jUPOWE
 """
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-def run_until(loop: Loop, condition: Callable[[], bool], seconds: float = 8) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        loop.call_at(loop.now() + MS, loop.stop)
-        loop.run()
-
-
-def descriptors() -> int:
-    """Return how many are open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def look(loop: Loop, probe: Probe) -> str | None:
     """Start a probe and return what it finds."""
     found: list[str | None] = []
     probe.start(found.append)
-    run_until(loop, lambda: bool(found))
+    turn_until(loop, lambda: bool(found))
     assert len(found) == 1
     return found[0]
 
@@ -123,12 +105,6 @@ def test_a_flood_of_output_is_dropped(loop: Loop) -> None:
     assert len(probe._output) <= 4096
 
 
-def is_alive(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
 @pytest.mark.parametrize("end", ["cancel", "exit", "close"])
 def test_what_a_program_started_ends_with_it(loop: Loop, tmp_path: Path, end: str) -> None:
     told = tmp_path / "pids"
@@ -138,16 +114,16 @@ def test_what_a_program_started_ends_with_it(loop: Loop, tmp_path: Path, end: st
     )
     found: list[str | None] = []
     probe.start(found.append)
-    run_until(loop, told.exists)
+    turn_until(loop, told.exists)
     pids = [int(word) for word in told.read_text().split()]
     if end == "exit":
-        run_until(loop, lambda: bool(found))
+        turn_until(loop, lambda: bool(found))
         assert found == [None]
     else:
         (probe.cancel if end == "cancel" else probe.close)()
-    run_until(loop, lambda: not any(map(is_alive, pids)))
+    turn_until(loop, lambda: not any(map(is_alive, pids)))
     assert found == ([None] if end == "exit" else [])
-    run_until(loop, lambda: probe.pid is None)
+    turn_until(loop, lambda: probe.pid is None)
     assert look(loop, shell(loop, "exit 0")) is None
 
 
@@ -163,7 +139,7 @@ def test_a_program_that_cannot_be_killed_is_not_started_again(
     [pid] = killed
     assert look(loop, probe) == f"process {pid} of an earlier check cannot be killed"
     real(pid, signal.SIGKILL)
-    run_until(loop, lambda: probe.pid is None)
+    turn_until(loop, lambda: probe.pid is None)
 
 
 # Files.
@@ -210,11 +186,10 @@ def test_a_file_that_never_answers_can_be_given_up(loop: Loop, tmp_path: Path) -
     probe = CommandProbe(loop, file_argv(File(str(pipe), present=True, text="up")), {})
     found: list[str | None] = []
     probe.start(found.append)
-    loop.call_at(loop.now() + 100 * MS, loop.stop)
-    loop.run()
+    turn(loop, 100 * MS)
     assert found == []
     probe.cancel()
-    run_until(loop, lambda: probe.pid is None)
+    turn_until(loop, lambda: probe.pid is None)
     assert found == []
 
 
@@ -329,12 +304,11 @@ def test_a_given_up_connection_leaves_nothing(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         probe = TcpProbe(loop, LOCAL, listener.getsockname()[1])
         probe.start(found.append)
-        before = descriptors()
+        before = open_descriptors()
         probe.cancel()
         probe.cancel()
-        assert descriptors() == before - 1
-    loop.call_at(loop.now() + 5 * MS, loop.stop)
-    loop.run()
+        assert open_descriptors() == before - 1
+    turn(loop, 5 * MS)
     assert found == []
 
 
@@ -426,10 +400,9 @@ def test_a_server_that_says_nothing_can_be_given_up(loop: Loop) -> None:
         for encrypted in (False, True):
             port = listener.getsockname()[1]
             probe = HttpProbe(loop, Http(LOCAL, port, "/", tls=encrypted, verify=False))
-            before = descriptors()
+            before = open_descriptors()
             probe.start(found.append)
-            loop.call_at(loop.now() + 20 * MS, loop.stop)
-            loop.run()
+            turn(loop, 20 * MS)
             probe.close()
-            assert descriptors() == before
+            assert open_descriptors() == before
     assert found == []

@@ -1,6 +1,5 @@
 """The host of Linux against the kernel, in a network namespace of its own."""
 
-from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 import pytest
@@ -13,13 +12,6 @@ from carpool.node.loop import Loop
 pytestmark = pytest.mark.namespaces
 
 VIP, OTHER = IPv4Interface("192.0.2.1/32"), IPv4Interface("192.0.2.2/32")
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 def wire(route: Route) -> Interface:

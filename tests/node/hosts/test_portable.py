@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.ifconfig import FLAVOURS, StandIn
+from tests.support.waiting import PATIENCE, turn_until
 
 from carpool.node.commands import Commands
 from carpool.node.host import (
@@ -81,12 +82,8 @@ class Bench:
         name = "remove " + " ".join(str(address.ip) for address in addresses)
         self.host.remove_addresses(self.net0, addresses, lambda why: self.done.append((name, why)))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain: {self.done} {self.lines}"
-            self.loop.call_at(self.loop.now() + 5 * MS, self.loop.stop)
-            self.loop.run()
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        turn_until(self.loop, condition, lambda: (self.done, self.lines), seconds)
 
     def until_done(self, *wanted: str) -> None:
         """Wait until these have ended well, in this order, and nothing else has."""
@@ -98,13 +95,6 @@ class Bench:
 
 
 MakeBench = Callable[..., Bench]
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ from carpool.node.hosts.linux import LinuxHost
 from carpool.node.hosts.portable import PortableHost
 from carpool.node.log import Log
 from carpool.node.loop import Loop
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.mark.parametrize(

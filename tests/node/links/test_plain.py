@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.processes import open_descriptors
 from tests.support.wire import Capture, Frame
 
 from carpool.carp.frames import announcement, ethernet, multicast_mac, virtual_mac
@@ -198,13 +199,13 @@ def test_without_bpf_the_kernel_announces_and_virtual_macs_are_refused() -> None
 @either
 def test_no_socket_is_left_behind(plain: bool) -> None:
     with two_zones() as (left, _):
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_descriptors()
         link = open_link(left, plain=plain)
         say(left, link, LEFT6.ip.packed)
         link.close()
         with pytest.raises(OSError, match=REFUSED):
             open_link_number(left, 9999, plain)
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert open_descriptors() == before
 
 
 def open_link_number(zone: Zone, index: int, plain: bool) -> PosixLink:
@@ -291,12 +292,12 @@ def test_bpf_sends_whole_frames_with_our_source(kernel: FakeKernel) -> None:
 
 def test_bpf_on_no_interface_is_an_error_and_leaves_nothing_open(kernel: FakeKernel) -> None:
     kernel.refuses = {"net9"}
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     with pytest.raises(OSError, match="not configured"):
         bpf.Bpf("net9")
     with pytest.raises(OSError, match="too long"):
         bpf.Bpf("n" * 16)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before
 
 
 def test_bpf_that_is_all_in_use_says_so(

@@ -1,0 +1,14 @@
+"""What tests of the daemon's parts need."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from carpool.node.loop import Loop
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
