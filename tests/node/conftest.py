@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node.loop import Loop
 
@@ -12,3 +13,8 @@ def loop() -> Iterator[Loop]:
     made = Loop()
     yield made
     made.close()
+
+
+@pytest.fixture
+def lines() -> Written:
+    return Written()

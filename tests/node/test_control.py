@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node import control
 from carpool.node.client import AskError, Connection, NotRunningError, RefusedError
@@ -32,16 +33,6 @@ from carpool.node.loop import Loop
 from carpool.node.rundir import Claim, claim, socket_path
 
 MS = 1_000_000
-
-
-class Written:
-    """A sink that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append(text)
 
 
 class Served:
@@ -511,7 +502,7 @@ def test_another_user_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(control, "peer_user", lambda _connection: os.geteuid() + 1)
         served.run()
         assert served.hung_up(client)
-    assert f"refused user {os.geteuid() + 1}" in served.log.lines[-1]
+    assert f"refused user {os.geteuid() + 1}" in served.log.texts[-1]
 
 
 def test_the_user_of_the_other_end_is_known(served: Served) -> None:
@@ -535,7 +526,7 @@ def test_without_descriptors_it_rests_and_goes_on(
         monkeypatch.setattr(served.loop, "unwatch", lambda _short: None)
         served.control._accept()
         monkeypatch.undo()
-        assert "Too many open files" in served.log.lines[-1]
+        assert "Too many open files" in served.log.texts[-1]
         served.loop.unwatch(listener)
         assert served.says(client, line("echo"))["ok"]
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
+from tests.support.written import Written
 
 from carpool.carp.counters import Counters
 from carpool.carp.settings import Settings
@@ -17,17 +18,9 @@ from carpool.node.counters import (
     make_counters,
     open_counter_file,
 )
-from carpool.node.log import Level, Log
+from carpool.node.log import Log
 from carpool.node.settings import GroupSettings
 from carpool.node.state import StateDirectory
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, _level: Level, text: str) -> None:
-        self.lines.append(text)
 
 
 def group(vhid: int, interface: str = "net0") -> GroupSettings:
@@ -36,12 +29,7 @@ def group(vhid: int, interface: str = "net0") -> GroupSettings:
 
 
 @pytest.fixture
-def lines() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
-def run(tmp_path: Path, lines: Lines) -> Callable[..., list[Counters]]:
+def run(tmp_path: Path, lines: Written) -> Callable[..., list[Counters]]:
     """Start and end: the counters of a run, whose file is closed as a kill would."""
     last: CounterFile | None = None
 
@@ -98,16 +86,16 @@ def test_the_file_does_not_grow_with_what_is_no_longer_configured(run: Run, tmp_
     [b"x", b"carpool counters, version 1\n" + bytes(100_000), bytes(100_000), b"carpool counters"],
 )
 def test_a_foreign_file_is_kept_aside(
-    run: Run, tmp_path: Path, lines: Lines, content: bytes
+    run: Run, tmp_path: Path, lines: Written, content: bytes
 ) -> None:
     (tmp_path / "web1.counters").write_bytes(content)
     [counters] = run(group(1))
     assert counters.take(7, 0) is None
-    assert "none of this version's files" in lines.lines[0]
+    assert "none of this version's files" in lines.texts[0]
     assert (tmp_path / "web1.counters.damaged").read_bytes() == content
     [again] = run(group(1))
     assert again.take(7, 0) is Rejection.REPLAY
-    assert len(lines.lines) == 1
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize("size", [64, 65535, 65536, 65537, 70_000, 400_000])
@@ -158,7 +146,7 @@ def test_every_vhid_of_16_networks_is_remembered(run: Run) -> None:
 
 
 def test_a_second_daemon_is_refused(
-    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lines: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("carpool.node.counters._LOCK_SECONDS", 0.05)
     state = StateDirectory(tmp_path / "state")
@@ -175,18 +163,18 @@ def test_a_second_daemon_is_refused(
         file.close()
 
 
-def test_without_a_file_there_is_one_warning_and_no_memory(tmp_path: Path, lines: Lines) -> None:
+def test_without_a_file_there_is_one_warning_and_no_memory(tmp_path: Path, lines: Written) -> None:
     state = StateDirectory(tmp_path / "state")
     (state.path / "web1.counters").mkdir()
     assert open_counter_file(state, "web1", Log(lines)) is None
-    assert "Is a directory" in lines.lines[0]
-    assert len(lines.lines) == 1
+    assert "Is a directory" in lines.texts[0]
+    assert len(lines) == 1
     [counters] = make_counters([group(1)], None, 0)
     assert counters.take(7, 0) is None
 
 
 def test_a_full_disk_is_told_of_and_goes_by(
-    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lines: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -196,5 +184,5 @@ def test_a_full_disk_is_told_of_and_goes_by(
     monkeypatch.setattr("os.pwrite", full)
     assert counters.take(7, 0) is None
     assert counters.take(7, 0) is Rejection.REPLAY
-    assert "No space left on device" in lines.lines[0]
+    assert "No space left on device" in lines.texts[0]
     file.close()

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node.events import KEPT, Events, Happening, Kept, document
 from carpool.node.log import Level, Log
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.written: list[tuple[Level, str]] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.written.append((level, text))
 
 
 def happening(text: str = "www: Switching to state: MASTER - alone") -> Happening:
@@ -24,11 +17,11 @@ def happening(text: str = "www: Switching to state: MASTER - alone") -> Happenin
 
 
 def test_one_event_is_one_line_and_one_number() -> None:
-    lines = Lines()
+    lines = Written()
     events = Events(Log(lines), clock=lambda: 1_767_323_045_678_000_000)
     events.emit(happening())
     (kept,) = events.since(1)
-    assert lines.written == [(Level.WARNING, happening().text)]
+    assert lines == [(Level.WARNING, happening().text)]
     assert document(kept) == {
         "seq": 1,
         "time": "2026-01-02T03:04:05.678Z",
@@ -41,7 +34,7 @@ def test_one_event_is_one_line_and_one_number() -> None:
 
 
 def test_what_components_tell_the_log_is_kept() -> None:
-    log = Log(Lines())
+    log = Log(Written())
     events = Events(log)
     log.happened("link", Level.NOTICE, "net0: link down\x1b[2J", group="")
     log.notice("no event, only a line")
@@ -50,19 +43,19 @@ def test_what_components_tell_the_log_is_kept() -> None:
 
 
 def test_nobody_keeps_them_and_the_line_is_the_same() -> None:
-    lines = Lines()
+    lines = Written()
     Log(lines).happened("link", Level.NOTICE, "net0: link down")
-    assert lines.written == [(Level.NOTICE, "net0: link down")]
+    assert lines == [(Level.NOTICE, "net0: link down")]
 
 
 def test_level_and_limit() -> None:
-    lines = Lines()
+    lines = Written()
     log = Log(lines, level=Level.ERROR, burst=2)
     events = Events(log)
     for _ in range(5):
         log.happened("flood", Level.WARNING, "a flood", key="flood")
     log.happened("mismatch", Level.DEBUG, "one more")
-    assert lines.written == []  # as the level says
+    assert lines == []  # as the level says
     assert len(list(events.since(1))) == 2  # the limit holds for both; what is DEBUG is no event
 
 
@@ -89,7 +82,7 @@ def test_listeners() -> None:
 def test_a_listener_with_a_fault_is_told_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lines, told, faults = Lines(), list[Kept](), list[object]()
+    lines, told, faults = Written(), list[Kept](), list[object]()
     monkeypatch.setattr("sys.excepthook", lambda *fault: faults.append(fault[0]))
     events = Events(Log(lines))
     events.subscribe(lambda event: told[99].seq)  # type: ignore[arg-type]
@@ -99,7 +92,7 @@ def test_a_listener_with_a_fault_is_told_no_more(
     assert [one.seq for one in told] == [1, 2]
     assert faults == [IndexError]
     fault = (Level.ERROR, "a reader of events has a fault, and is told no more")
-    assert lines.written.count(fault) == 1
+    assert lines.count(fault) == 1
 
 
 def test_what_is_handed_over_is_bounded() -> None:

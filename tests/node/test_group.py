@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface
 from typing import Any, cast
 
 import pytest
+from tests.support.written import Written
 
 from carpool.carp.counters import Counters
 from carpool.carp.election import State
@@ -19,7 +20,7 @@ from carpool.node.group import Group
 from carpool.node.guard import Guard
 from carpool.node.handover import Handover
 from carpool.node.host import Host, Interface, Link
-from carpool.node.log import Level, Log
+from carpool.node.log import Log
 from carpool.node.loop import Loop
 from carpool.node.services import REASON, Services
 from carpool.node.settings import GroupSettings
@@ -116,12 +117,9 @@ class FakeHost:
 @dataclass
 class World:
     loop: FakeLoop = field(default_factory=FakeLoop)
-    lines: list[str] = field(default_factory=list)
+    lines: Written = field(default_factory=Written)
     hosts: dict[str, FakeHost] = field(default_factory=dict)
     links: dict[str, FakeLink] = field(default_factory=dict)
-
-    def write(self, _level: Level, text: str) -> None:
-        self.lines.append(text)
 
     def group(self, name: str, vhid: int, **more: Any) -> Group:
         """Return a group that is master on its interface; `more` is for `make`."""
@@ -169,7 +167,7 @@ class World:
             ),
             host=cast("Host", host),
             loop=cast("Loop", self.loop),
-            log=Log(cast("Any", self)),
+            log=Log(self.lines),
             counters=Counters(),
             lease=Guard([(name, [vip])], cast("Host", host), cast("Loop", self.loop), Log()).lease(
                 0
@@ -221,7 +219,7 @@ def test_demoted_for_a_reason_it_says_so_at_once_on_the_wire_and_in_the_log(worl
     group.demote("the web server is down", 10)
     group.demote("the disk is full", 5)
     assert [said.demotion for said in world.links["www"].said[-2:]] == [10, 15]
-    assert world.lines[-2:] == [
+    assert world.lines.texts[-2:] == [
         "www: demoted by 10: the web server is down",
         "www: demoted by 5: the disk is full (15 in all)",
     ]
@@ -229,7 +227,7 @@ def test_demoted_for_a_reason_it_says_so_at_once_on_the_wire_and_in_the_log(worl
     group.demote("the web server is down", 0)
     group.demote("the disk is full", 0)
     assert world.links["www"].said[-1].demotion == 0
-    assert world.lines[-1] == "www: no longer demoted: the disk is full"
+    assert world.lines.texts[-1] == "www: no longer demoted: the disk is full"
 
 
 def test_a_master_whose_link_blinks_stays_master_and_announces(world: World) -> None:
@@ -395,7 +393,7 @@ def test_a_master_that_cannot_send_is_demoted_until_it_can(world: World) -> None
     assert group.virtual_host.demotion == 240
     world.loop.run(2 * group.virtual_host.interval)
     assert group.virtual_host.demotion == 0
-    assert world.lines[-1].startswith("www: no longer demoted")
+    assert world.lines.texts[-1].startswith("www: no longer demoted")
 
 
 def test_a_node_that_could_not_send_tries_again_after_a_minute_as_a_backup(world: World) -> None:
@@ -452,7 +450,7 @@ def test_together_demoted(world: World) -> None:
     groups = world.together("net0", "net0", "net1")
     groups[0].demote("the web server is down", 10)
     assert demotions(groups) == [10, 10, 10]
-    assert "b: demoted by 10: a: the web server is down" in world.lines
+    assert "b: demoted by 10: a: the web server is down" in world.lines.texts
     groups[1].demote("the web server is down", 10)
     assert demotions(groups) == [20, 20, 20]
     groups[0].demote("the web server is down", 0)
@@ -465,7 +463,7 @@ def test_together_a_lost_link_demotes_those_on_other_interfaces(world: World) ->
     unplug(world, one, two)
     assert demotions(groups) == [0, 0, 254]  # 240 for each
     assert three.virtual_host.state is State.MASTER, "better here than nowhere"
-    assert "c: demoted by 240: a has no link on net0" in world.lines
+    assert "c: demoted by 240: a has no link on net0" in world.lines.texts
     one.link_changed(carrier=True)
     two.link_changed(carrier=True)
     assert demotions(groups) == [0, 0, 0]

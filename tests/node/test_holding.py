@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from tests.node.test_group import FakeLoop
+from tests.support.written import Written
 
 from carpool.carp.auth import Address
 from carpool.carp.settings import Settings
@@ -69,10 +70,10 @@ class Bench:
     def __init__(self, *, fast: bool = False) -> None:
         self.loop = FakeLoop()
         self.host = FakeHost(self.loop)
-        self.lines: list[tuple[Level, str]] = []
+        self.lines = Written()
         self.restored: list[str | None] = []
         host, loop = cast("Host", self.host), cast("Loop", self.loop)
-        log = Log(cast("Any", self))
+        log = Log(self.lines)
         self.guard = Guard([("www: ", [ONE, TWO])], host, loop, log)
         carp = Settings(1, (ONE.ip, TWO.ip), b"", fast=fast)
         settings = GroupSettings("www", carp, "net0", (ONE, TWO))
@@ -86,9 +87,6 @@ class Bench:
         self.holding.use_interface(NET0)
         self.loop.run(100 * SECOND)
         self.holding.put_on(SECOND, lambda _: None)
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append((level, text))
 
     @property
     def deadline(self) -> int:

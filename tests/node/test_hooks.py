@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.processes import is_alive, open_descriptors
 from tests.support.waiting import turn_until
+from tests.support.written import Written
 
 from carpool.node import hooks
 from carpool.node.hooks import Hook, HookQueue, HookResult, Outcome
@@ -18,28 +19,13 @@ MS = 1_000_000
 SECOND = 1000 * MS
 
 
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[tuple[Level, str]] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append((level, text))
-
-    def with_level(self, level: Level) -> list[str]:
-        return [text for known, text in self.lines if known is level]
-
-    @property
-    def output(self) -> list[str]:
-        return [text.partition(": | ")[2] for _, text in self.lines if ": | " in text]
+def output(lines: Written) -> list[str]:
+    """Return what scripts have written."""
+    return [text.partition(": | ")[2] for text in lines.texts if ": | " in text]
 
 
 @pytest.fixture
-def lines() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
-def queue(loop: Loop, lines: Lines) -> Iterator[HookQueue]:
+def queue(loop: Loop, lines: Written) -> Iterator[HookQueue]:
     queue = HookQueue(loop, Log(lines, level=Level.DEBUG), 10 * SECOND)
     yield queue
     queue.close()
@@ -59,7 +45,7 @@ def run_one(loop: Loop, queue: HookQueue, hook: Hook) -> HookResult:
 
 
 def test_a_script_gets_its_arguments_its_environment_and_ours(
-    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, queue: HookQueue, lines: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INHERITED", "from the daemon")
     script = tmp_path / "up script.sh"
@@ -74,11 +60,11 @@ def test_a_script_gets_its_arguments_its_environment_and_ours(
     assert result.exit_code == 7
     assert not result.ok
     assert result.duration_ns > 0
-    assert lines.output == ["eth0,10.0.0.1,x y,web,from the daemon", "oops"]
+    assert output(lines) == ["eth0,10.0.0.1,x y,web,from the daemon", "oops"]
     assert "exit code 7" in lines.with_level(Level.WARNING)[0]
 
 
-def test_success_and_death_by_signal(loop: Loop, queue: HookQueue, lines: Lines) -> None:
+def test_success_and_death_by_signal(loop: Loop, queue: HookQueue, lines: Written) -> None:
     assert run_one(loop, queue, shell("exit 0")).ok
     assert not lines.with_level(Level.WARNING)
     killed = run_one(loop, queue, shell("kill -9 $$"))
@@ -136,7 +122,7 @@ def test_the_loop_runs_on_beside_a_slow_script(loop: Loop, queue: HookQueue) -> 
     ],
 )
 def test_a_script_that_cannot_start_is_a_result_with_a_mend(
-    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path, make: str | None, mend: str
+    loop: Loop, queue: HookQueue, lines: Written, tmp_path: Path, make: str | None, mend: str
 ) -> None:
     script = tmp_path / "up.sh"
     if make is not None:
@@ -152,7 +138,9 @@ def test_a_script_that_cannot_start_is_a_result_with_a_mend(
     assert open_descriptors() == before
 
 
-def test_a_zero_byte_in_an_argument_is_a_result(loop: Loop, queue: HookQueue, lines: Lines) -> None:
+def test_a_zero_byte_in_an_argument_is_a_result(
+    loop: Loop, queue: HookQueue, lines: Written
+) -> None:
     result = run_one(loop, queue, Hook(("/bin/echo", "a\0b"), {}, "hook"))
     assert result.outcome is Outcome.NOT_STARTED
     assert "null" in lines.with_level(Level.ERROR)[0]
@@ -167,7 +155,7 @@ def test_after_a_script_that_cannot_start_the_next_one_runs(loop: Loop, queue: H
 
 
 def test_a_script_over_its_time_is_ended_with_its_children(
-    loop: Loop, lines: Lines, tmp_path: Path
+    loop: Loop, lines: Written, tmp_path: Path
 ) -> None:
     queue = HookQueue(loop, Log(lines), 200 * MS)
     child = tmp_path / "child"
@@ -181,7 +169,7 @@ def test_a_script_over_its_time_is_ended_with_its_children(
 
 
 def test_a_script_deaf_to_sigterm_is_killed_after_the_grace(
-    loop: Loop, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, lines: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "_GRACE", 200 * MS)
     queue = HookQueue(loop, Log(lines), 300 * MS)
@@ -195,7 +183,7 @@ def test_a_script_deaf_to_sigterm_is_killed_after_the_grace(
 
 
 def test_a_deaf_child_of_a_script_that_obeyed_does_not_act_behind_the_next_one(
-    loop: Loop, lines: Lines, tmp_path: Path
+    loop: Loop, lines: Written, tmp_path: Path
 ) -> None:
     queue = HookQueue(loop, Log(lines), 300 * MS)
     child = tmp_path / "child"
@@ -208,7 +196,7 @@ def test_a_deaf_child_of_a_script_that_obeyed_does_not_act_behind_the_next_one(
 
 
 def test_a_process_that_cannot_be_killed_is_given_up(
-    loop: Loop, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, lines: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "_GRACE", 20 * MS)
     killed: list[tuple[int, int]] = []
@@ -232,7 +220,7 @@ def test_a_process_that_cannot_be_killed_is_given_up(
 
 
 def test_a_background_child_with_the_pipe_open_delays_nothing_and_lives_on(
-    loop: Loop, queue: HookQueue, lines: Lines, tmp_path: Path
+    loop: Loop, queue: HookQueue, lines: Written, tmp_path: Path
 ) -> None:
     gate, child = tmp_path / "gate", tmp_path / "child"
     background = f"while ! test -e {gate}; do sleep 0.01; done; echo late; echo alive >{child}"
@@ -240,10 +228,10 @@ def test_a_background_child_with_the_pipe_open_delays_nothing_and_lives_on(
     result = run_one(loop, queue, shell(f"({background}) & echo early"))
     assert result.ok
     assert time.monotonic() - started < 5
-    assert lines.output == ["early"]
+    assert output(lines) == ["early"]
     gate.touch()
     turn_until(loop, child.exists)
-    turn_until(loop, lambda: lines.output == ["early", "late"])
+    turn_until(loop, lambda: output(lines) == ["early", "late"])
 
 
 def test_pipes_of_background_children_are_bounded(loop: Loop, queue: HookQueue) -> None:
@@ -256,22 +244,22 @@ def test_pipes_of_background_children_are_bounded(loop: Loop, queue: HookQueue) 
 
 
 def test_output_is_bounded_in_lines_and_bytes_and_a_flood_ends_nothing(
-    loop: Loop, queue: HookQueue, lines: Lines
+    loop: Loop, queue: HookQueue, lines: Written
 ) -> None:
     assert run_one(loop, queue, shell("seq 1 200000")).ok
-    assert lines.output == [str(index) for index in range(1, 101)]
-    assert sum("further output" in text for _, text in lines.lines) == 1
-    lines.lines.clear()
+    assert output(lines) == [str(index) for index in range(1, 101)]
+    assert sum("further output" in text for _, text in lines) == 1
+    lines.clear()
     assert run_one(loop, queue, shell("head -c 3000000 /dev/zero | tr '\\0' x")).ok
-    assert 1 <= len(lines.output) <= 20
-    assert all(set(text) == {"x"} and len(text) <= 1000 for text in lines.output)
+    assert 1 <= len(output(lines)) <= 20
+    assert all(set(text) == {"x"} and len(text) <= 1000 for text in output(lines))
 
 
 def test_output_that_is_not_text_cannot_forge_lines(
-    loop: Loop, queue: HookQueue, lines: Lines
+    loop: Loop, queue: HookQueue, lines: Written
 ) -> None:
     run_one(loop, queue, shell(r"printf 'a\r\033[2J\377\n\nlast without newline'"))
-    assert lines.output == [r"a\r\x1b[2J\xff", "last without newline"]
+    assert output(lines) == [r"a\r\x1b[2J\xff", "last without newline"]
 
 
 def test_a_script_inherits_no_descriptor_and_no_ignored_signal(

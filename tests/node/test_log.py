@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node import log
 from carpool.node.log import (
@@ -28,20 +29,6 @@ from carpool.node.log import (
 )
 
 SECOND = 1_000_000_000
-
-
-class Lines:
-    """A sink that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[Level, str]] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append((level, text))
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for _, text in self.lines]
 
 
 class Clock:
@@ -72,25 +59,25 @@ def plain(level: Level, text: str, _about: About | None = None) -> str:
 
 
 def test_levels_below_the_threshold_are_not_written() -> None:
-    sink = Lines()
+    sink = Written()
     log = Log(sink, level=Level.NOTICE)
     log.debug("d")
     log.info("i")
     log.notice("n")
     log.warning("w")
     log.error("e")
-    assert sink.lines == [(Level.NOTICE, "n"), (Level.WARNING, "w"), (Level.ERROR, "e")]
+    assert sink == [(Level.NOTICE, "n"), (Level.WARNING, "w"), (Level.ERROR, "e")]
 
 
 def test_one_event_is_one_line_whatever_it_contains() -> None:
-    sink = Lines()
+    sink = Written()
     Log(sink).error("a\nb\r\x1b[2J\t\x7f\x85\u2028\u202e\udc80 é 漢 \\")
     assert sink.texts == [r"a\nb\r\x1b[2J\t\x7f\x85\u2028\u202e\udc80 é 漢 " + "\\"]
     assert escaped("plain") == "plain"
 
 
 def test_every_sink_gets_every_line() -> None:
-    first, second = Lines(), Lines()
+    first, second = Written(), Written()
     Log(first, second).error("x")
     assert first.texts == second.texts == ["x"]
 
@@ -161,7 +148,7 @@ def test_a_full_disk_is_no_error() -> None:
 
 
 def test_split_sends_warnings_and_errors_elsewhere() -> None:
-    urgent, rest = Lines(), Lines()
+    urgent, rest = Written(), Written()
     log = Log(SplitSink(urgent, rest), level=Level.DEBUG)
     for level in Level:
         log.write(level, level.name)
@@ -245,7 +232,7 @@ def test_facilities_have_syslogs_numbers() -> None:
 
 
 def test_a_key_that_floods_is_limited_and_counted() -> None:
-    sink, clock = Lines(), Clock()
+    sink, clock = Written(), Clock()
     log = Log(sink, burst=3, interval_ns=10 * SECOND, clock=clock)
     for index in range(100):
         log.warning(f"bad {index}", key="bad")
@@ -253,16 +240,16 @@ def test_a_key_that_floods_is_limited_and_counted() -> None:
     log.error("no key is never limited")
     assert sink.texts == ["bad 0", "other", "bad 1", "bad 2", "no key is never limited"]
     clock.now = 10 * SECOND
-    sink.lines.clear()
+    sink.clear()
     log.warning("bad again", key="bad")
-    assert sink.lines == [
+    assert sink == [
         (Level.WARNING, "suppressed 97 similar to: bad 99"),
         (Level.WARNING, "bad again"),
     ]
 
 
 def test_flush_reports_without_opening_the_gate() -> None:
-    sink, clock = Lines(), Clock()
+    sink, clock = Written(), Clock()
     log = Log(sink, burst=1, interval_ns=10 * SECOND, clock=clock)
     for _ in range(3):
         log.info("x", key="x")
@@ -271,7 +258,7 @@ def test_flush_reports_without_opening_the_gate() -> None:
     log.flush()
     assert sink.texts == ["x", "suppressed 2 similar to: x"]
     log.info("x", key="x")
-    assert len(sink.lines) == 2
+    assert len(sink) == 2
     clock.now = 10 * SECOND
     log.flush()
     assert sink.texts[2:] == ["suppressed 1 similar to: x"]
@@ -279,7 +266,7 @@ def test_flush_reports_without_opening_the_gate() -> None:
 
 
 def test_a_line_below_the_level_does_not_use_up_its_key() -> None:
-    sink = Lines()
+    sink = Written()
     log = Log(sink, burst=1)
     log.debug("x", key="x")
     log.info("x", key="x")
@@ -287,12 +274,12 @@ def test_a_line_below_the_level_does_not_use_up_its_key() -> None:
 
 
 def test_keys_that_an_outsider_invents_are_bounded_in_memory_and_in_lines() -> None:
-    sink, clock = Lines(), Clock()
+    sink, clock = Written(), Clock()
     log = Log(sink, burst=1, interval_ns=SECOND, clock=clock)
     for index in range(5000):
         log.info("x", key=str(index))
     assert len(log._windows) <= 1025
-    assert len(sink.lines) == 1025
+    assert len(sink) == 1025
     clock.now = SECOND
     log.info("x", key="fresh")
     assert sink.texts[1025:] == [f"suppressed {5000 - 1025} similar to: x", "x"]

@@ -5,20 +5,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.support.written import Written
 
 from carpool.carp.election import NEVER_MASTER
 from carpool.node.group import Group
-from carpool.node.log import Level, Log
+from carpool.node.log import Log
 from carpool.node.maintenance import Maintenance, MaintenanceError
 from carpool.node.state import StateDirectory
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append(text)
 
 
 class Told:
@@ -36,11 +29,6 @@ WEB, DATABASE = cast(Group, Told("web")), cast(Group, Told("db"))
 
 
 @pytest.fixture
-def lines() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
 def state(tmp_path: Path) -> StateDirectory:
     return StateDirectory(tmp_path / "state")
 
@@ -49,13 +37,13 @@ def inside(maintenance: Maintenance) -> list[bool]:
     return [maintenance.includes(WEB), maintenance.includes(DATABASE)]
 
 
-def again(state: StateDirectory, lines: Lines) -> Maintenance:
+def again(state: StateDirectory, lines: Written) -> Maintenance:
     loaded = Maintenance("left", state, Log(lines))
     loaded.load()
     return loaded
 
 
-def test_it_is_remembered_for_the_node_or_for_groups(state: StateDirectory, lines: Lines) -> None:
+def test_it_is_remembered_for_the_node_or_for_groups(state: StateDirectory, lines: Written) -> None:
     first = again(state, lines)
     assert inside(first) == [False, False]
     assert first.begin(["web"]) is None
@@ -67,17 +55,17 @@ def test_it_is_remembered_for_the_node_or_for_groups(state: StateDirectory, line
     assert first.end(None) is None
     assert inside(first) == inside(again(state, lines)) == [False, False]
     assert list(state.path.iterdir()) == []
-    assert lines.lines == []
+    assert lines == []
 
 
-def test_each_node_has_its_own(state: StateDirectory, lines: Lines) -> None:
+def test_each_node_has_its_own(state: StateDirectory, lines: Written) -> None:
     again(state, lines).begin(None)
     other = Maintenance("right", state, Log(lines))
     other.load()
     assert inside(other) == [False, False]
 
 
-def test_groups_in_maintenance_must_not_be_master(state: StateDirectory, lines: Lines) -> None:
+def test_groups_in_maintenance_must_not_be_master(state: StateDirectory, lines: Written) -> None:
     groups = [Told("web"), Told("db")]
     maintenance = again(state, lines)
     maintenance.begin(["db"])
@@ -89,7 +77,7 @@ def test_groups_in_maintenance_must_not_be_master(state: StateDirectory, lines: 
 
 
 def test_what_cannot_be_kept_is_told(
-    state: StateDirectory, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    state: StateDirectory, lines: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = Maintenance("left", None, Log(lines)).begin(None)
     assert said == "there is no state directory: it will be forgotten when the daemon stops"
@@ -101,15 +89,15 @@ def test_what_cannot_be_kept_is_told(
     monkeypatch.setattr(state, "write", full)
     assert "No space left on device" in str(maintenance.begin(None))
     assert inside(maintenance) == [True, True]
-    assert "No space left on device" in lines.lines[0]
+    assert "No space left on device" in lines.texts[0]
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\xff", b"[]", b"[" * 30000, b'{"whole": 1, "groups": []}', b'{"whole":true}']
 )
-def test_a_spoilt_file_is_told(state: StateDirectory, lines: Lines, content: bytes) -> None:
+def test_a_spoilt_file_is_told(state: StateDirectory, lines: Written, content: bytes) -> None:
     state.write("left.maintenance", content)
     assert inside(again(state, lines)) == [False, False]
-    assert len(lines.lines) == 1
-    assert "left.maintenance" in lines.lines[0]
-    assert "carpool maintenance on" in lines.lines[0]
+    assert len(lines) == 1
+    assert "left.maintenance" in lines.texts[0]
+    assert "carpool maintenance on" in lines.texts[0]

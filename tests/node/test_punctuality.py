@@ -53,7 +53,7 @@ def watched(
     group = world.group("www", 1, advbase=0, advskew=1, fast=True, refuse_if_late=refuse_if_late)
     world.lines.clear()
     loop = cast("Loop", world.loop)
-    return Punctuality(loop=loop, log=Log(world), allowed=allowed), group
+    return Punctuality(loop=loop, log=Log(world.lines), allowed=allowed), group
 
 
 def late(by: int) -> Window:
@@ -69,7 +69,7 @@ def test_what_is_permitted_is_taken_and_garbage_is_collected_when_it_suits(
     watch.start([group], None)
     assert taken == ["take", "lock"]
     assert not gc.isenabled()
-    assert world.lines == [
+    assert world.lines.texts == [
         "www: fast: an advertisement every 3.9 ms (1/256 s), a dead master is noticed after 11.7 ms"
     ]
     watch.pause()
@@ -89,7 +89,7 @@ def test_what_the_system_refuses_is_told(
     monkeypatch.setattr(realtime, "take_priority", lambda: "not permitted")
     watch, group = watched(world)
     watch.start([group], None)
-    assert world.lines[0] == "fast profile without a real-time priority: not permitted"
+    assert world.lines.texts[0] == "fast profile without a real-time priority: not permitted"
     assert watch.status()["realtime"] is False
 
 
@@ -99,7 +99,7 @@ def test_an_interval_that_the_machine_cannot_hold_is_raised_from_the_start(
     watch, group = watched(world)
     watch.start([group], late(20 * MS))
     assert group.virtual_host.interval == 4 * TICK
-    assert world.lines[0] == (
+    assert world.lines.texts[0] == (
         "www: this machine wakes up to 20.0 ms late (1 of 1 times clearly), which is too late for "
         "an interval of 3.9 ms; advertising every 15.6 ms"
     )
@@ -134,7 +134,7 @@ def test_it_is_raised_while_it_runs_and_lowered_when_the_machine_is_calm(
     assert world.links["www"].said[-1].advskew == 2
     world.loop.run(130 * SECOND)
     assert group.virtual_host.interval == TICK
-    assert world.lines[-1] == "www: this machine is on time again; advertising every 3.9 ms"
+    assert world.lines.texts[-1] == "www: this machine is on time again; advertising every 3.9 ms"
 
 
 def test_what_was_raised_stays_so_when_the_program_is_replaced(
@@ -162,7 +162,7 @@ def test_where_it_must_not_be_raised_a_running_daemon_says_so(
     watch.lateness.note(30 * MS)
     world.loop.run(2 * SECOND)
     assert group.virtual_host.interval == TICK
-    assert 'on_late = "refuse" forbids' in world.lines[-1]
+    assert 'on_late = "refuse" forbids' in world.lines.texts[-1]
 
 
 def test_a_daemon_that_takes_a_whole_processor_gives_its_priority_up_for_a_minute(

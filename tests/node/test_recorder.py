@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.recorder.support import OWN, Peer
+from tests.support.written import Written
 
 from carpool.carp.counters import Counters
 from carpool.carp.settings import Settings
@@ -23,23 +24,12 @@ from carpool.recorder.tape import LEAST_BYTES, MOST_BYTES
 PASSWORD = b"not to be told"
 
 
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.fixture
-def log() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
-def recorder(loop: Loop, log: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def recorder(
+    loop: Loop, lines: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Recorder:
     monkeypatch.setattr(module, "_AFTERMATH", 0)
-    return Recorder("web1", tmp_path, 1, loop=loop, log=Log(log, level=Level.DEBUG))
+    return Recorder("web1", tmp_path, 1, loop=loop, log=Log(lines, level=Level.DEBUG))
 
 
 def group(name: str = "www") -> GroupSettings:
@@ -75,7 +65,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_a_failover_is_written_down(
-    recorder: Recorder, loop: Loop, log: Lines, tmp_path: Path
+    recorder: Recorder, loop: Loop, lines: Written, tmp_path: Path
 ) -> None:
     host = backup(recorder)
     run(loop)
@@ -89,7 +79,7 @@ def test_a_failover_is_written_down(
     assert read.head.why == "the master fell silent (www)"
     assert read.groups[0].pieces[0].entries
     assert PASSWORD not in path.read_bytes()
-    assert any(f"into {path}, for carpool replay: the master fell silent" in x for x in log.lines)
+    assert any(f"into {path}, for carpool replay: the master fell silent" in x for x in lines.texts)
 
 
 def test_a_start_a_bow_out_and_a_yield_are_nothing_out_of_the_ordinary(
@@ -127,7 +117,7 @@ def test_of_many_groups_so_many_are_written_and_then_nothing_for_a_minute(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_AFTERMATH", 0)
-    many = Recorder("web1", tmp_path, 100, loop=loop, log=Log(Lines()))
+    many = Recorder("web1", tmp_path, 100, loop=loop, log=Log(Written()))
     hosts = [backup(many, f"g{number}") for number in range(100)]
     for host in hosts:
         host.handle_timer(SECOND + host.master_down_time)
@@ -140,7 +130,7 @@ def test_of_many_groups_so_many_are_written_and_then_nothing_for_a_minute(
     assert files(tmp_path) == [path]
 
 
-def test_a_crash_is_written_at_once(recorder: Recorder, log: Lines, tmp_path: Path) -> None:
+def test_a_crash_is_written_at_once(recorder: Recorder, lines: Written, tmp_path: Path) -> None:
     backup(recorder, "www")
     backup(recorder, "db")
     recorder.crashed(ZeroDivisionError("oops"))
@@ -152,27 +142,27 @@ def test_a_crash_is_written_at_once(recorder: Recorder, log: Lines, tmp_path: Pa
 
 
 def test_there_are_few_files_and_a_disk_that_is_full_is_no_reason_to_end(
-    loop: Loop, log: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, lines: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(9):
         (tmp_path / f"web1-20200101T00000{number}Z.trace").touch()
     (tmp_path / "web2-20200101T000000Z.trace").touch()
     (tmp_path / ".web1.trace.new").symlink_to("/dev/full")
-    written = TraceFiles(tmp_path, "web1", loop, Log(log))
+    written = TraceFiles(tmp_path, "web1", loop, Log(lines))
     written.write_at_once([b"a line\n"], "a test")
     there = [path.name for path in files(tmp_path)]
     assert len(there) == MOST_FILES + 1
     assert there[-1] == "web2-20200101T000000Z.trace"
     assert (tmp_path / there[-2]).read_bytes() == b"a line\n"
 
-    missing = TraceFiles(tmp_path / "none", "web1", loop, Log(log))
+    missing = TraceFiles(tmp_path / "none", "web1", loop, Log(lines))
     missing.write_at_once([b"a line\n"], "a test")
-    assert log.lines[-1] == f"cannot write a trace to {tmp_path}/none: No such file or directory"
+    assert lines.texts[-1] == f"cannot write a trace to {tmp_path}/none: No such file or directory"
 
     monkeypatch.setattr("os.write", lambda _fd, _data: (_ for _ in ()).throw(OSError(28, "full")))
     written.write_at_once([b"a line\n"], "a test")
     monkeypatch.undo()
-    assert log.lines[-1] == f"cannot write a trace to {tmp_path}: full"
+    assert lines.texts[-1] == f"cannot write a trace to {tmp_path}: full"
     assert [path.name for path in files(tmp_path)] == there
 
 
@@ -181,7 +171,7 @@ def test_there_are_few_files_and_a_disk_that_is_full_is_no_reason_to_end(
     [(1, MOST_BYTES), (16, MOST_BYTES), (255, ALL_BYTES // 255), (4080, LEAST_BYTES)],
 )
 def test_the_tapes_of_all_groups_share_the_memory(groups: int, each: int, loop: Loop) -> None:
-    made = Recorder("web1", None, groups, loop=loop, log=Log(Lines()))
+    made = Recorder("web1", None, groups, loop=loop, log=Log(Written()))
     host = made.host(group(), Counters(), None)
     assert isinstance(host, Recorded)
     host.start(0)

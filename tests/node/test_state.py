@@ -4,17 +4,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node.log import Level, Log
 from carpool.node.state import StateDirectory, default_state_directory, open_state_directory
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[tuple[Level, str]] = []
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append((level, text))
 
 
 def test_it_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -53,12 +46,13 @@ def test_one_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a file", "below a file"])
-def test_without_one_there_is_a_warning_and_no_more(tmp_path: Path, kind: str) -> None:
+def test_without_one_there_is_a_warning_and_no_more(
+    tmp_path: Path, lines: Written, kind: str
+) -> None:
     (tmp_path / "file").touch()
-    lines = Lines()
     path = tmp_path / "file" if kind == "a file" else tmp_path / "file" / "state"
     assert open_state_directory(path, Log(lines)) is None
-    [(level, text)] = lines.lines
+    [(level, text)] = lines
     assert level is Level.WARNING
     assert text.startswith(f"cannot keep state in {path}: Not a directory; ")
     assert "--state-dir" in text

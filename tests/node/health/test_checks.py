@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import cast
 
 import pytest
+from tests.support.written import Written
 
 from carpool.node.health import checks as module
 from carpool.node.health.checks import Check, Checks
@@ -99,7 +100,7 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *settings: CheckSettings) -> None:
         self.loop = VirtualLoop()
         self.begun = self.loop.time
-        self.lines: list[tuple[Level, str]] = []
+        self.lines = Written()
         self.changes: list[tuple[int, str, bool]] = []
         self.probes: dict[str, Scripted] = {}
 
@@ -110,13 +111,10 @@ class Bench:
         self.checks = Checks(
             settings,
             loop=cast("Loop", self.loop),
-            log=Log(self, clock=self.loop.now, level=Level.DEBUG),
+            log=Log(self.lines, clock=self.loop.now, level=Level.DEBUG),
             interfaces=lambda _name: None,
             on_change=self.note,
         )
-
-    def write(self, level: Level, text: str) -> None:
-        self.lines.append((level, text))
 
     def note(self, check: Check) -> None:
         when = self.loop.time - self.begun

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.support.ifconfig import FLAVOURS, StandIn
 from tests.support.waiting import PATIENCE, turn_until
+from tests.support.written import Written
 
 from carpool.node.commands import Commands
 from carpool.node.host import (
@@ -26,7 +27,7 @@ from carpool.node.hosts.illumos import IllumosHost
 from carpool.node.hosts.ipadm import IpadmHost
 from carpool.node.hosts.portable import PortableHost
 from carpool.node.hosts.routing import RoutingSocket
-from carpool.node.log import Level, Log
+from carpool.node.log import Log
 from carpool.node.loop import Loop
 
 RTM_ADD = 1
@@ -66,7 +67,7 @@ class Bench:
     stand_in: StandIn
     host: PortableHost
     routing: FakeRouting
-    lines: list[str]
+    lines: Written
     events: list[HostEvent] = field(default_factory=list)
     done: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -120,16 +121,11 @@ def make_bench(
     ) -> Bench:
         stand_in = StandIn(tmp_path, flavour)
         stand_in.add_interface("net0", REAL)
-        lines: list[str] = []
-
-        class Sink:
-            def write(self, level: Level, text: str) -> None:
-                lines.append(text)
-
+        lines = Written()
         kind = {"illumos": IllumosHost, "ipadm": IpadmHost}.get(flavour, BsdHost)
         host = kind(
             loop,
-            Log(Sink()),
+            Log(lines),
             routing=routing if told else None,
             ifconfig=ifconfig or str(stand_in.path),
             commands=Commands(loop, limit_ns),
@@ -343,7 +339,7 @@ def test_a_duplicate_is_brought_up_until_the_other_lets_go(
         state["taken"] = []
     bench.until_done(f"add {address.ip}")
     told = f"{address.ip} on net0"
-    assert all(line.startswith(told) and "duplicate" in line for line in bench.lines)
+    assert all(line.startswith(told) and "duplicate" in line for line in bench.lines.texts)
     assert bench.lines
 
 
@@ -459,7 +455,7 @@ def test_an_ifconfig_that_goes_away_is_told_and_looked_for_again(illumos: Bench)
     illumos.until(lambda: bool(illumos.done))
     assert illumos.done[0][1] is not None
     assert "No such file" in illumos.done[0][1]
-    assert any("trying again" in line for line in illumos.lines)
+    assert any("trying again" in line for line in illumos.lines.texts)
     hidden.rename(illumos.stand_in.path)
     illumos.done.clear()
     illumos.add(VIP)
