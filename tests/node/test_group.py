@@ -1,217 +1,24 @@
 """A group on a host that is made of words: demotion, and groups that move together."""
 
-import heapq
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface
-from typing import Any, cast
+from dataclasses import replace
 
 import pytest
-from tests.support.written import Written
+from tests.node.world import World, demotions, holds, state, unplug
 
-from carpool.carp.counters import Counters
 from carpool.carp.election import State
-from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.wire import Advertisement, decode
 from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
 from carpool.node.daemon import Daemon
-from carpool.node.group import Group
-from carpool.node.guard import Guard
 from carpool.node.handover import Handover
-from carpool.node.host import Host, Interface, Link
-from carpool.node.log import Log
-from carpool.node.loop import Loop
+from carpool.node.host import Interface
 from carpool.node.services import REASON, Services
-from carpool.node.settings import GroupSettings
 from carpool.node.surroundings import Surroundings
 from carpool.node.together import join
-from carpool.node.turns import Turns
-
-SOURCE = bytes((192, 0, 2, 10))
-
-
-@dataclass
-class FakeTimer:
-    loop: "FakeLoop"
-    callback: Callable[[], None]
-    when: int | None = None
-
-    def reschedule(self, when: int) -> None:
-        self.when = when
-        heapq.heappush(self.loop.queue, (when, next(self.loop.serial), self))
-
-    def cancel(self) -> None:
-        self.when = None
-
-
-class FakeLoop:
-    def __init__(self) -> None:
-        self.time = 0
-        self.queue: list[tuple[int, int, FakeTimer]] = []
-        self.serial = iter(range(1 << 30))
-
-    def now(self) -> int:
-        return self.time
-
-    def call_at(self, when: int, callback: Callable[[], None]) -> FakeTimer:
-        timer = FakeTimer(self, callback)
-        timer.reschedule(when)
-        return timer
-
-    def at_end_of_round(self, callback: Callable[[], None]) -> None:
-        callback()
-
-    def run(self, duration: int) -> None:
-        end = self.time + duration
-        while self.queue and self.queue[0][0] <= end:
-            when, _, timer = heapq.heappop(self.queue)
-            if timer.when == when:
-                self.time, timer.when = max(self.time, when), None
-                timer.callback()
-        self.time = end
-
-
-@dataclass
-class FakeLink:
-    fails: bool = False
-    said: list[Advertisement] = field(default_factory=list)
-
-    def advertise(self, _vhid: int, _source: bytes, payload: bytes, _how: object) -> None:
-        if self.fails:
-            raise OSError(100, "Network is down")
-        advertisement = decode(payload)
-        assert isinstance(advertisement, Advertisement)
-        self.said.append(advertisement)
-
-    announced: int = 0
-
-    def announce(self, _address: bytes) -> None:
-        self.announced += 1
-
-
-@dataclass
-class FakeHost:
-    problem: str | None = None
-    has: bool = False
-    removals: int = 0
-
-    def add_addresses(
-        self, _on: object, _which: object, done: Callable[..., None], *, lifetime: int
-    ) -> None:
-        self.has = self.problem is None
-        done(self.problem)
-
-    def remove_addresses(self, _on: object, _which: object, done: Callable[..., None]) -> None:
-        self.has = False
-        self.removals += 1
-        done(None)
-
-    def renewal(self, *_: object) -> Callable[[], None]:
-        return lambda: None
-
-    def __getattr__(self, _name: str) -> Callable[..., None]:
-        return lambda *_args, **_more: None
-
-
-@dataclass
-class World:
-    loop: FakeLoop = field(default_factory=FakeLoop)
-    lines: Written = field(default_factory=Written)
-    hosts: dict[str, FakeHost] = field(default_factory=dict)
-    links: dict[str, FakeLink] = field(default_factory=dict)
-
-    def group(self, name: str, vhid: int, **more: Any) -> Group:
-        """Return a group that is master on its interface; `more` is for `make`."""
-        group = self.make(name, vhid, **more)
-        group.start(carrier=True)
-        self.loop.run(5 * SECOND)
-        assert state(group) is State.MASTER
-        return group
-
-    def make(
-        self,
-        name: str,
-        vhid: int,
-        *,
-        interface: str = "net0",
-        together: str | None = None,
-        advbase: int = 1,
-        advskew: int = 0,
-        fast: bool = False,
-        refuse_if_late: bool = False,
-        seek_rival: int = 0,
-        nodes: tuple[str, ...] = (),
-        turns: Turns | None = None,
-        services: tuple[str, ...] = (),
-        service_demote: int = 0,
-    ) -> Group:
-        """Return a group that has not begun."""
-        vip = IPv4Interface(f"192.0.2.{100 + vhid}/24")
-        host, link = FakeHost(), FakeLink()
-        self.hosts[name], self.links[name] = host, link
-        carp = Settings(
-            vhid, (vip.ip,), b"secret", advbase, advskew, seek_rival=seek_rival, fast=fast
-        )
-        group = Group(
-            GroupSettings(
-                name,
-                carp,
-                interface,
-                (vip,),
-                together=together,
-                refuse_if_late=refuse_if_late,
-                nodes=nodes,
-                services=services,
-                service_demote=service_demote,
-            ),
-            host=cast("Host", host),
-            loop=cast("Loop", self.loop),
-            log=Log(self.lines),
-            counters=Counters(),
-            lease=Guard([(name, [vip])], cast("Host", host), cast("Loop", self.loop), Log()).lease(
-                0
-            ),
-            settled=lambda: None,
-            turns=turns,
-        )
-        group.use_link(cast("Link", link), Interface(interface, 1, b"\2" * 6, carrier=True))
-        group.use_sources({4: SOURCE})
-        return group
-
-    def together(self, *interfaces: str) -> Sequence[Group]:
-        """Return groups a, b ... that move together, all master."""
-        groups = [
-            self.group("abc"[number], number + 1, interface=interface, together="all")
-            for number, interface in enumerate(interfaces)
-        ]
-        join(groups)
-        self.lines.clear()
-        return groups
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def unplug(world: World, *groups: Group) -> None:
-    """Take the carrier away for longer than a blink."""
-    for group in groups:
-        group.link_changed(carrier=False)
-    world.loop.run(LONGEST_BLINK)
-
-
-def state(group: Group) -> State:
-    return group.virtual_host.state
-
-
-def holds(world: World, name: str) -> bool:
-    return world.hosts[name].has
-
-
-def demotions(groups: Sequence[Group]) -> list[int]:
-    return [group.virtual_host.demotion for group in groups]
 
 
 def test_demoted_for_a_reason_it_says_so_at_once_on_the_wire_and_in_the_log(world: World) -> None:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface
 from typing import cast
 
 import pytest
-from tests.node.test_group import FakeLoop
+from tests.support.virtual_loop import VirtualLoop
 from tests.support.written import Written
 
 from carpool.carp.auth import Address
@@ -27,7 +27,7 @@ NET0 = Interface("net0", 1, b"\2" * 6, carrier=True)
 
 @dataclass
 class FakeHost:
-    loop: FakeLoop
+    loop: VirtualLoop
     there: set[AnyInterface] = field(default_factory=set)
     added: list[tuple[int, int | None]] = field(default_factory=list)
     """When, and for how many seconds."""
@@ -68,7 +68,7 @@ class Bench:
     """A holding that is master since second 100, with advbase 1, and so a patience of 3 s."""
 
     def __init__(self, *, fast: bool = False) -> None:
-        self.loop = FakeLoop()
+        self.loop = VirtualLoop()
         self.host = FakeHost(self.loop)
         self.lines = Written()
         self.restored: list[str | None] = []

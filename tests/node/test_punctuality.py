@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from tests.node.test_group import FakeLoop, World
+from tests.node.world import World
+from tests.support.virtual_loop import VirtualLoop
 
 from carpool.carp.timing import SECOND, TICK
 from carpool.cli.daemon_text import status_text
@@ -20,7 +21,7 @@ from carpool.node.punctuality import Punctuality, TooLateError
 MS = SECOND // 1000
 
 
-class MeasuringLoop(FakeLoop):
+class MeasuringLoop(VirtualLoop):
     def on_late(self, note: object) -> None:
         self.note = note
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import pytest
-from tests.node.test_group import World
+from tests.node.world import World
 
 from carpool.carp.peers import Peer
 from carpool.carp.seeking import PACE

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from tests.node.test_group import World, state
+from tests.node.world import World, state
 
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND

@@ -1,12 +1,11 @@
 """When checks look, and what they make of it, in virtual time."""
 
-import heapq
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
 import pytest
+from tests.support.virtual_loop import VirtualLoop, VirtualTimer
 from tests.support.written import Written
 
 from carpool.node.health import checks as module
@@ -19,47 +18,6 @@ from carpool.node.loop import Loop
 
 MS = 1_000_000
 SECOND = 1000 * MS
-
-
-class VirtualTimer:
-    def __init__(self, loop: "VirtualLoop", callback: Callable[[], None]) -> None:
-        self.loop = loop
-        self.callback = callback
-        self.when: int | None = None
-
-    def reschedule(self, when: int) -> None:
-        self.when = max(when, self.loop.time)
-        heapq.heappush(self.loop.queue, (self.when, next(self.loop.serial), self))
-
-    def cancel(self) -> None:
-        self.when = None
-
-
-class VirtualLoop:
-    """The part of a loop that checks use, on a clock of its own."""
-
-    def __init__(self) -> None:
-        self.time = 7 * SECOND
-        self.serial = iter(range(1_000_000))
-        self.queue: list[tuple[int, int, VirtualTimer]] = []
-
-    def now(self) -> int:
-        return self.time
-
-    def call_at(self, when: int, callback: Callable[[], None]) -> VirtualTimer:
-        timer = VirtualTimer(self, callback)
-        timer.reschedule(when)
-        return timer
-
-    def run_for(self, duration: int) -> None:
-        end = self.time + duration
-        while self.queue and self.queue[0][0] <= end:
-            when, _, timer = heapq.heappop(self.queue)
-            if timer.when == when:
-                self.time = max(self.time, when)
-                timer.when = None
-                timer.callback()
-        self.time = end
 
 
 class Scripted:
@@ -98,7 +56,7 @@ class Bench:
     """Checks with scripted probes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *settings: CheckSettings) -> None:
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop(7 * SECOND)
         self.begun = self.loop.time
         self.lines = Written()
         self.changes: list[tuple[int, str, bool]] = []
@@ -136,10 +94,10 @@ def test_nothing_follows_before_the_first_result(monkeypatch: pytest.MonkeyPatch
     bench = Bench(monkeypatch, check())
     bench.probes["web"].takes = 900 * MS
     bench.checks.start()
-    bench.loop.run_for(899 * MS)
+    bench.loop.run(899 * MS)
     assert bench.changes == []
     assert bench.checks.each[0].health is Health.UNKNOWN
-    bench.loop.run_for(2 * MS)
+    bench.loop.run(2 * MS)
     assert bench.changes == [(900 * MS, "web", True)]
 
 
@@ -151,7 +109,7 @@ def test_a_bad_start_is_known_before_a_master_can_be_missed(
     for probe in bench.probes.values():
         probe.takes = None
     bench.checks.start()
-    bench.loop.run_for(2 * SECOND)
+    bench.loop.run(2 * SECOND)
     assert sorted(name for _, name, _ in bench.changes) == sorted(bench.probes)
     assert not any(good for *_, good in bench.changes)
 
@@ -160,13 +118,13 @@ def test_it_falls_after_three_and_rises_after_two(monkeypatch: pytest.MonkeyPatc
     bench = Bench(monkeypatch, check())
     probe = bench.probes["web"]
     bench.checks.start()
-    bench.loop.run_for(3 * SECOND)
+    bench.loop.run(3 * SECOND)
     probe.problem = "on fire"
-    bench.loop.run_for(6 * SECOND)
+    bench.loop.run(6 * SECOND)
     assert bench.changes == [(0, "web", True), (8 * SECOND, "web", False)]
     assert bench.checks.each[0].status_line == "check web: bad, the last time: on fire"
     probe.problem = None
-    bench.loop.run_for(4 * SECOND)
+    bench.loop.run(4 * SECOND)
     assert bench.changes[2:] == [(12 * SECOND, "web", True)]
     assert bench.checks.each[0].status_line == "check web: good"
     assert bench.lines == [
@@ -188,10 +146,10 @@ def test_what_a_bad_check_amounts_to(
     assert made.demotion == 0
     bench.probes["web"].problem = "on fire"
     bench.checks.start()
-    bench.loop.run_for(SECOND)
+    bench.loop.run(SECOND)
     assert made.demotion == demotion
     bench.probes["web"].problem = None
-    bench.loop.run_for(2 * SECOND)
+    bench.loop.run(2 * SECOND)
     assert made.demotion == 0
 
 
@@ -199,9 +157,9 @@ def test_no_result_in_time_is_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None
     bench = Bench(monkeypatch, check(fall=1))
     probe = bench.probes["web"]
     bench.checks.start()
-    bench.loop.run_for(SECOND)
+    bench.loop.run(SECOND)
     probe.takes = None
-    bench.loop.run_for(2 * SECOND)
+    bench.loop.run(2 * SECOND)
     assert bench.changes == [(0, "web", True), (3 * SECOND, "web", False)]
     assert bench.lines[-1] == (Level.WARNING, "check web: bad: no result within 1 s")
     assert probe.cancelled == 1
@@ -210,7 +168,7 @@ def test_no_result_in_time_is_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None
 def test_fifty_checks_are_spread_and_stay_so(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, *(check(f"check{number}") for number in range(50)))
     bench.checks.start()
-    bench.loop.run_for(60 * SECOND)
+    bench.loop.run(60 * SECOND)
     starts = sorted(when for probe in bench.probes.values() for when in probe.started)
     assert min(after - before for before, after in pairwise(starts)) == 20 * MS
     for probe in bench.probes.values():
@@ -220,7 +178,7 @@ def test_fifty_checks_are_spread_and_stay_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_fast_groups_have_their_checks_look_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, *(check(f"check{number}") for number in range(4)))
     bench.checks.start(within=400 * MS)
-    bench.loop.run_for(SECOND)
+    bench.loop.run(SECOND)
     starts = [when - bench.begun for probe in bench.probes.values() for when in probe.started]
     assert starts == [0, 100 * MS, 200 * MS, 300 * MS]
 
@@ -228,9 +186,9 @@ def test_fast_groups_have_their_checks_look_sooner(monkeypatch: pytest.MonkeyPat
 def test_what_a_pause_missed_is_not_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, check(), check("other"))
     bench.checks.start()
-    bench.loop.run_for(3 * SECOND)
+    bench.loop.run(3 * SECOND)
     bench.loop.time += 60 * SECOND + 300 * MS
-    bench.loop.run_for(4 * SECOND)
+    bench.loop.run(4 * SECOND)
     for number, probe in enumerate(bench.probes.values()):
         late = [when - bench.begun for when in probe.started if when > bench.begun + 3 * SECOND]
         assert late[0] == 63 * SECOND + 300 * MS
@@ -241,10 +199,10 @@ def test_a_look_that_a_pause_made_late_is_not_doubled(monkeypatch: pytest.Monkey
     bench = Bench(monkeypatch, check())
     probe = bench.probes["web"]
     bench.checks.start()
-    bench.loop.run_for(SECOND)
+    bench.loop.run(SECOND)
     probe.takes = 800 * MS
     bench.loop.time += 2 * SECOND + 700 * MS  # the look of 2 s happens at 3.7 s
-    bench.loop.run_for(4 * SECOND)
+    bench.loop.run(4 * SECOND)
     assert [when - bench.begun for when in probe.started] == [
         0,
         3700 * MS,
@@ -258,13 +216,13 @@ def test_stopped_checks_look_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = bench.probes["web"]
     probe.takes = 500 * MS
     bench.checks.start()
-    bench.loop.run_for(100 * MS)
+    bench.loop.run(100 * MS)
     bench.checks.stop()
-    bench.loop.run_for(10 * SECOND)
+    bench.loop.run(10 * SECOND)
     assert probe.closed
     assert len(probe.started) == 1
     assert bench.changes == []
     bench.checks.start()
-    bench.loop.run_for(SECOND)
+    bench.loop.run(SECOND)
     assert len(probe.started) == 2
     assert [good for *_, good in bench.changes] == [True]

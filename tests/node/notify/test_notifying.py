@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.node.health.test_checks import VirtualLoop
+from tests.support.virtual_loop import VirtualLoop
 
 from carpool.node.events import Events, Kept
 from carpool.node.log import Level, Log
@@ -53,7 +53,7 @@ class Rig:
     """Notifiers whose deliveries take a second and end as they are told to."""
 
     def __init__(self, *notifiers: NotifierSettings) -> None:
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop(7 * S)
         self.log = Log()
         self.events = Events(self.log, clock=lambda: 1_700_000_000 * S)
         self.jobs: list[tuple[int, Job]] = []
@@ -104,9 +104,9 @@ def test_what_happens_together_is_told_together() -> None:
     rig = Rig()
     began = rig.loop.time
     rig.happen(group="www")
-    rig.loop.run_for(GATHER // 2)
+    rig.loop.run(GATHER // 2)
     rig.happen(group="db")
-    rig.loop.run_for(10 * S)
+    rig.loop.run(10 * S)
     ((when, job),) = rig.jobs
     assert when == began + GATHER
     assert [notice.group for notice in job.notices] == ["www", "db"]
@@ -122,10 +122,10 @@ def test_only_what_was_asked_for_is_told() -> None:
     rig.happen("MASTER", group="db")
     rig.happen("x", kind="demotion")
     rig.happen("x", group=None, kind="conflict")
-    rig.loop.run_for(10 * S)
+    rig.loop.run(10 * S)
     assert rig.jobs == []
     rig.happen("x", kind="conflict")
-    rig.loop.run_for(10 * S)
+    rig.loop.run(10 * S)
     assert rig.states() == [["x"]]
 
 
@@ -133,13 +133,13 @@ def test_of_a_group_that_flaps_the_latest_state_is_told_and_how_many_came_before
     rig = Rig()
     for _ in range(600):
         rig.happen("MASTER")
-        rig.loop.run_for(S // 2)
+        rig.loop.run(S // 2)
         rig.happen("BACKUP")
-        rig.loop.run_for(S // 2)
+        rig.loop.run(S // 2)
     # Ten minutes: five in a row, and one in each minute.
     assert BURST + 9 <= len(rig.jobs) <= BURST + 10
     told = sum(1 + notice.more for _, job in rig.jobs for notice in job.notices)
-    rig.loop.run_for(60 * S)
+    rig.loop.run(60 * S)
     told = sum(1 + notice.more for _, job in rig.jobs for notice in job.notices)
     assert told == 1200
     assert rig.states()[-1] == ["BACKUP"]
@@ -149,7 +149,7 @@ def test_without_a_limit_each_is_told() -> None:
     rig = Rig(settings(every=0))
     for _ in range(20):
         rig.happen("MASTER")
-        rig.loop.run_for(2 * S)
+        rig.loop.run(2 * S)
     assert len(rig.jobs) == 20
 
 
@@ -157,7 +157,7 @@ def test_a_failure_is_tried_again_later_and_later_and_then_given_up() -> None:
     rig = Rig()
     rig.outcome = Outcome(ok=False, said="Connection refused", duration_ns=S)
     rig.happen()
-    rig.loop.run_for(3600 * S)
+    rig.loop.run(3600 * S)
     times = [when for when, _ in rig.jobs]
     # The pause counts from the end of a try, which takes a second.
     assert [after - before for before, after in pairwise(times)] == [6 * S, 11 * S]
@@ -171,7 +171,7 @@ def test_a_failure_is_tried_again_later_and_later_and_then_given_up() -> None:
     ]
     rig.outcome = Outcome(ok=True, said="taken")
     rig.happen("BACKUP")
-    rig.loop.run_for(S)
+    rig.loop.run(S)
     assert rig.states()[-1] == ["BACKUP"]
 
 
@@ -179,7 +179,7 @@ def test_a_failure_for_good_is_given_up_at_once() -> None:
     rig = Rig()
     rig.outcome = Outcome(ok=False, said="user or password is refused", lasting=True)
     rig.happen()
-    rig.loop.run_for(3600 * S)
+    rig.loop.run(3600 * S)
     assert len(rig.jobs) == 1
     assert rig.told[0].text.startswith("notify ops: given up after 1 try: user or password")
 
@@ -189,10 +189,10 @@ def test_what_has_come_since_replaces_what_is_tried_again() -> None:
     rig.outcome = Outcome(ok=False, said="Connection refused")
     rig.happen("MASTER")
     rig.happen("MASTER", group="db")
-    rig.loop.run_for(2 * S)
+    rig.loop.run(2 * S)
     rig.happen("BACKUP")
     rig.outcome = Outcome(ok=True, said="taken")
-    rig.loop.run_for(60 * S)
+    rig.loop.run(60 * S)
     _, job = rig.jobs[-1]
     told = [(one.group, one.event["details"]["to"], one.more) for one in job.notices]
     assert told == [("db", "MASTER", 0), ("www", "BACKUP", 1)]
@@ -203,7 +203,7 @@ def test_the_children_are_few_and_everybody_is_told_in_the_end() -> None:
     rig = Rig(*(settings(f"n{number}") for number in range(3 * MOST_AT_ONCE)))
     rig.takes = 100 * S
     rig.happen()
-    rig.loop.run_for(1000 * S)
+    rig.loop.run(1000 * S)
     assert rig.most_running == MOST_AT_ONCE
     assert len(rig.jobs) == 3 * MOST_AT_ONCE
 
@@ -216,7 +216,7 @@ def test_what_waits_is_bounded_and_what_is_dropped_is_told(monkeypatch: pytest.M
     rig = Rig(settings(groups=frozenset(names), every=0))
     for name in names:
         rig.happen(group=name)
-    rig.loop.run_for(1000 * S)
+    rig.loop.run(1000 * S)
     assert max(len(job.notices) for _, job in rig.jobs) == MOST_TOLD
     told = [notice.group for _, job in rig.jobs for notice in job.notices]
     assert told == names[-most:]
@@ -229,7 +229,7 @@ def test_after_the_end_nothing_is_told() -> None:
     rig.happen()
     rig.notifying.stop()
     rig.happen("BACKUP")
-    rig.loop.run_for(60 * S)
+    rig.loop.run(60 * S)
     assert rig.jobs == []
     assert rig.told[-1].text == "notify ops: 1 event is not told: the daemon ends"
 
@@ -243,14 +243,14 @@ def test_what_is_not_told_yet_is_told_by_the_program_that_replaces_this_one() ->
     rig = Rig(settings(), settings("chat"))
     rig.outcome = Outcome(ok=False, said="no answer")
     rig.happen("MASTER")
-    rig.loop.run_for(4 * S)  # has failed, and is to be tried again
+    rig.loop.run(4 * S)  # has failed, and is to be tried again
     rig.happen("BACKUP", group="db")
     rig.happen("BACKUP")
     left = handed(rig)
 
     new = Rig(settings(), settings("other"))
     new.notifying.restore(left)
-    new.loop.run_for(GATHER)
+    new.loop.run(GATHER)
     ((_, job),) = new.jobs
     assert [(one.group, one.event["details"]["to"], one.more) for one in job.notices] == [
         ("db", "BACKUP", 0),
@@ -258,7 +258,7 @@ def test_what_is_not_told_yet_is_told_by_the_program_that_replaces_this_one() ->
     ]
     # And by this one, should it not be replaced after all.
     rig.outcome = Outcome(ok=True, said="taken")
-    rig.loop.run_for(60 * S)
+    rig.loop.run(60 * S)
     assert rig.states()[-1] == ["BACKUP", "BACKUP"]
 
 
@@ -266,13 +266,13 @@ def test_what_is_being_told_is_told_anew() -> None:
     rig = Rig()
     rig.takes = 60 * S
     rig.happen()
-    rig.loop.run_for(S)
+    rig.loop.run(S)
     assert rig.notifying.pids == (77,)
     left = handed(rig)
     assert rig.abandoned == 1
     new = Rig()
     new.notifying.restore(left)
-    new.loop.run_for(S)
+    new.loop.run(S)
     assert new.states() == [["MASTER"]]
 
 
@@ -293,10 +293,10 @@ def test_after_the_end_what_has_failed_is_not_tried_again() -> None:
     rig = Rig()
     rig.outcome = Outcome(ok=False, said="no answer")
     rig.happen()
-    rig.loop.run_for(GATHER)
+    rig.loop.run(GATHER)
     assert len(rig.jobs) == 1
     rig.notifying.stop()
-    rig.loop.run_for(600 * S)
+    rig.loop.run(600 * S)
     assert len(rig.jobs) == 1
     assert rig.told[-1].text.startswith("notify ops: given up after 1 try: no answer; not told: ")
 
@@ -308,7 +308,7 @@ def test_that_services_have_started_is_told_to_nagios_alone(type_: str, told: in
     rig = Rig(settings(type=type_, kinds=frozenset({"service"})))
     for level in (Level.ERROR, Level.NOTICE):
         rig.log.happened("service", level, "www: services: ...", group="www", details={"to": ""})
-        rig.loop.run_for(10 * S)
+        rig.loop.run(10 * S)
     assert len(rig.jobs) == told
 
 
@@ -316,5 +316,5 @@ def test_that_services_have_started_is_told_to_nagios_alone(type_: str, told: in
 def test_a_notifier_is_never_told_of_itself(kind: str) -> None:
     rig = Rig()
     rig.happen(kind=kind)
-    rig.loop.run_for(60 * S)
+    rig.loop.run(60 * S)
     assert rig.jobs == []
