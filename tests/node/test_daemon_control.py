@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import socket
-import subprocess
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -17,7 +16,6 @@ from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, 
 from tests.support.processes import memory_kib
 
 from carpool.carp.timing import interval
-from carpool.node.client import Connection
 from carpool.node.follower import Follower
 from carpool.node.rundir import socket_path
 
@@ -31,24 +29,13 @@ MOST_KIB = 4096
 """By which a daemon's memory may grow: all of its clients' buffers are less."""
 
 
-def ask(lan: Pair, node: str, command: str, **arguments: Any) -> dict[str, Any]:
-    with Connection(socket_path(lan.run_directory, node)) as connection:
-        return connection.ask(command, **arguments)
-
-
-def run_carpool(lan: Pair, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command beside the daemons: the control socket is no matter of the network."""
-    command = [*carpool(*arguments), "--run-dir", str(lan.run_directory)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-
-
 def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both()
         lan.until_logged(right, "to state: BACKUP")
-        lan.until(lambda: bool(ask(lan, "right", "status")["groups"][0]["master"]))
+        lan.until(lambda: bool(lan.ask("right", "status")["groups"][0]["master"]))
 
-        said = ask(lan, "left", "status")
+        said = lan.ask("left", "status")
         assert (said["node"], said["pid"]) == ("left", left.pid)
         (group,) = said["groups"]
         assert group["state"] == "MASTER"
@@ -59,25 +46,25 @@ def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
         assert group["master"] is None
         assert "10.0.0.9" in group["sources"]
 
-        (group,) = ask(lan, "right", "status")["groups"]
+        (group,) = lan.ask("right", "status")["groups"]
         assert (group["state"], group["why"]) == ("BACKUP", "started")
         assert group["master"]["address"] == "10.0.0.9"
         assert group["master"]["advskew"] == LEFT_SKEW
         assert group["master"]["interval"] == INTERVAL / 1e9
         assert 0 <= group["master"]["heard_seconds"] < MARGIN
 
-        done = run_carpool(lan, "status", "--node", "left")
+        done = lan.carpool("status", "--node", "left")
         assert done.returncode == 0, done.stderr
         assert "www    MASTER" in done.stdout
-        done = run_carpool(lan, "status", "--node", "right", "--json")
+        done = lan.carpool("status", "--node", "right", "--json")
         assert done.returncode == 1, done.stderr
         assert json.loads(done.stdout)["daemons"][0]["groups"][0]["state"] == "BACKUP"
-        done = run_carpool(lan, "status")
+        done = lan.carpool("status")
         assert done.returncode == 5, done.stderr
 
         right.send(signal.SIGKILL)
         right.process.wait()
-        done = run_carpool(lan, "status")
+        done = lan.carpool("status")
         assert done.returncode == 3
         assert "node right: not running" in done.stderr
         assert left.stop() == 0
@@ -87,14 +74,14 @@ def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
 def test_told_to_yield_it_yields_what_it_is_told(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         lan.run_both()
-        done = run_carpool(lan, "yield", "--node", "left", "wwww")
+        done = lan.carpool("yield", "--node", "left", "wwww")
         assert done.returncode == 1
         assert "no group 'wwww' on this node; it has www" in done.stderr
-        done = run_carpool(lan, "yield", "www")
+        done = lan.carpool("yield", "www")
         assert done.returncode == 2
         assert "left, right; name one with --node" in done.stderr
         told = time.monotonic_ns()
-        done = run_carpool(lan, "yield", "--node", "left", "www")
+        done = lan.carpool("yield", "--node", "left", "www")
         assert (done.returncode, done.stdout) == (0, "yielded www\n")
         lan.until_holders("right", seconds=MARGIN)
         assert BOW_OUT in [sent.strength for sent in lan.adverts_of(lan.left, since=told)]
@@ -110,7 +97,7 @@ def test_a_second_daemon_of_the_node_is_refused(tmp_path: Path) -> None:
         left.send(signal.SIGKILL)
         left.process.wait()
         lan.run(lan.left, lan.file())
-        assert ask(lan, "left", "status")["groups"][0]["state"] == "BACKUP"
+        assert lan.ask("left", "status")["groups"][0]["state"] == "BACKUP"
 
 
 STATUS = b'{"version": 1, "command": "status"}\n'
@@ -166,7 +153,7 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both(advskew=skews)
         path = socket_path(lan.run_directory, "left")
-        ask(lan, "left", "status")
+        lan.ask("left", "status")
         memory = memory_kib(left.pid)
         held: list[socket.socket] = []
         answered = 0
@@ -178,8 +165,8 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
             drip(held, chance)
             lan.look(0.01)
             # Who behaves is served beside them.
-            assert ask_patiently(path, "status")["groups"][0]["state"] == "MASTER"
-            ask_patiently(path, "maintenance", on=False)  # something to tell those who follow
+            assert lan.ask("left", "status")["groups"][0]["state"] == "MASTER"
+            lan.ask("left", "maintenance", on=False)  # something to tell those who follow
             answered += 1
             if len(held) >= MISBEHAVING and not told:
                 told = list(Follower(path).read())
@@ -198,15 +185,10 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path) -> None:
         assert "MASTER" not in right.text()
 
 
-def ask_patiently(path: Path, command: str, **arguments: Any) -> dict[str, Any]:
-    with Connection(path, 10.0) as connection:
-        return connection.ask(command, **arguments)
-
-
 def test_maintenance_hands_over_and_survives_a_restart(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both(preempt=True)
-        done = run_carpool(lan, "maintenance", "on", "--node", "left")
+        done = lan.carpool("maintenance", "on", "--node", "left")
         assert (done.returncode, done.stdout) == (0, "in maintenance: www\n"), done.stderr
         lan.until_holders("right", seconds=MARGIN)
         assert left.stop() == 0
@@ -214,11 +196,11 @@ def test_maintenance_hands_over_and_survives_a_restart(tmp_path: Path) -> None:
         assert "must not be master: maintenance" in left.text()
         assert right.stop() == 0
         lan.during(2 * DOWN_TIME)
-        assert ask(lan, "left", "status")["groups"][0]["demotions"] == {"maintenance": 255}
-        done = run_carpool(lan, "maintenance", "off", "www")
+        assert lan.ask("left", "status")["groups"][0]["demotions"] == {"maintenance": 255}
+        done = lan.carpool("maintenance", "off", "www")
         assert done.returncode == 1
         assert "the whole node is in maintenance" in done.stderr
-        done = run_carpool(lan, "maintenance", "off")
+        done = lan.carpool("maintenance", "off")
         assert (done.returncode, done.stdout) == (0, "in maintenance: nothing\n"), done.stderr
         lan.until_holders("left", seconds=DOWN_TIME + MARGIN)
 
@@ -226,7 +208,7 @@ def test_maintenance_hands_over_and_survives_a_restart(tmp_path: Path) -> None:
 def test_demoted_it_is_master_only_while_there_is_no_better_node(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         _, right = lan.run_both()
-        done = run_carpool(lan, "demote", "--node", "left", "www", "--by", "3")
+        done = lan.carpool("demote", "--node", "left", "www", "--by", "3")
         assert (done.returncode, done.stdout) == (
             0,
             "www: demoted by 3 (told so by carpool demote)\n",
@@ -234,5 +216,5 @@ def test_demoted_it_is_master_only_while_there_is_no_better_node(tmp_path: Path)
         lan.until_holders("right", seconds=MARGIN)
         assert right.stop() == 0
         lan.until_holders("left", seconds=2 + MARGIN)
-        done = run_carpool(lan, "promote", "all")
+        done = lan.carpool("promote", "all")
         assert (done.returncode, done.stdout) == (0, "www: not demoted\n")

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.test_daemon_control import run_carpool
-from tests.node.test_daemon_restart import slow
 from tests.support.lan import VIP, carpool
-from tests.support.pair import Pair
+from tests.support.pair import Pair, slow
 
 pytestmark = pytest.mark.namespaces
 
@@ -45,8 +43,8 @@ def test_a_follower_misses_nothing_over_a_restart_and_waits_for_the_next_start(
         follower = Follower(lan)
         try:
             lan.until(lambda: follower.has("script", outcome="exited", exit_code=0))
-            assert run_carpool(lan, "demote", "www", "--by", "7").returncode == 0
-            assert run_carpool(lan, "restart", "--force").returncode == 0
+            assert lan.carpool("demote", "www", "--by", "7").returncode == 0
+            assert lan.carpool("restart", "--force").returncode == 0
             lan.until(lambda: follower.has("daemon", phase="restarted"))
             lan.until(lambda: follower.has("resumed", state="MASTER"))
             told = follower.told()
@@ -79,13 +77,13 @@ def test_a_follower_misses_nothing_over_a_restart_and_waits_for_the_next_start(
             follower.process.terminate()
             follower.process.wait(10)
 
-        said = run_carpool(lan, "events", "--since", "99999", "--group", "www")
+        said = lan.carpool("events", "--since", "99999", "--group", "www")
         assert said.returncode == 0, said.stderr
         first, second, *_ = said.stdout.splitlines()
         assert first == "(the daemon has been started anew)"
         assert second.endswith("www          Switching to state: BACKUP - started")
-        assert run_carpool(lan, "events", "--since", "rubbish").returncode == 2
-        assert run_carpool(lan, "events", "--group", "wwww").returncode == 1
+        assert lan.carpool("events", "--since", "rubbish").returncode == 2
+        assert lan.carpool("events", "--group", "wwww").returncode == 1
         left_alone = time.monotonic()
-        assert run_carpool(lan, "events", "--follow", "--node", "right").returncode == 3
+        assert lan.carpool("events", "--follow", "--node", "right").returncode == 3
         assert time.monotonic() - left_alone < 10

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.test_daemon_control import ask, run_carpool
 from tests.support.lan import MS, VIP, Daemon, cluster_file
 from tests.support.pair import Pair
 
@@ -39,7 +38,7 @@ def policy(pid: int) -> int:
 
 
 def punctuality(lan: Pair, node: str) -> Mapping[str, Any]:
-    told = ask(lan, node, "status")["punctuality"]
+    told = lan.ask(node, "status")["punctuality"]
     assert isinstance(told, dict)
     return told
 
@@ -126,7 +125,7 @@ def test_a_restart_slows_the_master_down_so_that_backups_wait(tmp_path: Path) ->
     with Pair(tmp_path) as lan:
         run_both(lan)
         since = time.monotonic_ns()
-        done = run_carpool(lan, "restart", "--force", "--node", "left")
+        done = lan.carpool("restart", "--force", "--node", "left")
         assert done.returncode == 0, done.stderr
         lan.until(lambda: (0, 255) in strengths(lan, since))
         lan.until(lambda: strengths(lan, since)[-1] == (0, 13))

@@ -7,10 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.node.test_daemon_control import ask
-from tests.node.test_daemon_restart import children, restart
 from tests.support.lan import Daemon, _line
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, MARGIN, Pair
+from tests.support.processes import states_of_children
 
 from carpool.carp.timing import DEMOTED_ADVSKEW, interval
 from carpool.lab.faults import plug, unplug
@@ -146,12 +145,14 @@ def test_a_restart_keeps_what_the_checks_of_a_group_have_found(tmp_path: Path) -
         # From now on www depends on nothing, and db on the same as before.
         file = lan.files({"www": timing, "db": {**db, **timing}})
         file.write_text(file.read_text() + checks)
-        code, _, errors = restart(lan, "left")
-        assert code == 0, errors
-        groups = {one["group"]: one for one in ask(lan, "left", "status")["groups"]}
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 0, done.stderr
+        groups = {one["group"]: one for one in lan.ask("left", "status")["groups"]}
         assert groups["www"]["demotions"] == {}
         assert groups["db"]["demotions"] == {"check uplink": 7, "check hangs": 5}
-        lan.until(lambda: "Z" not in children(left.pid), what="somebody waits for every child")
+        lan.until(
+            lambda: "Z" not in states_of_children(left.pid), what="somebody waits for every child"
+        )
 
 
 def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
         for name in ("port", "page", "secure"):
             lan.until_logged(left, f"check {name}: bad: Connection refused")
         assert "(3 in all)" in left.text()
-        told = {one["check"]: one for one in ask(lan, "left", "status")["checks"]}
+        told = {one["check"]: one for one in lan.ask("left", "status")["checks"]}
         assert list(told) == list(checks)
         assert (told["page"]["health"], told["page"]["problem"]) == ("bad", "Connection refused")
         assert told["flag"]["health"] == "good"

@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.node.test_log_lines import Read, read
 from tests.support.lan import PASSWORD, carpool
 from tests.support.pair import Pair
+from tests.support.rfc5424 import Read, read
 
 pytestmark = pytest.mark.namespaces
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.lan import carpool
 from tests.support.pair import Pair
 
 from carpool.node.metrics_text import METRICS
@@ -36,12 +35,7 @@ def test_curl_gets_what_carpool_metrics_prints(tmp_path: Path) -> None:
         done = subprocess.run(
             [*curl, "http://carpool/metrics"], capture_output=True, text=True, check=True
         )
-        printed = subprocess.run(
-            carpool("metrics", "--run-dir", str(lan.run_directory)),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        printed = lan.carpool("metrics")
     head, _, body = done.stdout.partition("\n\n")
     assert head.splitlines()[0] == "HTTP/1.1 200 OK"
     assert "Content-Type: text/plain; version=0.0.4; charset=utf-8" in head

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.test_daemon_control import run_carpool
 from tests.notify.servers import (
     PASSWORD,
     USER,
@@ -136,7 +135,7 @@ def test_what_could_not_be_told_is_told_by_the_program_after_a_restart(tmp_path:
         left = lan.run(lan.left, file)
         lan.until_logged(left, "notify chat: Connection refused; trying again in 5 s")
         with lan.client.namespace.entered(), web_server(host=SERVER, port=port) as web:
-            said = run_carpool(lan, "restart", "--force")
+            said = lan.carpool("restart", "--force")
             assert said.returncode == 0, said.stderr
             lan.until_logged(left, f"notify chat: 1 event told: {SERVER} port {port} has taken it")
         (request,) = web.requests
@@ -192,11 +191,11 @@ def test_a_reload_starts_what_is_new_and_stops_what_is_gone(tmp_path: Path) -> N
         begun = (tmp_path / "done").read_text()
 
         lan.file(advbase=2, services=[both, new])
-        said = run_carpool(lan, "reload")
+        said = lan.carpool("reload")
         assert said.returncode == 0, said.stderr
         lan.until_logged(left, f"www: services: started: {both}, {new}")
         lan.file(advbase=2)
-        said = run_carpool(lan, "reload")
+        said = lan.carpool("reload")
         assert said.returncode == 0, said.stderr
         lan.until(lambda: "both stop" in (tmp_path / "done").read_text().removeprefix(begun))
         after = (tmp_path / "done").read_text().removeprefix(begun)

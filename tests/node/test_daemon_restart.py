@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.node.test_daemon_control import ask, run_carpool
 from tests.support.lan import MS, VIP, carpool
-from tests.support.pair import BOW_OUT, MARGIN, Pair
+from tests.support.pair import BOW_OUT, MARGIN, SLOW_ADVBASE, Pair, slow
+from tests.support.processes import states_of_children
 
 from carpool.node.client import Connection
 from carpool.node.rundir import socket_path
@@ -18,33 +18,8 @@ from carpool.node.rundir import socket_path
 pytestmark = pytest.mark.namespaces
 
 OTHER_VIP = "10.0.0.101"
-LEFT_SKEW, RIGHT_SKEW = 0, 100
-ADVBASE = 2
-LONGEST_GAP = 1500 * ADVBASE * MS
+LONGEST_GAP = 1500 * SLOW_ADVBASE * MS
 """One and a half intervals: what a master that restarts may be silent."""
-
-
-def slow(**keys: object) -> dict[str, object]:
-    """Return the keys of a group that a busy machine can restart in time, left the master."""
-    return {"advbase": ADVBASE, "advskew": {"left": LEFT_SKEW, "right": RIGHT_SKEW}, **keys}
-
-
-def restart(lan: Pair, node: str, *more: str) -> "tuple[int, str, str]":
-    done = run_carpool(lan, "restart", "--node", node, *more)
-    return done.returncode, done.stdout, done.stderr
-
-
-def children(pid: int) -> list[str]:
-    """Return the states of the children of a process: Z for one that nobody has waited for."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == pid:
-            found.append(state)
-    return found
 
 
 def test_nobody_notices_the_restart_of_a_master_or_a_backup(tmp_path: Path) -> None:
@@ -52,16 +27,16 @@ def test_nobody_notices_the_restart_of_a_master_or_a_backup(tmp_path: Path) -> N
         left, right = lan.run_both(**slow(down=["/bin/echo", "down"]))
         lan.until(lambda: bool(lan.adverts_of(lan.left)))
         since, pid = time.monotonic_ns(), left.pid
-        before = ask(lan, "left", "status")["groups"][0]
-        guards = len(children(pid))
+        before = lan.ask("left", "status")["groups"][0]
+        guards = len(states_of_children(pid))
         downs = right.text().count("running /bin/echo down")
 
-        code, said, errors = restart(lan, "left")
-        assert code == 0, errors
-        assert "www    MASTER" in said
-        code, said, errors = restart(lan, "right")
-        assert code == 0, errors
-        assert "www    BACKUP" in said
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 0, done.stderr
+        assert "www    MASTER" in done.stdout
+        done = lan.carpool("restart", "--node", "right")
+        assert done.returncode == 0, done.stderr
+        assert "www    BACKUP" in done.stdout
         back = time.monotonic_ns()
         lan.until(lambda: len(lan.adverts_of(lan.left, since=back)) >= 2)
 
@@ -71,12 +46,14 @@ def test_nobody_notices_the_restart_of_a_master_or_a_backup(tmp_path: Path) -> N
         assert lan.adverts_of(lan.right) == []
         assert "MASTER" not in right.text()
         assert right.text().count("running /bin/echo down") == downs
-        status = ask(lan, "left", "status")
+        status = lan.ask("left", "status")
         assert (status["pid"], status["restarts"]) == (pid, 1)
         after = status["groups"][0]
         assert (after["state"], after["why"]) == ("MASTER", before["why"])
         assert after["state_seconds"] > before["state_seconds"]
-        lan.until(lambda: children(pid) == ["S"] * guards, what="a guard and nothing else")
+        lan.until(
+            lambda: states_of_children(pid) == ["S"] * guards, what="a guard and nothing else"
+        )
 
         assert left.stop() == 0
         lan.until_holders("right", seconds=MARGIN)
@@ -94,28 +71,28 @@ def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
 
         good = file.read_text()
         file.write_text(good.replace("vhid = 42", "vhid = 420"))
-        code, _, errors = restart(lan, "left")
-        assert code == 1
-        assert f"{file}:" in errors
-        assert "420 is out of range" in errors
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 1
+        assert f"{file}:" in done.stderr
+        assert "420 is out of range" in done.stderr
         assert "restart: refused, going on as before" in left.text()
         file.write_text(good.replace('"net0"', '"net9"'))
-        code, _, errors = restart(lan, "left")
-        assert code == 1
-        assert "no interface net9" in errors
-        status = ask(lan, "left", "status")
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 1
+        assert "no interface net9" in done.stderr
+        status = lan.ask("left", "status")
         assert [group["state"] for group in status["groups"]] == ["MASTER", "MASTER"]
         assert status["restarts"] == 0
         assert [change for change in lan.changes if change.when > since] == []
 
         lan.files({"www": slow(advskew={"left": 9, "right": 100}), "new": slow(**third)})
-        code, _, errors = restart(lan, "left")
-        assert code == 0, errors
-        groups = {group["group"]: group for group in ask(lan, "left", "status")["groups"]}
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 0, done.stderr
+        groups = {group["group"]: group for group in lan.ask("left", "status")["groups"]}
         assert list(groups) == ["www", "new"]
         assert (groups["www"]["state"], groups["www"]["advskew"]) == ("MASTER", 9)
         assert groups["new"]["state"] == "BACKUP"
-        lan.until(lambda: (ADVBASE, 9) in [sent.strength for sent in lan.adverts_of(lan.left)])
+        lan.until(lambda: (SLOW_ADVBASE, 9) in [sent.strength for sent in lan.adverts_of(lan.left)])
         assert [one for one in lan.changes if one.when > since and one.address == VIP] == []
         gone = [sent for sent in lan.adverts_of(lan.left, since=since) if sent.strength == BOW_OUT]
         assert [sent.advertisement.vhid for sent in gone] == [7]
@@ -144,11 +121,11 @@ def test_a_reload_touches_what_has_changed_alone(tmp_path: Path) -> None:
         scripts = left.text().count("script: running")
         since, pid = time.monotonic_ns(), left.pid
 
-        said = run_carpool(lan, "reload")
+        said = lan.carpool("reload")
         assert (said.returncode, said.stdout) == (0, "nothing has changed in the file\n")
         good = file.read_text()
         file.write_text(good.replace("vhid = 42", "vhid = 420").replace("vhid = 7", "vhid = 0"))
-        said = run_carpool(lan, "reload")
+        said = lan.carpool("reload")
         assert said.returncode == 1
         for mistake in ("420 is out of range", "0 is out of range"):
             assert mistake in said.stderr
@@ -164,14 +141,14 @@ def test_a_reload_touches_what_has_changed_alone(tmp_path: Path) -> None:
             *("    advskew: 0 -> 9", "    passwords"),
             *("old: removed", "new: added"),
         ]
-        assert ask(lan, "left", "status")["restarts"] == 0
-        said = run_carpool(lan, "reload")
+        assert lan.ask("left", "status")["restarts"] == 0
+        said = lan.carpool("reload")
         assert said.returncode == 0, said.stderr
         *lines, end = said.stdout.splitlines()
         assert end == "applied"
         assert [line.partition(str(lan.folder))[0] for line in lines] == expected
 
-        status = ask(lan, "left", "status")
+        status = lan.ask("left", "status")
         assert (status["pid"], status["restarts"]) == (pid, 1)
         states = {group["group"]: group["state"] for group in status["groups"]}
         assert states == {"www": "MASTER", "db": "MASTER", "new": "BACKUP"}
@@ -203,10 +180,10 @@ def test_in_the_background_with_scripts_that_run_and_that_leave_something_runnin
             return text in left.text()
 
         lan.until(lambda: says("up script: running"))
-        pid = ask(lan, "left", "status")["pid"]
-        code, _, errors = restart(lan, "left")
-        assert code == 0, errors
-        status = ask(lan, "left", "status")
+        pid = lan.ask("left", "status")["pid"]
+        done = lan.carpool("restart", "--node", "left")
+        assert done.returncode == 0, done.stderr
+        status = lan.ask("left", "status")
         assert (status["pid"], status["groups"][0]["state"]) == (pid, "MASTER")
         go_on.touch()
         lan.until(lambda: says("| from the background"))
@@ -253,4 +230,4 @@ def test_an_address_that_the_new_program_cannot_go_on_with_goes(
             assert "420 is out of range" in daemon.text()
         else:
             lan.until_logged(daemon, "www: Switching to state: BACKUP")
-            assert ask(lan, "left", "status")["restarts"] == 1
+            assert lan.ask("left", "status")["restarts"] == 1

@@ -3,21 +3,14 @@
 import json
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.support.lan import PASSWORD, carpool
+from tests.support.lan import PASSWORD, run_carpool
 from tests.support.pair import DOWN_TIME, MARGIN, Pair
 
 pytestmark = pytest.mark.namespaces
-
-
-def run_carpool(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        carpool(*arguments), capture_output=True, text=True, timeout=30, check=False
-    )
 
 
 def test_a_failover_is_told_from_the_trace_of_who_took_over(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A group on a host that is made of words: demotion, and groups that move together."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from tests.node.world import World, demotions, holds, state, unplug
@@ -10,7 +11,8 @@ from carpool.carp.timing import SECOND
 from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
 from carpool.node.daemon import Daemon
 from carpool.node.handover import Handover
-from carpool.node.host import Interface
+from carpool.node.host import Host, Interface
+from carpool.node.log import Log
 from carpool.node.services import REASON, Services
 from carpool.node.surroundings import Surroundings
 from carpool.node.together import join

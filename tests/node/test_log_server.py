@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
-from tests.node.test_log_lines import read
+from tests.support.rfc5424 import read
 from tests.support.waiting import turn_until
 
 from carpool.node.log import About, Level, Log

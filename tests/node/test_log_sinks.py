@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from tests.node.test_log_lines import read
+from tests.support.rfc5424 import read
 
 from carpool.cluster.model import Logging, LogServer
 from carpool.node import log as log_module

@@ -217,10 +217,10 @@ def test_who_is_being_told_is_waited_for_a_moment(
     became = becoming(asked)
     asked.daemon.notifying = SimpleNamespace(under_way=1)
     asked.found(FIT)
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert became == []
     monkeypatch.setattr(restart, "_ANSWER_LIMIT", SECOND // 10)
-    asked.run(SECOND // 5)
+    turn(loop, SECOND // 5)
     assert became == [True]
 
 

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.node.test_daemon_control import run_carpool
 from tests.support.lan import carpool
 from tests.support.pair import Pair
 from tests.support.waiting import turn, turn_until
@@ -207,7 +206,7 @@ def test_a_daemon_is_ready_lives_restarts_and_stops(tmp_path: Path) -> None:
 
         before = len(systemd.read())
         with ThreadPoolExecutor(1) as pool:
-            restart = pool.submit(run_carpool, lan, "restart", "--force")
+            restart = pool.submit(lan.carpool, "restart", "--force")
             # Reading: there is room for ten datagrams.
             lan.until(lambda: systemd.last("") is None and restart.done(), seconds=30)
         done = restart.result()

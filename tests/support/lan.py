@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
 from tests.support.wire import Capture
 
@@ -23,6 +23,8 @@ from carpool.lab.network import Lab
 from carpool.lab.zone import Zone
 from carpool.netlink import RouteMonitor
 from carpool.netlink.messages import AddressGone, AddressInfo
+from carpool.node.client import Connection
+from carpool.node.rundir import socket_path
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -150,6 +152,17 @@ class Lan:
         self.until_logged(daemon, "to state: BACKUP")
         return daemon
 
+    # Steering: the control socket is no matter of the network.
+
+    def ask(self, node: str, command: str, **arguments: Any) -> dict[str, Any]:
+        """Ask a daemon on its control socket."""
+        with Connection(socket_path(self.run_directory, node)) as connection:
+            return connection.ask(command, **arguments)
+
+    def carpool(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command that looks for daemons here."""
+        return run_carpool(*arguments, "--run-dir", str(self.run_directory))
+
     # Watching.
 
     def look(self, seconds: float = _POLL_SECONDS) -> None:
@@ -262,6 +275,13 @@ class Lan:
 def carpool(*arguments: str) -> list[str]:
     """Return the command line of carpool, by the Python that runs the tests."""
     return [sys.executable, "-P", "-m", "carpool", *arguments]
+
+
+def run_carpool(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        carpool(*arguments), capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def cluster_file(

@@ -21,8 +21,15 @@ INTERVAL = interval(0, LEFT_SKEW)
 """Of left, which is faster (ns)."""
 DOWN_TIME = master_down_time(0, RIGHT_SKEW, 3) / 1e9
 """Of right (seconds)."""
+SLOW_ADVBASE = 2
+"""Of a pair that takes its time (s)."""
 MARGIN = 1.0
 """Seconds that a busy machine may add to what ends by itself."""
+
+
+def slow(**keys: object) -> dict[str, object]:
+    """Return the keys of a group that a busy machine can restart in time, left the master."""
+    return {"advbase": SLOW_ADVBASE, "advskew": {"left": 0, "right": 100}, **keys}
 
 
 class Pair(Lan):

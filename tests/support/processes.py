@@ -64,6 +64,19 @@ def is_alive(pid: int) -> bool:
     return state(pid) not in {"", "Z", "X"}
 
 
+def states_of_children(pid: int) -> list[str]:
+    """Return the states of the children of a process: Z for one that nobody has waited for."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid:
+            found.append(state)
+    return found
+
+
 def open_descriptors() -> int:
     """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
