@@ -1,6 +1,7 @@
 """docs/performance.md and its pictures, from the results."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +198,9 @@ def _not_met(verdicts: Sequence[Verdict]) -> Iterator[str]:
         return
     yield "Not met:"
     yield ""
-    for verdict in failed:
-        yield f"- **{verdict.must.title}**: {verdict.must.why or 'the reason is not known yet.'}"
+    for why, alike in groupby(failed, lambda verdict: verdict.must.why):
+        titles = "; ".join(verdict.must.title for verdict in alike)
+        yield f"- **{titles}**: {why or 'the reason is not known yet.'}"
 
 
 def _table(results: Results, names: Sequence[str], peers: Sequence[str]) -> Iterator[str]:

@@ -17,7 +17,8 @@ from carpool.cli.parsers import parsers
 from carpool.cluster.draft import read_document
 from carpool.cluster.source import Source
 
-PAGES = Path(__file__).parent.parent / "data/share/man"
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "data/share/man"
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,19 @@ def test_every_key_is_on_the_page() -> None:
     for table in man_pages.tables():
         section = page.partition(f".Ss {table.header}")[2].partition("\n.S")[0]
         assert all(f".It Ic {field.name}\n" in section for field in table.fields), table.header
+
+
+def test_every_kind_of_event_is_told_of_once() -> None:
+    text = (ROOT / "docs/control.md").read_text("utf-8")
+    table = text.partition("| kind | tells of |")[2].partition("\n\n")[0]
+    listed = [
+        kind for row in table.splitlines() for kind in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    sources = (path.read_text("utf-8") for path in ROOT.glob("src/carpool/**/*.py"))
+    made = {kind for text in sources for kind in re.findall(r'happened\(\s*"(\w+)"', text)}
+    assert len(listed) == len(set(listed))
+    assert made <= set(listed)
+    assert {"state", "script"} <= set(listed)
 
 
 def test_what_mdoc_would_misread_is_escaped() -> None:

@@ -1,6 +1,7 @@
 """The manual has all its pages, and its links lead somewhere."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -64,3 +65,18 @@ def test_every_key_in_a_piece_of_a_cluster_file_is_one(place: str, text: str) ->
     read_document(tomllib.loads(text), source)
     wrong = [found for found in source.findings() if found.code != Rule.MISSING_KEY.code]
     assert not wrong, f"{place}: {wrong[0]}"
+
+
+@pytest.mark.peer("keepalived")
+def test_what_is_shown_of_keepalived_is_what_it_takes(tmp_path: Path) -> None:
+    text = (ROOT / "docs/from-keepalived.md").read_text("utf-8")
+    shown = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    conf = "".join(shown).replace("/usr/bin/curl", "/bin/true")  # whether that is here or not
+    path = tmp_path / "keepalived.conf"
+    path.write_text(conf)
+    done = subprocess.run(
+        ["keepalived", "-t", "-f", path], stderr=subprocess.PIPE, text=True, check=False
+    )
+    # It minds that script_security is off, which is its default.
+    assert [line for line in done.stderr.splitlines() if "SECURITY" not in line] == []
+    assert conf

@@ -7,7 +7,7 @@ bytes   field
 1       vhid, 1-255
 2       advskew, 1/256 s
 3       authlen, 7: the 32-bit words of counter and digest
-4       demotion counter (OpenBSD, FreeBSD), else 0
+4       demotion counter (OpenBSD), else 0
 5       advbase, seconds
 6-7     Internet checksum over these 36 bytes alone, without a pseudo-header
 8-15    counter, big-endian
