@@ -38,6 +38,7 @@ BUSY = document(
     log_lines_lost=7,
     checks=[{"check": "web", "health": "bad", "health_seconds": 1.0, "problem": "no"}],
     interfaces=[{"interface": "net0", "open": True, "rejected": {"vhid": 7}, "strangers": [{}]}],
+    punctuality={"worst_recent_seconds": 0.0031, "groups": [{"group": "www", "raised": True}]},
 )
 
 
@@ -71,6 +72,8 @@ def test_prometheus_reads_what_is_meant() -> None:
     assert value("check_health", node="web1", check="web", health="bad") == 1
     assert value("interface_rejected_total", node="web1", interface="net0", reason="vhid") == 7
     assert value("strangers", node="web1", interface="net0") == 1
+    assert value("lateness_seconds", node="web1") == 0.0031
+    assert value("interval_raised", node="web1", group="www") == 1
 
 
 def test_every_metric_is_explained_once_and_counters_end_in_total() -> None:
@@ -91,7 +94,8 @@ def test_the_rules_and_the_dashboard_name_metrics_that_there_are() -> None:
         assert used
         assert used <= known
     assert all(panel["targets"] for panel in json.loads(board)["panels"])
-    for alert in ("NoMaster", "TwoMasters", "Flapping", "NotAuthentic", "CheckBad", "Down"):
+    wanted = ("NoMaster", "TwoMasters", "Flapping", "NotAuthentic", "CheckBad", "TooSlow", "Down")
+    for alert in wanted:
         assert f"alert: Carpool{alert}" in rules
 
 

@@ -31,6 +31,8 @@ METRICS = {
     "strangers": ("gauge", "How many others were lately seen to use our addresses."),
     "check_health": ("gauge", "1 for the health of the check, 0 for the others."),
     "script_seconds": ("gauge", "For how long the group's script has been running."),
+    "lateness_seconds": ("gauge", "How late the worst wake-up of the last ten seconds was."),
+    "interval_raised": ("gauge", "Whether the machine is too late for the group's interval."),
 }
 """Kind and meaning of each, by its name without `carpool_`."""
 
@@ -80,6 +82,11 @@ class Exposition:
             self._add("strangers", labels, len(interface["strangers"]))
             for reason, number in interface["rejected"].items():
                 self._add("interface_rejected_total", f"{labels},{_labels(reason=reason)}", number)
+        if punctuality := status.get("punctuality"):  # Only of the fast profile.
+            self._add("lateness_seconds", _labels(node=node), punctuality["worst_recent_seconds"])
+            for one in punctuality["groups"]:
+                of_group = _labels(node=node, group=one["group"])
+                self._add("interval_raised", of_group, one["raised"])
 
     def group(self, node: str, group: Mapping[str, Any]) -> None:
         """Add a group of a node."""
