@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from carpool.cli import status
-from carpool.cli.daemon_text import duration, status_text
+from carpool.cli.daemon_text import status_text
+from carpool.watch.durations import duration
 
 
 def peer(**keys: object) -> dict[str, Any]:
@@ -45,6 +46,13 @@ def document(*groups: dict[str, Any], **keys: object) -> dict[str, Any]:
 
 def check(name: str, health: str, problem: str | None = None) -> dict[str, Any]:
     return {"check": name, "health": health, "health_seconds": 200.0, "problem": problem}
+
+
+def test_nothing_that_a_check_repeats_drives_the_terminal() -> None:
+    checks = [check("web", "bad", "\x1b]0;owned\x07\u202e")]
+    shown = status_text(document(group("www", "MASTER", why="\x1b[2J"), checks=checks))
+    assert shown.replace("\n", "").isprintable()
+    assert r"\x1b]0;owned\x07\u202e" in shown
 
 
 def test_checks_that_are_not_good_are_told() -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.deploy.support import SECRET, absent, inside_of, made_goal, observed_of, vm_of
 from tests.smartos.clusters import LX, ZONE, cluster
 
+from carpool.deploy.errors import DeployError
 from carpool.deploy.observe import FileState, Observed
 from carpool.deploy.plan import Kind, NodePlan, plan_node
 from carpool.deploy.report import plan_text
@@ -274,3 +275,8 @@ def test_the_plan_reads_well() -> None:
         "1 node to change: 1 x import image, 1 x create zone, 1 x put program, 1 x set up\n"
         "1 node as it shall be\n"
     )
+
+
+def test_what_the_far_side_says_does_not_drive_the_terminal() -> None:
+    error = DeployError("alpha", "asking", "zlogin: \x1b]0;owned\x07", "look there")
+    assert str(error) == r"alpha: asking: zlogin: \x1b]0;owned\x07; look there"

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from carpool.watch.durations import two_units
+from carpool.cluster.wording import printable, table
+from carpool.watch.durations import duration
 
 _MOST_NAMED = 8
 _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
@@ -12,7 +13,8 @@ _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
 def status_text(status: Mapping[str, Any]) -> str:
     """Return a table of the groups, and below it what an administrator should know."""
     rows = [_HEADINGS, *map(_row, status["groups"])]
-    lines = [daemon_line(status), *table(rows), *notes(status)]
+    # A program that checks something may repeat what a stranger has sent it.
+    lines = [daemon_line(status), *table(rows), *map(printable, notes(status))]
     return "\n".join(lines) + "\n"
 
 
@@ -20,21 +22,6 @@ def daemon_line(status: Mapping[str, Any]) -> str:
     """Say which daemon it is, and for how long it has been running."""
     head = f"node {status['node']}: carpool {status['program']}, process {status['pid']}"
     return f"{head}, up {duration(status['uptime_seconds'])}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows as lines, columns aligned and two blanks apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
-
-
-def duration(seconds: float) -> str:
-    """Write a duration by its two greatest units: 3d 4h, 5m 0s, 12.3s."""
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    return " ".join(two_units(int(seconds)))
 
 
 def _row(group: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from carpool.cli.check import show
 from carpool.cli.daemons import complain, daemon_parser, one_daemon
+from carpool.cluster.wording import printable
 from carpool.node.client import AskError, NotRunningError
 from carpool.node.follower import Follower
 
@@ -70,7 +71,7 @@ def text_line(document: Mapping[str, Any]) -> str:
 
 def _print(documents: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
     for document in documents:
-        show((json.dumps(document) if as_json else text_line(document)) + "\n")
+        show((json.dumps(document) if as_json else printable(text_line(document))) + "\n")
         sys.stdout.flush()
 
 

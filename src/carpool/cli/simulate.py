@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carpool.cli.check import show
 from carpool.cluster.load import load
+from carpool.cluster.wording import table
 from carpool.sim.outage import Cost, costs
 
 EPILOG = """The daemon's own election decides, on a virtual network where a frame takes 0.1 to
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         for group in groups
         for cost in costs(group, loaded.cluster, runs=options.runs, seed=options.seed)
     ]
-    show(json_text(found, options.runs, options.seed) if options.json else table(found))
+    show(json_text(found, options.runs, options.seed) if options.json else as_text(found))
     return 1 if any(cost.worst is None for cost in found) else 0
 
 
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def table(found: Sequence[Cost]) -> str:
+def as_text(found: Sequence[Cost]) -> str:
     """Return the outages as a table."""
     head = ("group", "fault", "outage", "worst", "taken over by", "on return", "two held")
     rows = [
@@ -76,9 +77,7 @@ def table(found: Sequence[Cost]) -> str:
         )
         for cost in found
     ]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows))
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in table((head, *rows)))
 
 
 def json_text(found: Sequence[Cost], runs: int, seed: int) -> str:

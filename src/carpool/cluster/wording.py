@@ -1,4 +1,4 @@
-"""Small pieces of text that findings are made of."""
+"""Small pieces of text: what findings are made of, and tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
 
 Key: TypeAlias = tuple[str | int, ...]
 """Path of a key in a TOML or JSON document: names as str, array indexes as int."""
@@ -40,6 +40,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the rows as printable lines, columns aligned and two blanks apart."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
 
 
 def listing(items: Collection[object]) -> str:

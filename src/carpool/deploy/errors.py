@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from carpool.cluster.wording import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -21,7 +23,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.host}: {self.node}" if self.node else self.host
-        return f"{place}: {self.step}: {self.message}; {self.mend}"
+        # Some of it may be what a program over there has printed.
+        return printable(f"{place}: {self.step}: {self.message}; {self.mend}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the problem for JSON."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from carpool.cluster.wording import table
 from carpool.deploy.plan import Kind
 from carpool.deploy.rollout import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from carpool.deploy.groups import GroupState
     from carpool.deploy.plan import NodePlan
@@ -86,11 +87,3 @@ def group_line(group: GroupState) -> str:
     master = f"{group.master} is master" if group.master else ""
     said = [part for part in (master, group.fault or online) if part]
     return f"group {group.group}: {', '.join(said)}"
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the rows as lines, their columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()

@@ -9,6 +9,7 @@ from typing import Any
 from carpool.carp.frames import claim
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Rejection
+from carpool.cluster.wording import printable
 from carpool.doctor import reach
 from carpool.doctor.finding import Finding
 from carpool.doctor.names import speakers
@@ -71,17 +72,13 @@ _INDENT: dict[str, Any] = {"subsequent_indent": " " * 11, "break_on_hyphens": Fa
 
 def _wrapped(head: str, text: str) -> list[str]:
     return textwrap.wrap(
-        _printable(text),
+        printable(text),
         _COLUMNS,
         initial_indent=head,
         subsequent_indent=" " * (11 if head.startswith(" ") else 4),
         break_on_hyphens=False,
         break_long_words=False,
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _state(group: Group, seen: Observation) -> str:

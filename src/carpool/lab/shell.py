@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TextIO
 
-from carpool.cluster.wording import choose_from
+from carpool.cluster.wording import choose_from, table
 from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
 from carpool.lab.picture import duration
 from carpool.lab.probe import INTERVAL, Probe, outages
 from carpool.lab.session import reason
-from carpool.lab.status import columns, status, status_lines
+from carpool.lab.status import status, status_lines
 from carpool.lab.terminal import take_terminal
 from carpool.netlink import NetlinkError
 
@@ -127,7 +127,7 @@ class Shell:
         if name and name not in COMMANDS:
             raise CommandError(f"there is no command {name!r}; {choose_from(name, COMMANDS)}")
         chosen = [COMMANDS[name]] if name else COMMANDS.values()
-        for line in columns([[f"  {each.usage}", each.summary] for each in chosen]):
+        for line in table([[f"  {each.usage}", each.summary] for each in chosen]):
             self._print(line)
         if not name:
             self._print("Several commands on a line are parted by ';'.")

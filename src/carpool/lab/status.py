@@ -1,9 +1,10 @@
 """What the lab tells of itself: its zones, and who has which address."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
+from carpool.cluster.wording import table
 from carpool.lab.cluster import ClusterLab
 
 _FEW: Final = 3  # groups that are listed one by one
@@ -43,17 +44,9 @@ def status_lines(lab: ClusterLab) -> Iterator[str]:
         first, *more = group["addresses"]
         address = f"{first} and {len(more)} more" if more else first
         groups.append([name, str(group["vhid"]), address, ", ".join(group["held_by"]) or "nobody"])
-    yield from columns(zones)
+    yield from table(zones)
     yield ""
-    yield from columns(groups)
-
-
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield rows of text with their columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+    yield from table(groups)
 
 
 def _states(groups: dict[str, str]) -> str:

@@ -12,3 +12,10 @@ def two_units(seconds: int) -> list[str]:
         if number or parts:
             parts.append(f"{number}{unit}")
     return parts[:2]
+
+
+def duration(seconds: float) -> str:
+    """Write a duration by its two greatest units, with tenths below a minute: 3d 4h, 12.3s."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    return " ".join(two_units(int(seconds)))

@@ -16,8 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from carpool.node.daemon import DEMOTED_REASON
 from carpool.node.maintenance import REASON as MAINTENANCE_REASON
+from carpool.watch.durations import duration
 from carpool.web.merge import Grade, Picture
-from carpool.web.strip import Mark, caption, duration, faults, marks
+from carpool.web.strip import Mark, caption, faults, marks
 from carpool.web.views import NEVER_MASTER
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from carpool.watch.durations import two_units
+from carpool.watch.durations import duration
 from carpool.web.timeline import Kind, Stretch
 
 COLOURS = 8
@@ -26,13 +26,6 @@ class Mark:
     title: str
     start: float
     end: float
-
-
-def duration(seconds: float) -> str:
-    """Write a duration by its two greatest units, and tenths below a minute."""
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    return " ".join(two_units(int(seconds)))
 
 
 def marks(
