@@ -212,6 +212,22 @@ def test_an_interface_that_is_deleted_and_made_again_serves_again(tmp_path: Path
         assert left.stop() == 0
 
 
+def test_an_interface_with_another_name_is_left_alone_and_used_again_under_its_own(
+    tmp_path: Path,
+) -> None:
+    with Pair(tmp_path) as lan:
+        left, _ = lan.run_both()
+        call(lan, "net0", "lan0")
+        lan.until_logged(left, "net0: it is called lan0 now")
+        lan.until(lambda: "left" not in lan.holders(), MARGIN)
+        lan.until_holders("right", seconds=TAKEN_OVER)
+        assert lan.shared(0) == 0
+        assert says(lan, left) == "www: INIT on net0 id 42"
+        call(lan, "lan0", "net0")
+        lan.until_logged(left, "to state: BACKUP", times=2)
+        lan.during(DOWN_TIME, "right")
+
+
 def test_sigusr2_gives_way_for_3_s_even_to_a_slower_node(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, _ = lan.run_both(preempt=True)
@@ -222,6 +238,12 @@ def test_sigusr2_gives_way_for_3_s_even_to_a_slower_node(tmp_path: Path) -> None
         lan.until_holders("left", seconds=4 + MARGIN)
         assert time.monotonic_ns() - told >= 3000 * MS
         assert lan.shared(told) < INTERVAL
+
+
+def call(lan: Pair, name: str, other: str) -> None:
+    """Give an interface of left another name; down, as older kernels want it."""
+    for words in (name, "down"), (name, "name", other), (other, "up"):
+        assert lan.left.start(["ip", "link", "set", *words]).wait(5) == 0
 
 
 def says(lan: Pair, daemon: Daemon) -> str:

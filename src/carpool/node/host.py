@@ -56,14 +56,19 @@ class InterfaceGone:
 
 @dataclass(frozen=True, slots=True)
 class AddressChanged:
-    """Event: an address was put on an interface, taken off or changed; None: any may have been."""
+    """Event: an address was put on an interface, taken off or changed."""
 
-    address: Address | None
+    address: Address
     gone: bool = False
     """Whether it was taken off."""
 
 
-HostEvent = Interface | InterfaceGone | AddressChanged
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """Event: others were missed; what there is has to be listed anew."""
+
+
+HostEvent = Interface | InterfaceGone | AddressChanged | EventsLost
 
 
 class Link(Protocol):

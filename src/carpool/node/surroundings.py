@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 from carpool.carp.auth import Address
 from carpool.node.group import Group
-from carpool.node.host import AddressChanged, Host, HostError, HostEvent, Interface, InterfaceGone
+from carpool.node.host import (
+    AddressChanged,
+    EventsLost,
+    Host,
+    HostError,
+    HostEvent,
+    Interface,
+    InterfaceGone,
+)
 from carpool.node.log import Level, Log
 from carpool.node.segment import Segment, own_sources
 
@@ -43,35 +51,42 @@ class Surroundings:
                 case Interface():
                     self._on_interface(event)
                 case InterfaceGone():
-                    self._on_interface_gone(event)
+                    self._on_interface_gone(event.index)
                 case AddressChanged():
                     stale_sources |= event.address not in self._holders
-                    self._on_address(event)
+                    if event.gone and event.address in self._holders:
+                        self._holders[event.address].address_gone(event.address)
+                case EventsLost():
+                    stale_sources = True
+                    self._look_again()
         if stale_sources:
             self.refresh_sources()
 
-    def _on_address(self, event: AddressChanged) -> None:
-        if event.address is None:
-            self._find_losses()
-        elif event.gone and event.address in self._holders:
-            self._holders[event.address].address_gone(event.address)
-
-    def _find_losses(self) -> None:
-        """Look which addresses have gone while events were missed."""
+    def _look_again(self) -> None:
+        """Find out what has happened while events were missed."""
         try:
+            interfaces = self._host.interfaces()
             here = {one.interface.ip for one in self._host.addresses()}
         except HostError as error:
             self._log.error(str(error), key="addresses")
             return
+        indexes = {one.index for one in interfaces}
+        for known in list(self.interfaces.values()):
+            if known.index not in indexes:
+                self._on_interface_gone(known.index)
+        for interface in interfaces:
+            self._on_interface(interface)
         for address, group in self._holders.items():
             if address not in here:
                 group.address_gone(address)
 
     def _on_interface(self, interface: Interface) -> None:
+        self._lose_those_that_it_replaces(interface)
         before = self.interfaces.get(interface.name)
         moved = before is not None and before.mac != interface.mac
         self.interfaces[interface.name] = interface
         changed = before is None or before.carrier != interface.carrier
+        told = False
         for segment in self._segments.values():
             if segment.interface != interface.name:
                 continue
@@ -80,13 +95,23 @@ class Surroundings:
                 continue
             segment.link.mac = interface.mac
             if changed or reopened:
-                self._tell_link(interface, f"link {'up' if interface.carrier else 'down'}")
+                if not told:
+                    self._tell_link(interface, f"link {'up' if interface.carrier else 'down'}")
                 for group in segment.groups:
                     group.link_changed(carrier=interface.carrier)
             elif moved:
-                self._tell_link(interface, f"has MAC {interface.mac.hex(':')} now")
+                if not told:
+                    self._tell_link(interface, f"has MAC {interface.mac.hex(':')} now")
                 for group in segment.groups:
                     group.hardware_address_changed()
+            told = True
+
+    def _lose_those_that_it_replaces(self, interface: Interface) -> None:
+        for known in list(self.interfaces.values()):
+            if known.index == interface.index and known.name != interface.name:
+                self._lose(known, f"it is called {interface.name} now")
+            elif known.name == interface.name and known.index != interface.index:
+                self._lose(known, "another interface has that name now")
 
     def _tell_link(self, interface: Interface, what: str) -> None:
         self._log.happened(
@@ -101,20 +126,30 @@ class Surroundings:
             },
         )
 
-    def _on_interface_gone(self, event: InterfaceGone) -> None:
-        for name in [one.name for one in self.interfaces.values() if one.index == event.index]:
-            del self.interfaces[name]
-        for segment in self._segments.values():
-            if segment.link is not None and segment.link.index == event.index:
-                self._log.happened(
-                    "link",
-                    Level.ERROR,
-                    f"{segment.interface}: the interface has gone",
-                    details={"interface": segment.interface, "there": False, "carrier": False},
-                )
-                segment.close()
-                for group in segment.groups:
-                    group.link_gone()
+    def _on_interface_gone(self, index: int) -> None:
+        for known in list(self.interfaces.values()):
+            if known.index == index:
+                self._lose(known, "the interface has gone")
+
+    def _lose(self, interface: Interface, why: str) -> None:
+        """Do without an interface: it has gone, or has not that name any more."""
+        del self.interfaces[interface.name]
+        lost = [
+            segment
+            for segment in self._segments.values()
+            if segment.link is not None and segment.interface == interface.name
+        ]
+        if lost:
+            self._log.happened(
+                "link",
+                Level.ERROR,
+                f"{interface.name}: {why}",
+                details={"interface": interface.name, "there": False, "carrier": False},
+            )
+        for segment in lost:
+            for group in segment.groups:
+                group.link_gone()  # First: what only has another name has our addresses still.
+            segment.close()
 
     def _reopen(self, segment: Segment, interface: Interface) -> bool:
         """Open a segment on an interface that has come back. Tell whether that worked."""

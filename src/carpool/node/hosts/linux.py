@@ -15,6 +15,7 @@ from carpool.node.host import (
     AddressChanged,
     AnyInterface,
     Done,
+    EventsLost,
     HostAddress,
     HostError,
     HostEvent,
@@ -194,7 +195,7 @@ class LinuxHost:
                 case AddressGone():
                     events.append(AddressChanged(event.address.interface.ip, gone=True))
                 case Overrun():
-                    events += [*self.interfaces(), AddressChanged(None)]
+                    events.append(EventsLost())
         return events
 
 
