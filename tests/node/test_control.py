@@ -253,6 +253,23 @@ def test_an_answer_to_who_has_gone_is_no_trouble(served: Served) -> None:
     assert served.control._clients == []
 
 
+def test_what_a_client_asked_that_has_given_up_is_not_done(served: Served) -> None:
+    # The daemon was frozen for as long as the client waited.
+    with served.connect() as client:
+        client.send(line("yield"))
+    served.run()
+    assert served.handled == []
+    assert served.control._clients == []
+
+
+def test_what_a_client_asked_that_has_said_all_is_done(served: Served) -> None:
+    with served.connect() as client:
+        client.send(line("yield"))
+        client.shutdown(socket.SHUT_WR)
+        assert served.answers(client)[0]["ok"]
+    assert served.handled == ["yield"]
+
+
 def test_of_too_many_the_longest_silent_is_dropped(served: Served) -> None:
     clients = served.connect_all(MOST_CLIENTS)
     served.says(clients[0], line("echo"))

@@ -10,11 +10,14 @@ A request is an object with "version", "command", and what the command takes. An
 "version" and "ok"; if that is false, "error" says what is wrong and how to mend it. Some answers
 go on as a stream: a line for each event, until the client hangs up.
 
+What a client asked for that has hung up since is not done: it has told its user that it failed.
+
 A client whose first word is GET is served a page instead, under the same bounds.
 """
 
 import json
 import os
+import select
 import socket
 import struct
 from collections import deque
@@ -356,6 +359,9 @@ class _Client:
         if self._page is not None:
             self._show(self._page)
             return
+        if has_hung_up(self._connection):
+            self.close()
+            return
         line, _, self._input = self._input.partition(b"\n")
         self._control.handle(line, self)
 
@@ -433,6 +439,18 @@ class _Client:
         else:
             self._timer.reschedule(self._loop.now() + PATIENCE)
             self._watch(self._on_readable)
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """Tell whether the other end neither speaks nor listens any more.
+
+    Never so where the system cannot tell that from one that has only said all it will say.
+    """
+    if not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def peer_user(connection: socket.socket) -> int | None:
