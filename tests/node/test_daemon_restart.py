@@ -75,6 +75,7 @@ def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert f"{file}:" in done.stderr
         assert "420 is out of range" in done.stderr
+        assert "carpool run" not in done.stderr
         assert "restart: refused, going on as before" in left.text()
         file.write_text(good.replace('"net0"', '"net9"'))
         done = lan.carpool("restart", "--node", "left")

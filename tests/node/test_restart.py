@@ -126,7 +126,7 @@ def test_in_time_as_backup_or_by_force_it_goes_on(
 
 def test_two_at_a_time_are_one_too_many(loop: Loop) -> None:
     asked = Asked(loop)
-    with pytest.raises(RequestError, match="under way already"):
+    with pytest.raises(RequestError, match="restart is under way already, for 0 s by now"):
         asked.restart.request(asked.answers.append, force=False)
     asked.found("", "no")
     asked.restart.request(asked.answers.append, force=False)

@@ -72,6 +72,8 @@ class _UnfitError(Exception):
 def main(arguments: list[str]) -> int:
     """Run the daemon until it is told to stop. Return the exit code."""
     under_smf = "--smf" in arguments
+    # What a program that is tried says is told by the daemon, which the user knows.
+    who = "" if TRY in arguments else "carpool run: "
     handover = receive()
     try:
         with _abandoned_on_failure(handover):
@@ -79,10 +81,10 @@ def main(arguments: list[str]) -> int:
     except SystemExit as error:  # argparse has said why
         return _SMF_ERR_CONFIG if under_smf and error.code == _UNFIT else int(error.code or 0)
     except (_UnfitError, PasswordError) as error:
-        tell(f"carpool run: {error}")
+        tell(f"{who}{error}")
         return _SMF_ERR_CONFIG if under_smf else _UNFIT
     except (CannotRunError, HostError, BusyError) as error:
-        tell(f"carpool run: {error}")
+        tell(f"{who}{error}")
         return _SMF_RETRY if under_smf else _UNFIT
     return 0
 
@@ -141,27 +143,22 @@ def _abandoned_on_failure(handover: Handover | None) -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace, handover: Handover | None) -> None:
-    loaded = load(options.file)
-    for finding in loaded.findings:
-        tell(str(finding))
-    if loaded.cluster is None:
-        errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
-        raise _UnfitError(f"{options.file}: {_count(errors, 'error')}; nothing was touched")
+    cluster = _load(options)
     open_standard_descriptors()
     loop = Loop()
-    wanted = run_log.wanted_log(options, loaded.cluster.log)
+    wanted = run_log.wanted_log(options, cluster.log)
     log = run_log.first_log(wanted)
     events = _events(log, handover)
     host = this_host(loop, log)
-    node = _identify(loaded.cluster, options.node, host)
-    groups = plan(loaded.cluster, node)
+    node = _identify(cluster, options.node, host)
+    groups = plan(cluster, node)
     if not groups:
         raise _UnfitError(f"{options.file}: node {node.name} is in no group: nothing to run")
-    checks = _checks(loaded.cluster, node)
-    notifiers = _notifiers(loaded.cluster, node)
+    checks = _checks(cluster, node)
+    notifiers = _notifiers(cluster, node)
     if options.successor_to is not None:
         tried = Daemon(groups, host, loop, log, None, checks)
-        _try(tried, Running(loaded.cluster, node, groups, notifiers), options.successor_to)
+        _try(tried, Running(cluster, node, groups, notifiers), options.successor_to)
         return
     run_log.direct(log, wanted, node.name, loop)
     state = open_state_directory(options.state_dir or default_state_directory(), log)
@@ -199,7 +196,7 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
             restart = Restart(
                 *(daemon, claimed, maintenance, loop, log),
                 events=events,
-                running=Running(loaded.cluster, node, groups, notifiers),
+                running=Running(cluster, node, groups, notifiers),
                 restarts=restarts,
             )
             steering = Steering(
@@ -232,6 +229,21 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
     finally:
         if claimed is not None:
             claimed.release()
+
+
+def _load(options: argparse.Namespace) -> Cluster:
+    """Read the cluster file, and tell what is found in it. Raises _UnfitError."""
+    if options.successor_to is not None and options.file.is_fifo():
+        raise _UnfitError(
+            f"{options.file} is a pipe, which nobody fills again: start the daemon with a file"
+        )
+    loaded = load(options.file)
+    for finding in loaded.findings:
+        tell(str(finding))
+    if loaded.cluster is None:
+        errors = sum(finding.severity is Severity.ERROR for finding in loaded.findings)
+        raise _UnfitError(f"{options.file}: {_count(errors, 'error')}; nothing was touched")
+    return loaded.cluster
 
 
 def _events(log: Log, handover: Handover | None) -> Events:

@@ -98,7 +98,8 @@ class Restart:
 
     def _try(self, what: str, reply: Reply, *, force: bool, dry_run: bool) -> None:
         if self._under_way:
-            raise RequestError(f"a {self._what} is under way already")
+            seconds = (self._loop.now() - self._asked_at) // SECOND
+            raise RequestError(f"a {self._what} is under way already, for {seconds} s by now")
         self._under_way = True
         self._what, self._dry_run, self._told = what, dry_run, {}
         self._reply, self._force, self._asked_at = reply, force, self._loop.now()
