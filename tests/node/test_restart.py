@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +24,15 @@ from carpool.node.commands import Result
 from carpool.node.control import RequestError
 from carpool.node.daemon import Daemon
 from carpool.node.events import Events
-from carpool.node.handover import OLDEST, VERSION, GroupState, Handover, identity, receive
+from carpool.node.handover import (
+    HELD_BACK,
+    OLDEST,
+    VERSION,
+    GroupState,
+    Handover,
+    identity,
+    receive,
+)
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.maintenance import Maintenance
@@ -156,6 +165,15 @@ def test_told_to_stop_at_the_last_moment_it_stops(loop: Loop) -> None:
     asked = Asked(loop)
     asked.daemon.is_stopping = True
     asked.restart._go()  # or it would fail without a claim
+
+
+def test_a_signal_that_came_just_before_the_new_program_is_not_lost(loop: Loop) -> None:
+    asked = Asked(loop)
+    loop.on_signal(signal.SIGTERM, lambda: setattr(asked.daemon, "is_stopping", True))
+    os.kill(os.getpid(), signal.SIGTERM)
+    asked.restart._become()  # or it would fail without a claim
+    assert asked.daemon.is_stopping
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & HELD_BACK
 
 
 def becoming(asked: Asked) -> list[bool]:

@@ -27,6 +27,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from carpool.node import clock
@@ -133,7 +134,7 @@ class Loop:
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         self._saved_wakeup = signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
-        self.watch(self._wake_reader, self._dispatch_signals)
+        self.watch(self._wake_reader, self.dispatch_signals)
         # From the start: whoever started us may ignore SIGCHLD, and then children leave no status.
         self.on_signal(signal.SIGCHLD, self._reap)
 
@@ -274,10 +275,12 @@ class Loop:
         when = self._timers.next()
         return None if when is None else min(max(0, when - now_ns) / 1e9, _LONGEST_WAIT)
 
-    def _dispatch_signals(self) -> None:
-        for signum in dict.fromkeys(os.read(self._wake_reader, 65536)):
-            if signum in self._signals:
-                self._signals[signum]()
+    def dispatch_signals(self) -> None:
+        """Do now what signals ask that have arrived, and not in the next round."""
+        with suppress(BlockingIOError):
+            for signum in dict.fromkeys(os.read(self._wake_reader, 65536)):
+                if signum in self._signals:
+                    self._signals[signum]()
 
     def _reap(self) -> None:
         for pid in list(self._children):

@@ -259,7 +259,12 @@ class Restart:
         return notifying is not None and notifying.under_way > 0
 
     def _become(self) -> None:
-        """Be the new program. Returns only if that fails."""
+        """Be the new program. Returns only if that fails, or if told to stop at this moment."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        self._loop.dispatch_signals()  # What has arrived would end with this program.
+        if self._daemon.is_stopping:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+            return
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
         self._happened(Level.NOTICE, f"{self._what}: replacing the program", "replacing")
@@ -267,7 +272,6 @@ class Restart:
         # Before the events: what is too much to be left is one.
         notices = {} if notifying is None else notifying.leave()
         self._log.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         # Said once more, so that the new program has all the time that backups wait.
         for group in stay:
             # In the fast profile backups have the patience that the master's interval asks for.
