@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.cli.test_status import document, group
 
 import carpool
 from carpool.cli import COMMANDS, completion, daemons
@@ -216,12 +217,17 @@ def test_a_shell_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_lists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def asked(*_: object) -> tuple[list[dict[str, object]], list[str], int]:
-        return [{"groups": [{"name": "www"}, {"name": "db"}]}], ["node x: not running"], 3
+        groups = (group("www", "MASTER"), group("db", "BACKUP"))
+        return [document(*groups)], ["node x: not running"], 3
 
     monkeypatch.setattr(daemons, "ask_each", asked)
-    for listed, first in (("groups", "db"), ("codes", "CP001")):
+    told = {}
+    for listed in ("groups", "codes", "findings"):
         assert completion.main(["--list", listed]) == 0
-        assert capsys.readouterr().out.splitlines()[0] == first
+        told[listed] = capsys.readouterr().out.splitlines()
+    assert told["groups"] == ["db", "www", "all"]
+    assert told["codes"][0] == told["findings"][0] == "CP001"
+    assert "doctor-firewall" in {*told["findings"]} - {*told["codes"]}
     assert completion.main(["--list", "nodes"]) == 0
     capsys.readouterr()
     assert completion.main(["--list", "interfaces"]) == 0

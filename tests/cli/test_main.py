@@ -3,12 +3,13 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from carpool import cli
+from carpool import __version__, cli
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:
@@ -43,6 +44,27 @@ def test_closed_standard_files_are_no_error() -> None:
         shell = ["/bin/sh", "-c", f"{command} {words}"]
         done = subprocess.run(shell, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return what the command line says, on standard output and then standard error."""
+    monkeypatch.setattr(sys, "argv", ["carpool", *words])
+    with suppress(SystemExit):
+        cli.main()
+    return "".join(capsys.readouterr())
+
+
+def test_help_is_a_word_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> str:
+        return said(monkeypatch, capsys, *words)
+
+    assert told("help") == told() == told("--help") == told("-h")
+    assert told("help", "yield") == told("yield", "--help")
+    assert told("help", "lab", "run") == told("lab", "run", "--help")
+    assert told("help", "yeild").endswith("there is no command 'yeild'; did you mean yield?\n")
+    assert told("version") == told("--version") == f"carpool {__version__}\n"
 
 
 @pytest.mark.parametrize("ignored", [False, True])

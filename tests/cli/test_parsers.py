@@ -25,6 +25,25 @@ def test_a_command_that_is_not_installed_has_none() -> None:
     assert parsers_of("no_such_command") == {}
 
 
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "ucarp"])
+def test_help_fits_a_narrow_terminal_and_tells_the_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for parser in parsers_of(command).values():
+        text = parser.format_help()
+        # What is indented is an example, to be copied.
+        long = [line for line in text.splitlines() if len(line) > 80 and line[:1] != " "]
+        assert long == []
+        assert "exit codes" in text
+
+
+def test_examples_stay_as_they_are() -> None:
+    (parser,) = parsers_of("init").values()
+    examples = (parser.epilog or "").partition("examples:\n")[2].partition("\n\n")[0]
+    assert examples in parser.format_help()
+
+
 def test_ucarps_parser_has_its_22_options() -> None:
     parser = parsers_of("ucarp")[""]
     listed = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.lan import VIP, carpool
+from tests.support.lan import VIP, carpool, run_carpool
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
 from tests.support.processes import memory_kib
 
@@ -29,7 +29,9 @@ MOST_KIB = 4096
 """By which a daemon's memory may grow: all of its clients' buffers are less."""
 
 
-def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
+def test_each_node_says_who_is_master_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both()
         lan.until_logged(right, "to state: BACKUP")
@@ -61,6 +63,9 @@ def test_each_node_says_who_is_master_and_why(tmp_path: Path) -> None:
         assert json.loads(done.stdout)["daemons"][0]["groups"][0]["state"] == "BACKUP"
         done = lan.carpool("status")
         assert done.returncode == 5, done.stderr
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(lan.run_directory))
+        done = run_carpool("completion", "--list", "groups")
+        assert (done.stdout.split(), done.stderr) == (["www", "all"], "")
 
         right.send(signal.SIGKILL)
         right.process.wait()

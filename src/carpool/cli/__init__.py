@@ -68,6 +68,8 @@ def main() -> int:
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_standard_files()
     arguments = sys.argv[1:]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     name = arguments[0] if arguments else "--help"
     if name in COMMANDS:
         module = f"carpool.cli.{name}{'_' * iskeyword(name)}"
@@ -91,11 +93,11 @@ def main() -> int:
             print(f"carpool: {name} needs more than one file; install carpool", file=sys.stderr)
             return 2
         return code
-    if name in ("-V", "--version"):
+    if name in ("-V", "--version", "version"):
         print(f"carpool {__version__}")
         return 0
     listed = "\n".join(f"  {command:<11} {text}" for command, text in COMMANDS.items())
-    if name in ("-h", "--help", "help"):
+    if name in ("-h", "--help"):
         print(USAGE.format(commands=listed), end="")
         return 0
     from difflib import get_close_matches

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.findings import Finding, Rule, Severity
 from carpool.cluster.inputs import check_files
 
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool check",
         description="Tell everything that is wrong in the files, and between them.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file to check")
     made.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")

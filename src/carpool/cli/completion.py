@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.shells import SHELLS
 
 EPILOG = """to use it now:
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool completion",
         description="Print what a shell needs to complete the words of carpool's command line.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("shell", nargs="?", choices=tuple(SHELLS), help="for which shell")
     # Asked by the scripts themselves, for words that only this host knows.
@@ -49,9 +50,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _codes() -> list[str]:
+    """Return the codes of what check finds, which it can be told to leave out."""
     from carpool.cluster.findings import Rule
 
     return [rule.code for rule in Rule]
+
+
+def _findings() -> list[str]:
+    """Return the codes of what check and doctor find, which explain explains."""
+    from carpool.doctor.faults import BY_CODE
+
+    return [*_codes(), *BY_CODE]
 
 
 def _groups() -> list[str]:
@@ -59,7 +68,7 @@ def _groups() -> list[str]:
     from carpool.cli.daemons import ask_each
 
     answers, _, _ = ask_each("status", argparse.Namespace(node=None, run_dir=None))
-    return [*sorted({group["name"] for answer in answers for group in answer["groups"]}), "all"]
+    return [*sorted({group["group"] for answer in answers for group in answer["groups"]}), "all"]
 
 
 def _interfaces() -> list[str]:
@@ -77,6 +86,7 @@ def _nodes() -> list[str]:
 
 LISTS: dict[str, Callable[[], list[str]]] = {
     "codes": _codes,
+    "findings": _findings,
     "groups": _groups,
     "interfaces": _interfaces,
     "nodes": _nodes,

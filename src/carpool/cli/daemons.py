@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.node.client import AskError, Connection, NotRunningError, RefusedError, find
 from carpool.node.rundir import default_run_directories
 
@@ -34,14 +35,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def daemon_parser(command: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
-    """Return a parser of a command that tells one daemon to do something."""
+def daemon_parser(
+    command: str, description: str, epilog: str = "", codes: str = ""
+) -> argparse.ArgumentParser:
+    """Return a parser of a command that tells one daemon to do something.
+
+    `codes` are its own exit codes, besides those that all of these have.
+    """
     made = argparse.ArgumentParser(
         f"carpool {command}",
         description=description,
         epilog=f"{epilog}exit codes: 0 done; 1 the daemon refuses; 2 wrong usage; 3 it is not "
-        "running; 4 it cannot be asked, or does not answer.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        f"running; 4 it cannot be asked, or does not answer{codes}.",
+        formatter_class=Paragraphs,
     )
     add_options(made)
     return made

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.render import add_compat
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
@@ -43,7 +44,7 @@ def fleet_parser(command: str, description: str, epilog: str) -> argparse.Argume
         f"carpool {command}",
         description=description,
         epilog=f"{ACCESS}\n{epilog}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument("--json", action="store_true", help="print JSON")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from carpool.cli.check import show
 from carpool.cli.daemons import add_options, directories
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.scan import seconds_of
 from carpool.cluster.identify import identify
 from carpool.cluster.load import load
@@ -84,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         description="Find out why there are two masters, or none, by listening and by harmless "
         "questions.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
     made.add_argument(

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool explain",
         description="Tell what a finding of carpool check or carpool doctor means; without CODE, "
         "list all codes.",
+        epilog="exit codes: 0 told; 2 there is no such code, or wrong usage.",
     )
     made.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515, or doctor-firewall")
     made.add_argument("--json", action="store_true", help="print JSON, for programs")

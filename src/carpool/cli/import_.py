@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.findings import Severity
 from carpool.cluster.importing import CannotImportError, import_files
 from carpool.cluster.inputs import read_files
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool import",
         description="Make a cluster file from vmadm payloads and ucarp's set-ups.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file to import")
     made.add_argument(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.questions import ask, ask_or_not, yes_or_no
 from carpool.cli.scan import seconds_of
 from carpool.cluster import readers, zone_readers
@@ -82,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool init",
         description="Make a cluster file for one group of nodes, and a password for it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     add = made.add_argument
     add(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster
@@ -29,8 +30,10 @@ DEMO_SMARTOS_EPILOG = """needs root, pyinfra, openssh-server, openssh-client and
 exit codes: 0 all went as promised; 1 it did not; 2 this machine is not fit; 130 interrupted.
 """
 RUN_EPILOG = """commands: help lists them. Where standard input is no terminal they are read from
-it, a line each. exit codes: 0 all commands worked; 1 one did not, and none came after it;
-2 the file or this machine is not fit; 130 interrupted.
+it, a line each.
+
+exit codes: 0 all commands worked; 1 one did not, and none came after it; 2 the file or this machine
+is not fit; 130 interrupted.
 """
 
 
@@ -60,7 +63,7 @@ def _demo_parser() -> argparse.ArgumentParser:
         description="Take the master of a cluster down in four ways, let it come back each time, "
         "and measure what a client of the virtual address suffers.",
         epilog=DEMO_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument(
         "file",
@@ -100,7 +103,7 @@ def _demo_smartos_parser() -> argparse.ArgumentParser:
         "would type, on stand-ins for two hypervisors with real SSH servers; take its master down, "
         "change it while it serves, and delete it. A client measures what it suffers.",
         epilog=DEMO_SMARTOS_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     return made
@@ -118,7 +121,7 @@ def _run_parser() -> argparse.ArgumentParser:
         description="Run a cluster on this machine, with a zone for each node and a client, and "
         "carry out commands: look, break, mend.",
         epilog=RUN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument(

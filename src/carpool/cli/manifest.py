@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.smartos.manifest import to_xml
 from carpool.smartos.manifest_check import check
 from carpool.smartos.manifest_form import ITEMS, AnswerError, Item, Kind, build
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool manifest",
         description="Make an SMF manifest for any daemon, every answer checked.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     made.add_argument("--ask", action="store_true", help="ask for all that no option gives")

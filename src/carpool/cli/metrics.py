@@ -11,6 +11,7 @@ from typing import Final
 
 from carpool.cli.check import show
 from carpool.cli.daemons import BRISKLY, add_options, ask_all
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 from carpool.node.metrics_text import CONTENT_TYPE, metrics_text
 
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool metrics",
         description="Tell what the daemons of this host are doing, in Prometheus' text format.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     how = made.add_mutually_exclusive_group()
     how.add_argument(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
 from carpool.cluster.load import load
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool notify",
         description="List whom this node tells of what, or try it without a failover.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.whole_file import write_whole
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool render",
         description="Make the files that each node of a cluster file needs.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument("--node", metavar="NAME", help="only this node (default: all)")

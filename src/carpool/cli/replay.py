@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.recorder import story
 from carpool.recorder.reading import MOST_BYTES, GroupTrace, Trace, TraceError, read
 from carpool.recorder.rerun import RerunError, Step, rerun
@@ -64,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool replay",
         description="Decide once more what a daemon decided, step by step, and say why.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="TRACE", help="the file")
     made.add_argument(

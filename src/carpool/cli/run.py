@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from carpool import __version__
 from carpool.cli import bytecode, run_log
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.telling import tell
 from carpool.cluster.findings import Finding, Severity
 from carpool.cluster.identify import identify
@@ -95,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool run",
         description="Run this node's part of a cluster file, in the foreground.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument(

@@ -11,6 +11,7 @@ from typing import Any
 
 from carpool.carp.timing import SECOND
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.node.listening import CannotListenError
 from carpool.watch.ear import Ear
 from carpool.watch.lan import Group, Lan
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool scan",
         description="Listen for CARP and VRRP, and tell which groups there are.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("interface", metavar="IFACE", help="where to listen")
     made.add_argument("--seconds", type=seconds_of, default=4.0, help="how long (default: 4)")

@@ -9,7 +9,7 @@ from shlex import quote
 from carpool.cli import COMMANDS
 from carpool.cli.parsers import parsers
 
-LISTED = {"CODE": "codes", "CODE,...": "codes", "GROUP": "groups", "IFACE": "interfaces"}
+LISTED = {"CODE": "findings", "CODE,...": "codes", "GROUP": "groups", "IFACE": "interfaces"}
 """Metavars of what `carpool completion --list` tells."""
 
 

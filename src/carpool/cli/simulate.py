@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carpool.cli.check import show
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.load import load
 from carpool.cluster.wording import table
 from carpool.sim.outage import Cost, costs
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool simulate",
         description="Tell for each fault how long the addresses of a cluster file would be gone.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument("--json", action="store_true", help="print JSON")

@@ -11,6 +11,7 @@ from typing import Any
 from carpool.cli.check import show
 from carpool.cli.daemon_text import status_text
 from carpool.cli.daemons import add_options, ask_each
+from carpool.cli.paragraphs import Paragraphs
 
 EPILOG = """exit codes, of this host's daemons: 0 master of every group, 1 of none, 5 of some; 3 not
 running; 4 cannot be asked, or does not answer; 2 wrong usage. Of a FILE: see carpool status FILE
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         description="Tell what the daemons of this host are master of, and why. With FILE, tell "
         "what the zones of a cluster file are, over SSH.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
         add_help=False,
     )
     made.add_argument("-h", "--help", action="store_true", help="show this text")

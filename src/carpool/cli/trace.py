@@ -14,7 +14,8 @@ from carpool.node.client import AskError, Connection, NotRunningError, RefusedEr
 from carpool.recorder.trace import text
 
 EPILOG = """No password, key or digest is in it: it can be given to others, who see names, addresses
-and times. carpool replay tells what it says. 5: the file cannot be written.
+and times. carpool replay tells what it says.
+
 """
 
 CANNOT_WRITE = 5
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "Write what the daemon of this host was told lately, and what it decided, into a file for "
         "carpool replay. The daemon goes on.",
         EPILOG,
+        codes="; 5 the file cannot be written",
     )
     made.add_argument(
         "--group", action="append", metavar="NAME", help="this group only; may be repeated"

@@ -4,6 +4,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.telling import tell
 from carpool.cli.ucarp_secret import hide_password
 
@@ -45,7 +46,7 @@ def parser() -> "argparse.ArgumentParser":
         usage="%(prog)s OPTION... [@FILE]...",
         description="Keep one IPv4 address alive, as ucarp does, with ucarp's options.",
         epilog=USAGE.rpartition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
         add_help=False,
     )
     for letter, name, metavar, text in re.findall(r"  (-\w), (--\w+)(?:=(\w+))? +(.*)", USAGE):

@@ -10,6 +10,7 @@ from pathlib import Path
 from carpool.carp.timing import SECOND
 from carpool.cli.daemons import add_options, ask_each, directories
 from carpool.cli.demote import DEFAULT_AMOUNT
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.watch_host import HostView
 from carpool.cluster.load import load
 from carpool.node.client import AskError, Connection, NotRunningError, find
@@ -44,6 +45,7 @@ Groups without one master stand first.
 
 keys: up and down choose a group, / finds those with a text, d demotes this host in the chosen one
 and p promotes it (asks first), q quits.
+
 Without a terminal for input and output it writes a line for each change instead.
 
 exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it cannot be asked.
@@ -90,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
         "carpool watch",
         description="Watch who is master.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument(
         "interface", nargs="?", metavar="IFACE", help="listen here (default: ask the daemons)"

@@ -15,6 +15,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from carpool.cli.paragraphs import Paragraphs
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.node.rundir import default_run_directories
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         description="Serve a page that shows the cluster as its nodes see it: who holds each "
         "group, who held it, and where the nodes disagree.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     made.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
     made.add_argument(

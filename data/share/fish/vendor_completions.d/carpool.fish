@@ -74,7 +74,7 @@ complete -c carpool -n '__fish_seen_subcommand_from check' -F
 complete -c carpool -n '__fish_seen_subcommand_from explain' -s h -l help -d 'show the help of this command'
 complete -c carpool -n '__fish_seen_subcommand_from explain' -l json -d 'print JSON, for programs'
 complete -c carpool -n '__fish_seen_subcommand_from explain' -l markdown -d 'print the page docs/check.md'
-complete -c carpool -n '__fish_seen_subcommand_from explain' -f -a '(carpool completion --list codes 2>/dev/null)'
+complete -c carpool -n '__fish_seen_subcommand_from explain' -f -a '(carpool completion --list findings 2>/dev/null)'
 complete -c carpool -n '__fish_seen_subcommand_from render' -s h -l help -d 'show the help of this command'
 complete -c carpool -n '__fish_seen_subcommand_from render' -l node -x -d 'only this node (default: all)'
 complete -c carpool -n '__fish_seen_subcommand_from render' -s o -l output -r -F -a '(__fish_complete_directories)' -d 'write them to DIR/NODE/ (default: print them)'
