@@ -17,7 +17,7 @@ from tests.support.waiting import until
 from carpool.lab import faults
 from carpool.lab.namespaces import LabError
 from carpool.lab.network import Lab
-from carpool.lab.probe import INTERVAL, Probe, longest, outages, start_echo, tenures
+from carpool.lab.probe import Probe, longest, outages, start_echo, tenures
 from carpool.lab.zone import Zone
 from carpool.netlink.messages import IFA_F_TENTATIVE
 
@@ -25,6 +25,8 @@ pytestmark = pytest.mark.namespaces
 
 VIP = IPv4Interface("192.0.2.100/32")
 MS = 1_000_000
+LATENESS = 150 * MS
+"""By which a client on a busy machine may hear of an answer late (ns)."""
 DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); input()"
 
 
@@ -46,6 +48,13 @@ def go_on(probe: Probe) -> None:
     """Return once there are answers to questions put from now on."""
     now = time.monotonic_ns()
     until(lambda: probe.answers() and probe.answers()[-1].sent > now, "an answer to the client")
+
+
+def frames_heard(zone: Zone) -> int:
+    """Return how many frames have come to a zone: all but a few are questions of the client."""
+    with zone.namespace.entered():
+        counters = Path("/proc/thread-self/net/dev").read_text()
+    return int(counters.partition("net0:")[2].split()[1])
 
 
 def announce(zone: Zone) -> None:
@@ -135,10 +144,10 @@ def test_a_partition_leaves_the_carrier() -> None:
     with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
         go_on(probe)
         faults.partition(lab, a)
-        count = len(probe.answers())
+        cut = time.monotonic_ns()
         time.sleep(0.1)  # 50 questions
         assert a.carrier("net0")
-        assert len(probe.answers()) <= count + 1  # one may have been on its way
+        assert max(answer.sent for answer in probe.answers()) <= cut
         faults.heal(lab, a)
         go_on(probe)
 
@@ -149,15 +158,15 @@ def test_a_known_pause_is_measured() -> None:
         before = time.monotonic_ns()
         faults.freeze(a)
         frozen = time.monotonic_ns()
-        time.sleep(0.2)  # the pause to be measured
+        time.sleep(0.5)  # the pause to be measured
         thawing = time.monotonic_ns()
         faults.thaw(a)
         go_on(probe)
         gap = longest(probe.answers(), since=before)
         assert gap is not None
-        assert gap.duration >= thawing - frozen - 20 * MS
+        assert gap.duration >= thawing - frozen - LATENESS
         assert gap.duration <= time.monotonic_ns() - before
-        assert frozen - 20 * MS <= gap.start <= frozen + 20 * MS
+        assert frozen - LATENESS <= gap.start <= frozen + LATENESS
         assert (gap.before, gap.after) == ("a", "a")
 
 
@@ -165,7 +174,7 @@ def test_answers_later_than_a_second_do_not_count() -> None:
     with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
         go_on(probe)
         faults.freeze(a)
-        time.sleep(1.2)
+        time.sleep(1.5)
         faults.thaw(a)
         go_on(probe)
         assert max(answer.received - answer.sent for answer in probe.answers()) < 1000 * MS
@@ -179,7 +188,7 @@ def test_the_client_follows_the_vip_when_told_and_no_sooner() -> None:
         go_on(probe)
         a.route.delete_address(a.ports["net0"].index, VIP)
         b.route.add_address(b.ports["net0"].index, VIP)
-        time.sleep(0.1)
+        time.sleep(0.3)
         assert [tenure.zone for tenure in tenures(probe.answers())] == ["a"]
         announce(b)
         go_on(probe)
@@ -242,15 +251,15 @@ def test_loss_is_in_proportion() -> None:
     with two_zones() as (lab, a, _, client), Probe(lab, client, VIP.ip) as probe:
         go_on(probe)
         faults.lose(a, 100)
-        count = len(probe.answers())
+        cut = time.monotonic_ns()
         time.sleep(0.05)
-        assert len(probe.answers()) <= count + 1
+        assert max(answer.sent for answer in probe.answers()) <= cut
         faults.lose(a, 50)
         go_on(probe)
+        asked, count = frames_heard(a), len(probe.answers())
         until(lambda: len(probe.answers()) >= count + 100, "100 answers")
-        kept = probe.answers()[count + 1 :][:99]
-        asked = (kept[-1].sent - kept[0].sent) / INTERVAL
-        assert 0.25 < len(kept) / asked < 0.75
+        kept = len(probe.answers()) - count
+        assert 0.25 < kept / (frames_heard(a) - asked) < 0.75
         faults.lose(a, 0)
         go_on(probe)
 

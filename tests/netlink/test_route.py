@@ -24,6 +24,7 @@ from carpool.netlink import (
     RouteMonitor,
     renewal_request,
 )
+from carpool.netlink import monitor as monitoring
 from carpool.netlink.messages import (
     IFA_F_NODAD,
     IFA_F_PERMANENT,
@@ -142,9 +143,9 @@ def test_255_addresses_of_each_family_take_milliseconds() -> None:
         one, _ = cable(route)
         vips = [ip_interface(f"10.0.{n}.1/24") for n in range(255)]
         vips += [ip_interface(f"2001:db8:{n}::1/64") for n in range(255)]
-        start = time.monotonic()
+        start = time.process_time()  # of this process, and of the kernel for it
         errnos = route.change_addresses([AddressChange(one.index, vip) for vip in vips])
-        assert time.monotonic() - start < 0.5
+        assert time.process_time() - start < 0.5
         assert errnos == [0] * 510
         assert set(vips) <= {have.interface for have in route.addresses(one.index)}
         off = [AddressChange(one.index, vip, delete=True) for vip in vips]
@@ -209,14 +210,12 @@ def test_nothing_to_read_is_no_event() -> None:
         assert monitor.read() == []
 
 
-def test_events_that_were_dropped_are_told() -> None:
+def test_events_that_were_dropped_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "_BUFFER_BYTES", 4096)  # else it takes ten thousand changes
     with Route() as route, RouteMonitor() as monitor:
         one, _ = cable(route)
-        on = [AddressChange(one.index, ip_interface(f"10.0.{n}.1/24")) for n in range(255)]
-        off = [AddressChange(one.index, it.interface, delete=True) for it in on]
-        for _ in range(20):
-            route.change_addresses(on)
-            route.change_addresses(off)
+        on = [AddressChange(one.index, ip_interface(f"10.0.{n}.1/24")) for n in range(50)]
+        route.change_addresses(on)
         seen: list[RouteEvent] = []
         while events := monitor.read():
             seen += events

@@ -102,10 +102,14 @@ class Served:
         guard.cancel()
 
     def until(self, condition: Callable[[], object]) -> None:
+        """Run until it holds: on a busy machine a few milliseconds may be a single round."""
         deadline = self.loop.now() + 5000 * MS
         while not condition():
-            assert self.loop.now() < deadline
+            assert self.loop.now() < deadline, "waited in vain"
             self.run(MS)
+
+    def until_hung_up(self, client: socket.socket) -> None:
+        self.until(lambda: self.hung_up(client))
 
     def answers(self, client: socket.socket, number: int = 1) -> list[dict[str, Any]]:
         data = b""
@@ -227,7 +231,7 @@ def test_a_line_without_an_end_is_cut_off(served: Served) -> None:
         client.send(b"x" * (LONGEST_LINE + 1))
         answer = served.answers(client)[0]
         assert f"{LONGEST_LINE} bytes" in answer["error"]
-        assert served.hung_up(client)
+        served.until_hung_up(client)
 
 
 def test_who_does_not_read_is_not_read(served: Served) -> None:
@@ -255,8 +259,8 @@ def test_who_is_silent_or_does_not_read_is_dropped(
     with silent, half, busy:
         half.send(b"{")
         busy.send(line("later"))
-        served.until(lambda: served.hung_up(silent))
-        served.until(lambda: served.hung_up(half))
+        served.until_hung_up(silent)
+        served.until_hung_up(half)
         served.until(lambda: served.waiting)
         assert not served.hung_up(busy)  # it waits for us
         served.waiting[0]({"ok": True})
@@ -293,7 +297,7 @@ def test_of_too_many_the_longest_silent_is_dropped(served: Served) -> None:
     served.says(clients[0], line("echo"))
     with served.connect() as one_more:
         assert served.says(one_more, line("echo"))["ok"]
-        assert served.hung_up(clients[1])
+        served.until_hung_up(clients[1])
         assert not served.hung_up(clients[0])
         assert len(served.control._clients) == MOST_CLIENTS
     for client in clients:
@@ -333,6 +337,7 @@ def test_where_all_wait_for_their_first_answer_others_wait_at_the_door(served: S
     for client in first:
         client.send(line("later"))
         served.run(MS)
+    served.until(lambda: len(served.waiting) == MOST_CLIENTS)
     with served.connect() as one_more:
         one_more.send(line("echo"))
         served.run()
@@ -374,8 +379,7 @@ def test_who_follows_is_told_when_something_happens(served: Served) -> None:
         emit(served, 2)
         assert [one["seq"] for one in served.answers(client, 2)] == [2, 3]
         assert not served.hung_up(client)
-    served.run()
-    assert served.control._followers == []
+    served.until(lambda: served.control._followers == [])
     assert served.events._listeners == []
 
 
@@ -447,7 +451,7 @@ def test_followers_that_do_not_read_make_room(served: Served) -> None:
             served.answers(follower)
         assert served.says(one_more, line("events", follow=True, since=1))["ok"]
         served.answers(followers[0])  # what it had been sent
-        assert served.hung_up(followers[0])
+        served.until_hung_up(followers[0])
         assert not served.hung_up(followers[1])
     for follower in followers:
         follower.close()
@@ -492,13 +496,13 @@ def test_who_has_said_all_and_does_not_follow_reads_all(served: Served) -> None:
         client.send(line("events"))
         client.shutdown(socket.SHUT_WR)
         assert served.answers(client, 11)[-1] == {"end": True}
-        assert served.hung_up(client)
+        served.until_hung_up(client)
 
 
 def test_a_client_is_owed_its_answer_until_it_has_taken_all(served: Served) -> None:
     with served.connect() as client:
         client.send(line("later"))
-        served.run()
+        served.until(lambda: served.waiting)
         assert not served.control.owes()
         served.waiting[0]({"ok": True, "text": "x" * (1 << 20)})
         assert served.control.owes()
@@ -535,7 +539,7 @@ def test_another_user_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch
     with served.connect() as client:
         monkeypatch.setattr(control, "peer_user", lambda _connection: os.geteuid() + 1)
         served.run()
-        assert served.hung_up(client)
+        served.until_hung_up(client)
     assert f"refused user {os.geteuid() + 1}" in served.log.texts[-1]
 
 

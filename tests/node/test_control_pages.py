@@ -79,7 +79,7 @@ def test_who_hangs_up_or_does_not_read_costs_nothing(served: Served) -> None:  #
     served.run()
     with served.connect() as client:
         assert served.says(client, line("echo", text="x"))["ok"]
-    served.run()
+    served.until(lambda: len(served.control._clients) == 1)
     (waiting,) = served.control._clients
     assert waiting.deadline is not None
     assert waiting.deadline <= served.loop.now() + PATIENCE
@@ -95,7 +95,7 @@ def test_a_head_without_an_end(served: Served) -> None:  # noqa: F811
                 client.send(b"x" * 4096)
                 served.run(1_000_000)
         assert not served.answers(client)[0]["ok"]
-        assert served.hung_up(client)
+        served.until_hung_up(client)
 
 
 @pytest.mark.parametrize("request_", [b"GET \r\n\r\n", b"GET  \n\n", b"GET \xff\xfe HTTP/1.1\n\n"])

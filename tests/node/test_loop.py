@@ -51,7 +51,7 @@ def test_a_timer_is_never_early(loop: Loop) -> None:
     at = loop.now() + 3_300_000
     loop.call_at(at, loop.stop)
     loop.run()
-    assert 0 <= loop.now() - at < 500 * MS
+    assert 0 <= loop.now() - at < 5000 * MS
 
 
 def test_a_cancelled_timer_does_not_run_and_can_be_set_again(loop: Loop) -> None:
@@ -148,7 +148,7 @@ STOPPED_WHILE_WAITING = """
 
     loop = Loop()
     frames = socket.socket(fileno=int(sys.argv[1]))
-    timer = loop.call_at(loop.now() + 200_000_000, lambda: (print("timer"), loop.stop()))
+    timer = loop.call_at(loop.now() + 700_000_000, lambda: (print("timer"), loop.stop()))
     loop.watch(frames, lambda: print(frames.recv(100).decode()))
     print("waiting", flush=True)
     loop.run()
@@ -172,7 +172,7 @@ def test_a_process_stopped_inside_its_poll_reads_before_its_timer_acts(
             os.kill(child.pid, signal.SIGSTOP)
             until(lambda: state(child.pid) == "T")
             pair[0].send(b"frame")
-            time.sleep(0.3)  # past the timer's instant
+            time.sleep(0.8)  # past the timer's instant
             os.kill(child.pid, signal.SIGCONT)
             assert child.stdout.read() == "frame\ntimer\n"
         finally:
@@ -399,8 +399,10 @@ def test_the_clock_counts_the_sleep_of_the_machine() -> None:
     before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     now = clock.now()
     assert before <= now <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    asleep = before - time.monotonic_ns()
-    assert abs(clock.asleep() - asleep) < 50 * MS
+    before, awake = time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.monotonic_ns()
+    asleep = clock.asleep()
+    still_awake, after = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert before - still_awake <= asleep <= after - awake
 
 
 def test_a_pause_between_two_clocks_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,10 +140,12 @@ def test_many_groups_are_counted(loop: Loop, systemd: Systemd) -> None:
 def test_the_watchdog_is_fed_twice_in_its_time_by_a_loop_that_turns(
     loop: Loop, systemd: Systemd
 ) -> None:
+    began = time.monotonic_ns()
     served = Served(loop, systemd, 1, WATCHDOG_USEC="40000", WATCHDOG_PID=str(os.getpid()))
     served.until(lambda: systemd.fed() >= 5)
-    times = [when for when, told in systemd.heard if "WATCHDOG" in told]
-    assert (times[-1] - times[0]) / 4 >= 15 * MS
+    # By when this process has read of it, which may be late.
+    fifth = [when for when, told in systemd.heard if "WATCHDOG" in told][4]
+    assert fifth - began >= 4 * 20 * MS
     stuck = time.monotonic_ns()
     time.sleep(0.1)  # The loop does not turn.
     assert systemd.fed(since=stuck) == 0

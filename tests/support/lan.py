@@ -181,11 +181,13 @@ class Lan:
         self, condition: Callable[[], bool], seconds: float = 8.0, *, what: str = ""
     ) -> float:
         """Wait until `condition` holds; fail after `seconds`. Return the seconds it took."""
-        start = time.monotonic()
+        start = looked = time.monotonic()
         while not condition():
-            waited = time.monotonic() - start
+            # By when it began to look: who looks late for want of a processor looks once more.
+            waited = looked - start
             assert waited < seconds, f"not so after {waited:.3f} s: {what or self._held}"
             self.look()
+            looked = time.monotonic()
         return time.monotonic() - start
 
     def during(self, seconds: float, *zones: str, vip: Address = VIP) -> None:
