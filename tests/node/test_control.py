@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import turn_until
 from tests.support.written import Written
 
 from carpool.node import control
@@ -103,10 +104,7 @@ class Served:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Run until it holds: on a busy machine a few milliseconds may be a single round."""
-        deadline = self.loop.now() + 5000 * MS
-        while not condition():
-            assert self.loop.now() < deadline, "waited in vain"
-            self.run(MS)
+        turn_until(self.loop, condition)
 
     def until_hung_up(self, client: socket.socket) -> None:
         self.until(lambda: self.hung_up(client))

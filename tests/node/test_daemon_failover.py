@@ -28,7 +28,7 @@ TAKEN_OVER = DOWN_TIME + MARGIN
 
 def test_both_families_move_together_and_are_announced_twice(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
-        lan.run_both(addresses=[f"{VIP}/16", f"{VIP6}/64"], seek_rival=0)
+        lan.run_both(addresses=[f"{VIP}/16", f"{VIP6}/64"], seek_rival=0, announce_every=0)
         assert lan.holders(VIP) == lan.holders(VIP6) == ["left"]
         mac, died = lan.mac(lan.right), time.monotonic_ns()
         crash(lan.lab, lan.left)

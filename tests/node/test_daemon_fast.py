@@ -139,7 +139,7 @@ def strengths(lan: Pair, since: int) -> list[tuple[int, int]]:
 
 def test_a_frozen_master_has_lost_the_address_when_another_takes_over(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
-        left, _ = run_both(lan, interval="100ms", dead_ratio=4)
+        left, _ = run_both(lan, interval="250ms", dead_ratio=4)
         left.send(signal.SIGSTOP)
         lan.until_holders("right")
         assert lan.shared(0) == 0

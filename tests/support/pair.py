@@ -16,7 +16,7 @@ from carpool.lab.zone import Zone
 VIP6 = IPv6Address("fd00::100")
 BOW_OUT = (255, 255)
 
-LEFT_SKEW, RIGHT_SKEW = 48, 64
+LEFT_SKEW, RIGHT_SKEW = 64, 100
 INTERVAL = interval(0, LEFT_SKEW)
 """Of left, which is faster (ns)."""
 DOWN_TIME = master_down_time(0, RIGHT_SKEW, 3) / 1e9
