@@ -4,14 +4,17 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -141,6 +144,23 @@ def test_serving(tmp_path: Path) -> None:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(url.replace("/metrics", "/other"), timeout=10)
     list(text_string_to_metric_families(text))
+
+
+def test_a_client_that_says_little_by_little_keeps_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics, "_SECONDS_PER_CLIENT", 0.3)
+    options = metrics.parser().parse_args(["--run-dir", "/nonexistent"])
+    with metrics._Server(("127.0.0.1", 0), options) as server:
+        served = Thread(target=server.handle_request, daemon=True)
+        with socket.create_connection(("127.0.0.1", server.server_port)) as slow:
+            served.start()
+            deadline = time.monotonic() + 20
+            while served.is_alive() and time.monotonic() < deadline:
+                with suppress(OSError):
+                    slow.send(b"G")
+                served.join(0.05)
+        assert not served.is_alive()
 
 
 def test_a_file_is_replaced_whole_and_can_be_read_by_the_collector(tmp_path: Path) -> None:

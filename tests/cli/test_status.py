@@ -48,6 +48,16 @@ def check(name: str, health: str, problem: str | None = None) -> dict[str, Any]:
     return {"check": name, "health": health, "health_seconds": 200.0, "problem": problem}
 
 
+def test_a_narrow_terminal_has_the_masters_by_their_addresses() -> None:
+    told = document(group("www", "BACKUP", master=peer()), group("db", "MASTER"))
+    wide = status_text(told).splitlines()
+    assert "10.0.0.9 (1.078s, skew 20, 0.4s ago)" in wide[2]
+    assert status_text(told, max(map(len, wide))).splitlines() == wide
+    narrow = status_text(told, max(map(len, wide)) - 1).splitlines()
+    assert narrow[2] == "www    BACKUP  2h 3m  10.0.0.100/16  10.0.0.9   started"
+    assert narrow[3] == "db     MASTER  2h 3m  10.0.0.100/16  this node  started"
+
+
 def test_nothing_that_a_check_repeats_drives_the_terminal() -> None:
     checks = [check("web", "bad", "\x1b]0;owned\x07\u202e")]
     shown = status_text(document(group("www", "MASTER", why="\x1b[2J"), checks=checks))

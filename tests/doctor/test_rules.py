@@ -402,6 +402,18 @@ def test_a_frozen_daemon_is_not_to_be_started() -> None:
         assert says in one.mend
 
 
+def test_a_link_is_told_once_with_its_own_mend() -> None:
+    for key, told, mend in (
+        ("present", "net0 is not there", "correct the name"),
+        ("up", "net0 is switched off", "ip link set net0 up"),
+        ("carrier", "net0 has no carrier", "mend the cable"),
+    ):
+        seen = with_port(with_words(HEALTHY), **{key: False})
+        text = "\n".join(lines(seen, diagnose(seen)))
+        assert f"doctor-link: {told}" in text
+        assert mend in text
+
+
 def test_what_was_not_listened_to_is_not_said_to_be() -> None:
     deaf = with_port(with_words(HEALTHY), listened=False)
     assert next(lines(deaf, [])) == "node web1: listened on no interface for 4.0 s"

@@ -10,11 +10,18 @@ _MOST_NAMED = 8
 _HEADINGS = ("GROUP", "STATE", "FOR", "ADDRESSES", "MASTER", "WHY")
 
 
-def status_text(status: Mapping[str, Any]) -> str:
-    """Return a table of the groups, and below it what an administrator should know."""
-    rows = [_HEADINGS, *map(_row, status["groups"])]
+def status_text(status: Mapping[str, Any], columns: int | None = None) -> str:
+    """Return a table of the groups, and below it what an administrator should know.
+
+    On a terminal of so many columns a table that is wider tells only the addresses of masters.
+    """
+    for brief in (False, True):
+        rows = [_HEADINGS, *(_row(group, brief=brief) for group in status["groups"])]
+        groups = list(table(rows))
+        if columns is None or max(map(len, groups)) <= columns:
+            break
     # A program that checks something may repeat what a stranger has sent it.
-    lines = [daemon_line(status), *table(rows), *map(printable, notes(status))]
+    lines = [daemon_line(status), *groups, *map(printable, notes(status))]
     return "\n".join(lines) + "\n"
 
 
@@ -24,23 +31,25 @@ def daemon_line(status: Mapping[str, Any]) -> str:
     return f"{head}, up {duration(status['uptime_seconds'])}"
 
 
-def _row(group: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(group: Mapping[str, Any], *, brief: bool) -> tuple[str, ...]:
     first, *others = group["addresses"]
     return (
         group["group"],
         group["state"],
         duration(group["state_seconds"]),
         first + (f" +{len(others)}" if others else ""),
-        _master(group),
+        _master(group, brief=brief),
         group["why"],
     )
 
 
-def _master(group: Mapping[str, Any]) -> str:
+def _master(group: Mapping[str, Any], *, brief: bool) -> str:
     if group["state"] == "MASTER":
         return "this node"
     master = group["master"]
-    return f"{master['address']} {_strength(master)}" if master else "-"
+    if not master:
+        return "-"
+    return str(master["address"]) if brief else f"{master['address']} {_strength(master)}"
 
 
 def _strength(peer: Mapping[str, Any]) -> str:

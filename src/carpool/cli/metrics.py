@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from socket import AF_INET, AF_INET6
-from typing import Final
+from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
+from threading import Timer
+from typing import Any, Final
 
 from carpool.cli.check import show
 from carpool.cli.daemons import BRISKLY, add_options, ask_all
@@ -96,12 +98,25 @@ class _Server(HTTPServer):
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         super().__init__(address, partial(_Handler, options))
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client, which may send a byte now and then for ever: the others wait."""
+        late = Timer(_SECONDS_PER_CLIENT, _hang_up, (request,))
+        late.start()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            late.cancel()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Leave a client alone that hangs up or is too slow."""
 
 
+def _hang_up(client: socket) -> None:
+    with suppress(OSError):
+        client.shutdown(SHUT_RDWR)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    timeout = _SECONDS_PER_CLIENT
     server_version = "carpool"
     sys_version = ""
 

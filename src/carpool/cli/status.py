@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from carpool.cli.check import show
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
     if options.json:
         show(json.dumps({"daemons": answers, "problems": problems}, indent=2) + "\n")
     else:
-        show("\n".join(map(status_text, answers)))
+        columns = get_terminal_size().columns if sys.stdout.isatty() else None
+        show("\n".join(status_text(answer, columns) for answer in answers))
     for problem in problems:
         print(f"carpool status: {problem}", file=sys.stderr)
     return code or exit_code(answers)

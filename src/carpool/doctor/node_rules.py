@@ -35,14 +35,14 @@ def rules(seen: Observation) -> Iterator[Finding]:
 def _links(seen: Observation) -> Iterator[Finding]:
     for name, port in seen.ports.items():
         if not port.present:
-            what = "is not there"
+            what, mend = "is not there", "correct the name; ip link lists those that there are"
         elif not port.up:
-            what = "is switched off"
+            what, mend = "is switched off", f"switch it on: ip link set {name} up"
         elif not port.carrier:
-            what = "has no carrier"
+            what, mend = "has no carrier", "mend the cable, or the port that it is plugged into"
         else:
             continue
-        yield Finding(Fault.LINK, f"{name} {what}", interface=name)
+        yield Finding(Fault.LINK, f"{name} {what}", interface=name, instead=mend)
 
 
 def _barred(seen: Observation) -> Iterator[Finding]:
