@@ -140,12 +140,16 @@ def test_a_script_on_standard_input(family: Family, file: Path) -> None:
     log b
     exec a cat
     heal a
+    exec a CARPOOL status --json
     exec client ping -c1 -W5 10.0.0.100
     quit
     nonsense
     """
-    done = run(family, file, "--no-scripts", commands=script)
+    carpool = f"{sys.executable} -P -m carpool"
+    done = run(family, file, "--no-scripts", commands=script.replace("CARPOOL", carpool))
     assert done.returncode == 0, done.stderr
+    (told,) = statuses(done.stdout)
+    assert [daemon["node"] for daemon in told["daemons"]] == ["a"]
     assert "10.0.0.100/32" in done.stdout
     assert "a     running  net0 cut off" in done.stdout
     assert re.search(r"10\.0\.0\.100: [bc] answers; longest wait", done.stdout)

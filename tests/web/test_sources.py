@@ -79,16 +79,19 @@ def test_labs_are_found_by_their_mounts(tmp_path: Path) -> None:
         ("1", "mnt:[1]", True),
         ("20", "mnt:[2]", True),
         ("21", "mnt:[2]", True),
+        ("100", "mnt:[2]", True),
         ("30", "mnt:[3]", False),
     ):
         process = tmp_path / name
         (process / "ns").mkdir(parents=True)
         (process / "ns" / "mnt").symlink_to(mounts)
         if sockets:
-            directory = process / "root" / "dev" / "shm" / "run"
-            directory.mkdir(parents=True)
-            (directory / "web1.sock").touch()
-    assert lab_directories(tmp_path) == [tmp_path / "20" / "root" / "dev" / "shm" / "run"]
+            for node in ("web1", "web2"):
+                directory = process / "root" / "dev" / "shm" / "run" / node
+                directory.mkdir(parents=True)
+                (directory / f"{node}.sock").touch()
+    lab = tmp_path / "20" / "root" / "dev" / "shm" / "run"
+    assert lab_directories(tmp_path) == [lab / "web1", lab / "web2"]
 
 
 class FakeTalk:

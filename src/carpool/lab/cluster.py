@@ -73,6 +73,10 @@ class ClusterLab:
         """Write one more cluster file into the folder, for `start`."""
         return write(cluster, passwords, self.folder, name)
 
+    def run_directory(self, name: str) -> Path:
+        """Return where the daemon of a zone has its control socket, as on a host of its own."""
+        return self.folder / "run" / name
+
     def zone(self, name: str) -> Zone:
         """Return the zone of that node, or the client; LabError if there is none such."""
         if name not in self.lab.zones:
@@ -108,7 +112,7 @@ class ClusterLab:
         self._log_starts[name] = len(self.log_text(name))
         command = [sys.executable, "-P", "-m", "carpool", "run", str(file or self.file)]
         command += ["--state-dir", str(self.folder / "state")]
-        command += ["--run-dir", str(self.folder / "run")]
+        command += ["--run-dir", str(self.run_directory(name))]
         self._daemons[name] = zone.start([*command, "--node", name], log=self.log(name))
 
     def takes_part(self, name: str) -> bool:

@@ -259,7 +259,7 @@ class Shell:
             **os.environ,
             "CARPOOL_ZONE": name,
             "CARPOOL_FILE": str(self.lab.file),
-            "RUNTIME_DIRECTORY": str(self.lab.folder / "run"),
+            "RUNTIME_DIRECTORY": str(self.lab.run_directory(name)),
         }
         self._out.flush()
         try:

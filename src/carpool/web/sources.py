@@ -14,7 +14,7 @@ from carpool.node.client import AskError, Connection, NotRunningError, RefusedEr
 from carpool.node.rundir import nodes_in
 
 _SECONDS = 5.0
-_LAB = Path("dev/shm/run")  # carpool.lab.namespaces.private_folder, and the lab's --run-dir
+_LAB = Path("dev/shm/run")  # carpool.lab.namespaces.private_folder, and ClusterLab.run_directory
 
 
 class SourceError(Exception):
@@ -135,21 +135,22 @@ def local_sockets(directories: Iterable[Path]) -> dict[str, Path]:
 
 
 def lab_directories(proc: Path = Path("/proc")) -> Sequence[Path]:
-    """Return where daemons of running labs have their sockets.
+    """Return where daemons of running labs have their sockets: a directory for each zone.
 
     A lab has its files in a file system that it sees alone; its processes lead there.
     """
     ours = _mounts(proc / "self")
-    found: dict[str, Path] = {}
-    for process in sorted(proc.glob("[0-9]*")):
+    found: dict[str, list[Path]] = {}
+    # By number: the lab itself, which lasts, is older than its zones' daemons.
+    for process in sorted(proc.glob("[0-9]*"), key=lambda process: int(process.name)):
         mounts = _mounts(process)
         if mounts in (None, ours) or mounts in found:
             continue
         directory = process / "root" / _LAB
         with suppress(OSError):
-            if any(entry.suffix == ".sock" for entry in directory.iterdir()):
-                found[mounts or ""] = directory
-    return list(found.values())
+            if zones := sorted({entry.parent for entry in directory.glob("*/*.sock")}):
+                found[mounts or ""] = zones
+    return [zone for zones in found.values() for zone in zones]
 
 
 def _mounts(process: Path) -> str | None:
