@@ -1,20 +1,20 @@
 """A group on a host that is made of words: demotion, and groups that move together."""
 
+from collections import defaultdict
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.node.world import World, demotions, holds, state, unplug
+from tests.node.world import SOURCE, World, demotions, holds, state, unplug
 
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND
 from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
-from carpool.node.daemon import Daemon
-from carpool.node.handover import Handover
-from carpool.node.host import Host, Interface
-from carpool.node.log import Log
-from carpool.node.services import REASON, Services
-from carpool.node.surroundings import Surroundings
+from carpool.node.daemon import DEMOTED_REASON, restore_demotions
+from carpool.node.handover import GroupState, Handover
+from carpool.node.health.settings import CheckSettings
+from carpool.node.services import REASON, Services, _Service
 from carpool.node.together import join
 
 
@@ -117,15 +117,71 @@ def test_a_resumed_backup_is_forgiven_what_its_services_did(
     saved = replace(before.saved(), demotions={REASON: 20})
     assert not saved.memory.master
     after = world.make("www", 1, services=("/nowhere/app",), service_demote=20)
-    daemon = object.__new__(Daemon)
-    daemon._surroundings = Surroundings({}, host=cast("Host", None), log=Log())
-    daemon._surroundings.interfaces = {"net0": Interface("net0", 1, b"\2" * 6, carrier=True)}
-    daemon._check_settings = ()
-    daemon.start_group(after, Handover("web1", "/nowhere", 3, 4, 1, {}, (saved,)))
+    restore_demotions([after], handover(saved), ())
+    after.resume(saved, carrier=True)
     assert after.demotions == {REASON: 20}
     world.loop.run(2 * SECOND)
     assert state(after) is State.BACKUP
     assert after.demotions == {}
+
+
+def test_what_outlasts_a_restart_holds_for_the_companions_from_the_first_moment(
+    world: World,
+) -> None:
+    before = world.together("net0", "net1")
+    before[0].demote(DEMOTED_REASON, 10)
+    before[0].demote("check shop", 20)
+    before[0].demote("check former", 30)
+    saved = [one.saved() for one in before]
+    after = [world.make(one.settings.name, 1 + n, together="all") for n, one in enumerate(before)]
+    join(after)
+    check = cast("CheckSettings", SimpleNamespace(name="shop", groups=("a",)))
+    restore_demotions(after, handover(*saved), [check])
+    assert demotions(after) == [30, 30]
+    assert after[1].demotions == {f"a: {DEMOTED_REASON}": 10, "a: check shop": 20}
+    for group, was in zip(after, saved, strict=True):
+        group.resume(was, carrier=True)
+        assert world.links[group.settings.name].said[0].demotion == 30
+    after[0].demote(DEMOTED_REASON, 0)
+    after[0].demote("check shop", 0)
+    assert demotions(after) == [0, 0]
+
+
+def test_of_the_services_that_a_reload_brings_a_backup_stops_those_that_are_new(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr("carpool.node.services._services", defaultdict(_Service))
+    monkeypatch.setattr(Services, "_step", lambda _, service, start: steps.append(service))
+    old, new = "/nowhere/old", "/nowhere/new"
+    saved = world.make("www", 1, services=(old,)).saved()
+    same = world.make("www", 1, services=(old,))
+    same.resume(saved, carrier=True)
+    world.loop.run(SECOND)
+    assert steps == []
+    after = world.make("www", 1, services=(old, new))
+    after.resume(saved, carrier=True)
+    world.loop.run(SECOND)
+    assert steps == [new]
+
+
+def test_an_address_of_its_own_that_is_missing_is_told_once(world: World) -> None:
+    group = world.make("www", 1)
+
+    def told() -> int:
+        return sum("has no IPv4 address of its own" in line for line in world.lines.texts)
+
+    for _ in range(3):
+        group.use_sources({6: bytes(16)})
+    assert told() == 1
+    group.use_sources({4: SOURCE})
+    group.use_sources({})
+    group.use_sources({})
+    assert told() == 2
+
+
+def handover(*states: GroupState) -> Handover:
+    return Handover("web1", "/nowhere", 3, 4, 1, {}, states)
 
 
 def test_a_link_that_blinks_for_a_moment_costs_not_even_the_addresses(world: World) -> None:

@@ -141,6 +141,8 @@ class Daemon:
             fast = [group for group in self._groups if group.settings.carp.fast]
             saved = None if handover is None else handover.paces
             self._punctuality.start(fast, self._probed, saved)
+        if handover is not None:
+            restore_demotions(self._groups, handover, self._check_settings)
         for group in self._groups:
             self.start_group(group, handover)
         if handover is not None:
@@ -159,23 +161,15 @@ class Daemon:
 
     def start_group(self, group: Group, handover: Handover | None = None) -> None:
         """Let a group begin, as what it was if the handover knows it."""
-        carrier = self._surroundings.interfaces[group.settings.interface].carrier
+        interface = self._surroundings.interfaces.get(group.settings.interface)
+        carrier = interface is not None and interface.carrier
         state = handover.state_of(group.settings) if handover is not None else None
         if state is None:
             group.start(carrier=carrier)
-            return
-        # What a check of the group has found holds until it finds something else.
-        checks = (one for one in self._check_settings if group.settings.name in one.groups)
-        lasting = {DEMOTED_REASON, *(f"check {check.name}" for check in checks)}
-        if group.settings.service_demote:
-            # Only here: most groups have no services.
-            from carpool.node.services import REASON  # noqa: PLC0415
-
-            lasting.add(REASON)
-        for reason, amount in state.demotions.items():
-            if reason in lasting:
-                group.be_demoted(reason, amount)
-        group.resume(state, carrier=carrier)
+        else:
+            group.resume(state, carrier=carrier)
+        if interface is None:  # It has gone, as this group was to make room for another program.
+            group.link_gone()
 
     def _adopt(self, handover: Handover) -> None:
         """Take over what else the process has."""
@@ -393,6 +387,28 @@ class Daemon:
     def _flush_log(self) -> None:
         self._log.flush()
         self._loop.call_at(self._loop.now() + _FLUSH_LOG_EVERY, self._flush_log)
+
+
+def restore_demotions(
+    groups: Iterable[Group], handover: Handover, checks: "Sequence[CheckSettings]"
+) -> None:
+    """Demote groups and their companions by what outlasts a change of program.
+
+    That is what `carpool demote` asked for, and what services and health checks have found: it
+    holds until they find something else.
+    """
+    for group in groups:
+        settings, state = group.settings, handover.state_of(group.settings)
+        lasting = {DEMOTED_REASON}
+        lasting |= {f"check {check.name}" for check in checks if settings.name in check.groups}
+        if settings.service_demote:
+            # Only here: most groups have no services.
+            from carpool.node.services import REASON  # noqa: PLC0415
+
+            lasting.add(REASON)
+        for reason, amount in () if state is None else state.demotions.items():
+            if reason in lasting:
+                group.demote(reason, amount)
 
 
 def _fast(settings: Sequence[GroupSettings]) -> list[GroupSettings]:

@@ -118,6 +118,8 @@ class Group:
         self._removing = False
         self._demotions = Demotions()
         self._sending = Sending(settings, self.label, log)
+        self._silent: set[int] = set()
+        """The IP families over which it has nothing to advertise from."""
         self._starting = False
         self._resuming = False
         self._pumping = False
@@ -159,6 +161,7 @@ class Group:
             self.why,
             dict(self.demotions),
             () if self._services is None else self._services.started,
+            self.settings.services,
         )
 
     def resume(self, state: GroupState, *, carrier: bool) -> None:
@@ -264,18 +267,19 @@ class Group:
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""
-        before = self.virtual_host.sources
         self.virtual_host.use_sources(sources, self._loop.now())
-        for family in sorted({address.version for address in self.settings.addresses}):
-            if family not in sources and (family in before or not before):
-                self._log.happened(
-                    "link",
-                    Level.WARNING,
-                    f"{self.label}{self.settings.interface} has no IPv{family} address of its own: "
-                    f"nothing is advertised over IPv{family} until it has one",
-                    group=self.settings.name,
-                    details={"interface": self.settings.interface, "family": family},
-                )
+        families: set[int] = {address.version for address in self.settings.addresses}
+        silent = families - sources.keys()
+        newly, self._silent = silent - self._silent, silent
+        for family in sorted(newly):
+            self._log.happened(
+                "link",
+                Level.WARNING,
+                f"{self.label}{self.settings.interface} has no IPv{family} address of its own: "
+                f"nothing is advertised over IPv{family} until it has one",
+                group=self.settings.name,
+                details={"interface": self.settings.interface, "family": family},
+            )
 
     def address_gone(self, address: Address) -> None:
         """Take notice that an address is off the interface."""
@@ -505,6 +509,14 @@ class Group:
             self._services.take_over(state.services)
         else:
             self._services.forgive_later()
+            self._stop_new_services(self._services, state)
+
+    def _stop_new_services(self, services: "Services", state: GroupState) -> None:
+        """Stop on a backup what the changed file has added: it may have been started by hand."""
+        known = state.known_services
+        if known is not None and not set(self.settings.services) <= set(known):
+            services.know_stopped(known)
+            services.stop(lambda: None)
 
     def _start_services(self) -> None:
         if self._services is not None and self.virtual_host.state is State.MASTER:

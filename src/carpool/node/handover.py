@@ -49,6 +49,8 @@ class GroupState:
     demotions: Mapping[str, int]
     services: tuple[str, ...] = ()
     """Those that it had started."""
+    known_services: tuple[str, ...] | None = None
+    """All that it has, running or not; None from a program that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

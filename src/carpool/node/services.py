@@ -156,6 +156,12 @@ class Services:
         for name in known:
             _services[name].users.add(self._settings.name)
 
+    def know_stopped(self, services: Iterable[str]) -> None:
+        """Know what the program before this one has stopped, if no group has it running."""
+        for name in services:
+            if _services[name].runs is None:
+                _services[name].runs = False
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Let them not run, from now on; call `stopped` once they do not, unless started again."""
         self._wanted, self._stopped = False, stopped
