@@ -1,7 +1,6 @@
 """One VIP group at work: carries out what its virtual host asks, in order."""
 
 from collections.abc import Callable
-from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -28,14 +27,13 @@ from carpool.node.holding import Holding
 from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
-from carpool.node.scripts import Scripts
+from carpool.node.programs import Programs
 from carpool.node.sending import CANNOT_SEND, Sending
 from carpool.node.settings import GroupSettings
 from carpool.node.turns import Turns
 
 if TYPE_CHECKING:
     from carpool.node.recorder import Recorder
-    from carpool.node.services import Services
 
 SEND_ERROR_DEMOTION = 240
 """For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
@@ -93,8 +91,16 @@ class Group:
         self._loop = loop
         self._log = log
         self._settled = settled
-        self._scripts = Scripts(settings, self.label, loop=loop, log=log, settled=settled)
-        self._services = self._make_services() if settings.services else None
+        self._programs = Programs(
+            settings,
+            self.label,
+            loop=loop,
+            log=log,
+            state=lambda: self.virtual_host.state,
+            announce=self._announce,
+            demote=self.demote,
+            settled=settled,
+        )
         self._turns = turns
         self._timer = loop.call_at(loop.now(), self._on_timer)
         self._timer.cancel()
@@ -112,8 +118,6 @@ class Group:
         self._farewells: list[Advertise] = []
         self._news: list[tuple[Transition, Ours]] = []
         """What is still to be said."""
-        self._up_script: Callable[[], None] | None = None
-        """Runs it, when the network knows where the addresses are."""
         self._address_texts: list[str] = []
         self._removing = False
         self._demotions = Demotions()
@@ -121,7 +125,6 @@ class Group:
         self._silent: set[int] = set()
         """The IP families over which it has nothing to advertise from."""
         self._starting = False
-        self._resuming = False
         self._pumping = False
 
     @property
@@ -132,14 +135,12 @@ class Group:
     @property
     def is_settled(self) -> bool:
         """Whether no script runs and no address is being taken off."""
-        services = self._services
-        return self._scripts.idle and not self._removing and (services is None or services.idle)
+        return self._programs.idle and not self._removing
 
     @property
     def running_script(self) -> tuple[str, int] | None:
         """What the log calls the script that runs, and when it was started (ns)."""
-        running = self._scripts.running
-        return self._services.running if running is None and self._services else running
+        return self._programs.running
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
@@ -160,15 +161,14 @@ class Group:
             self.since,
             self.why,
             dict(self.demotions),
-            () if self._services is None else self._services.started,
+            self._programs.started_services,
             self.settings.services,
         )
 
     def resume(self, state: GroupState, *, carrier: bool) -> None:
         """Go on where the group was in the program before this one; no script runs for that."""
         was, now = self.virtual_host, self._loop.now()
-        self._resuming = state.memory.master
-        self._resume_services(state)
+        self._programs.resume(state)
         was.resume(state.memory, now)
         self.pump()
         if (was.state is State.MASTER) is state.memory.master:
@@ -184,12 +184,11 @@ class Group:
     @property
     def open_outputs(self) -> list[tuple[str, int]]:
         """Pipes that ended scripts have left open in the background: their names, descriptors."""
-        services = [] if self._services is None else self._services.open_outputs
-        return self._scripts.open_outputs + services
+        return self._programs.open_outputs
 
     def adopt_output(self, name: str, fd: int) -> None:
         """Go on reading what a script of the program before this one has left running."""
-        self._scripts.adopt_output(name, fd)
+        self._programs.adopt_output(name, fd)
 
     def stop(self) -> None:
         """Give up the addresses and say so. Wait for `is_settled` before leaving."""
@@ -341,8 +340,8 @@ class Group:
         while effect := self.virtual_host.next_effect():
             self._perform(effect)
         self._pumping = False
-        if self._up_script is not None:
-            self._start_up_script()
+        if self._programs.waiting is not None:
+            self._programs.go_on()
         if self._news:
             # Now that it has happened: while it is said, nobody waits.
             news, self._news = self._news, []
@@ -418,7 +417,7 @@ class Group:
         text = f"{self.label}Switching to state: {change.state} - {why}"
         self._log.happened("state", Level.WARNING, text, group=self.settings.name, details=details)
 
-    # Addresses and scripts.
+    # Addresses.
 
     def _add_addresses(self) -> None:
         self._farewells.clear()
@@ -426,12 +425,12 @@ class Group:
         if self._holding is not None:
             self._holding.put_on(self.virtual_host.interval, self._added)
         else:
-            self._run_up_script()
+            self._programs.begin(wait=False)  # The up script puts them on.
 
     def _added(self, problem: str | None) -> None:
         if problem is None:
             self._can_hold()
-            self._run_up_script()
+            self._programs.begin(wait=self._pumping)
             if not self._pumping:  # It took its time: the first announcement came too early.
                 self._announce()
         else:
@@ -464,73 +463,14 @@ class Group:
         else:
             self._hand_over(problem)
 
-    def _run_up_script(self) -> None:
-        if self._resuming:
-            self._resuming = False  # It has run, in the program before this one.
-            if self._services is not None:
-                self._services.start()
-        elif self.settings.up:
-            up = partial(self._scripts.run_up, self.virtual_host.state, self._up_script_ended)
-            self._up_script = up
-            # To start a program takes a while, unless it is what puts the addresses on.
-            if self._holding is None or not self._pumping:
-                self._start_up_script()
-        else:
-            self._start_services()
-
-    def _start_up_script(self) -> None:
-        start, self._up_script = self._up_script, None
-        if start is not None:
-            start()
-
-    def _up_script_ended(self) -> None:
-        self._announce()
-        self._start_services()
-
-    def _make_services(self) -> "Services":
-        # Only here: most groups have none.
-        from carpool.node.services import Services  # noqa: PLC0415
-
-        return Services(
-            self.settings,
-            self.label,
-            loop=self._loop,
-            log=self._log,
-            settled=self._settled,
-            demote=self.demote,
-        )
-
-    def _resume_services(self, state: GroupState) -> None:
-        if state.services and self._services is None:
-            self._services = self._make_services()  # to stop them
-        if self._services is None:
-            return
-        if self._resuming:
-            self._services.take_over(state.services)
-        else:
-            self._services.forgive_later()
-            self._stop_new_services(self._services, state)
-
-    def _stop_new_services(self, services: "Services", state: GroupState) -> None:
-        """Stop on a backup what the changed file has added: it may have been started by hand."""
-        known = state.known_services
-        if known is not None and not set(self.settings.services) <= set(known):
-            services.know_stopped(known)
-            services.stop(lambda: None)
-
-    def _start_services(self) -> None:
-        if self._services is not None and self.virtual_host.state is State.MASTER:
-            self._services.start()
-
     def _remove_addresses(self) -> None:
-        self._start_up_script()  # The other comes after it.
-        self._resuming = self._has_let_go = False
+        self._has_let_go = False
         self._removing = True
         if self._holding is None:
-            self._run_down_script(self._removed)  # which takes them off
+            self._programs.take_off(self._removed, at_start=self._starting)
         else:
             self._holding.take_off(self._taken_off)
-            self._stop_services(at_start=self._starting)
+            self._programs.end(at_start=self._starting)
 
     def _taken_off(self, problem: str | None) -> None:
         if problem is not None:
@@ -553,20 +493,6 @@ class Group:
             self._advertise(farewell)
         self._farewells.clear()
         self._settled()
-
-    def _run_down_script(self, done: Callable[[], None]) -> None:
-        self._scripts.run_down(self.virtual_host.state, done, at_start=self._starting)
-
-    def _stop_services(self, *, at_start: bool) -> None:
-        """Stop them, and then run the down script; the address waits for neither."""
-
-        def stopped() -> None:
-            self._scripts.run_down(self.virtual_host.state, lambda: None, at_start=at_start)
-
-        if self._services is None:
-            stopped()
-        else:
-            self._services.stop(stopped)
 
     # Frames.
 
