@@ -6,6 +6,7 @@ from pathlib import Path
 
 from carpool.cluster.findings import Finding
 from carpool.cluster.inputs import check_files
+from carpool.cluster.load import Loaded, load
 
 PASSWORD = "0f1e2d3c4b5a6978"
 
@@ -117,6 +118,85 @@ FILES = {
     "interfaces": INTERFACES,
     "cluster.toml": cluster("db", 200, 31),
 }
+
+
+ZONE = """\
+[zone]
+image = "62f148f8-6e84-11e4-82c5-efca60348b9f"
+nic_tag = "external"
+brand = "joyent"
+"""
+
+
+EVERY_KEY = """\
+[nodes.web1]
+address = "192.168.0.201/24"
+interface = "net0"
+[nodes.web2]
+address = "192.168.0.202/24"
+interface = "net0"
+weight = 50
+hostname = "web2.example.com"
+realtime = false
+[nodes.web3]
+address = "192.168.0.203/24"
+interface = "net0"
+[groups.www]
+vhid = 42
+addresses = ["192.168.0.200/24", "2001:db8::200/64"]
+password_file = "www.key"
+accept_password_files = ["old.key"]
+replay = "strict"
+advbase = 2
+advskew = { web1 = 7, web2 = 107 }
+preempt = true
+preempt_delay = 60
+hold_down = 0.5
+together = "edge"
+announce_every = 90
+seek_rival = 30
+dead_ratio = 4
+interface = { web1 = "net1", web2 = "net2" }
+nodes = ["web1", "web2"]
+up = ["/bin/sh", "-c", "echo \\"\\\\ \\t\\u007f\\" uml\u00e4ut", ""]
+down = "/bin/false"
+script_timeout = 1.5
+source_mac = "virtual"
+multicast = "224.0.0.19"
+checks = ["web"]
+services = ["apache2", "svc:/network/dns/client:default"]
+service_timeout = 15
+service_demote = 10
+ignore_link = true
+on_conflict = "yield"
+[groups.fast]
+vhid = 43
+addresses = ["192.168.0.210/24"]
+password_file = "www.key"
+profile = "fast"
+interval = "20ms"
+on_late = "refuse"
+nodes = ["web1", "web2"]
+[groups.db]
+vhid = 44
+addresses = ["192.168.0.220/24"]
+password_file = "www.key"
+advskew = { web1 = 7, web2 = 107 }
+together = "edge"
+nodes = ["web1", "web2"]
+[checks.web]
+type = "interface"
+interface = "net0"
+interval = 0.5
+"""
+"""Nodes and groups in which each key says something else than its default."""
+
+
+def load_text(directory: Path, text: str) -> Loaded:
+    """Load a cluster file, but for the passwords it names."""
+    path = directory / "cluster.toml"
+    path.write_text(text, encoding="utf-8", newline="")
+    return load(path, secrets=False)
 
 
 def check_texts(directory: Path, files: dict[str, str]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Health checks in a cluster file: what they say, and every mistake in them."""
+"""Health checks in a cluster file: what they say, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,119 +6,14 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from tests.cluster.test_mistakes import VALUES, never_raises
+from tests.cluster.mistakes.checks import GOOD
+from tests.cluster.support import ZONE, load_text
 
-from carpool.cluster.check_schema import CHECK, TYPES
 from carpool.cluster.check_writing import check_keys
-from carpool.cluster.findings import Rule, Severity
-from carpool.cluster.load import Loaded, load
 from carpool.cluster.model import Check, Url
-
-GOOD = """\
-[nodes.web1]
-address = "192.168.0.201/24"
-interface = "net0"
-[nodes.web2]
-address = "192.168.0.202/24"
-interface = "eth0"
-[groups.www]
-vhid = 42
-addresses = ["192.168.0.200/24"]
-password_file = "www.key"
-checks = ["program", "port", "page", "router", "uplink", "flag"]
-[checks.program]
-type = "command"
-command = ["/opt/check", "--all"]
-interval = 10
-timeout = 5
-rise = 1
-fall = 5
-action = "backup"
-[checks.port]
-type = "tcp"
-address = "127.0.0.1"
-port = 5432
-demote = 20
-[checks.page]
-type = "http"
-url = "https://[2001:db8::1]:8443/health?full"
-host = "www.example.com"
-verify = false
-status = [200, 204]
-text = "all is well"
-[checks.router]
-type = "gateway"
-address = "192.168.0.1"
-[checks.uplink]
-type = "interface"
-interface = { web1 = "net1", web2 = "eth1" }
-interval = 0.5
-[checks.flag]
-type = "file"
-path = "/etc/carpool/maintenance"
-"""
+from carpool.cluster.toml_writing import toml_line
 
 S = 1_000_000_000
-
-# code, line, key, and how GOOD is spoilt: this text, by that text.
-MISTAKES = [
-    ("CP101", 24, "checks.port.demot", "demote = 20", "demot = 20"),
-    ("CP102", 20, "checks.port.type", 'type = "tcp"\n', ""),
-    ("CP102", 20, "checks.port.port", "port = 5432\n", ""),
-    ("CP102", 12, "checks.program.command", 'command = ["/opt/check", "--all"]\n', ""),
-    ("CP102", 25, "checks.page.url", 'url = "https://[2001:db8::1]:8443/health?full"\n', ""),
-    ("CP102", 32, "checks.router.address", 'address = "192.168.0.1"\n', ""),
-    ("CP102", 35, "checks.uplink.interface", 'interface = { web1 = "net1", web2 = "eth1" }\n', ""),
-    ("CP102", 39, "checks.flag.path", 'path = "/etc/carpool/maintenance"\n', ""),
-    ("CP103", 11, "groups.www.checks[6]", '"flag"]', '"flag", 5]'),
-    ("CP103", 30, "checks.page.status", "[200, 204]", '"200"'),
-    ("CP103", 22, "checks.port.address", '"127.0.0.1"', "127"),
-    ("CP104", 17, "checks.program.rise", "rise = 1", "rise = 0"),
-    ("CP104", 18, "checks.program.fall", "fall = 5", "fall = 0"),
-    ("CP104", 18, "checks.program.fall", "fall = 5", "fall = 101"),
-    ("CP104", 15, "checks.program.interval", "interval = 10", "interval = 0.01"),
-    ("CP104", 16, "checks.program.timeout", "timeout = 5", "timeout = 0"),
-    ("CP104", 24, "checks.port.demote", "= 20", "= 0"),
-    ("CP104", 24, "checks.port.demote", "= 20", "= 255"),
-    ("CP104", 23, "checks.port.port", "5432", "65536"),
-    ("CP104", 30, "checks.page.status[1]", "204", "100"),
-    ("CP106", 22, "checks.port.address", "127.0.0.1", "localhost"),
-    ("CP106", 34, "checks.router.address", "192.168.0.1", "192.168.0.1/24"),
-    ("CP107", 34, "checks.router.address", "192.168.0.1", "224.0.0.1"),
-    ("CP108", 37, "checks.uplink.interface.web2", "eth1", "e/1"),
-    ("CP110", 31, "checks.page.text", "all is well", ""),
-    ("CP111", 21, "checks.port.type", '"tcp"', '"udp"'),
-    ("CP111", 19, "checks.program.action", '"backup"', '"stop"'),
-    ("CP112", 30, "checks.page.status", "[200, 204]", "[]"),
-    ("CP201", 11, "groups.www.checks[6]", '"flag"]', '"flag", "port"]'),
-    ("CP206", 37, "checks.uplink.interface.web3", "web2 = ", "web3 = "),
-    ("CP701", 11, "groups.www.checks[6]", '"flag"]', '"flag", "prot"]'),
-    ("CP702", 39, "checks.flag", ', "flag"]', "]"),
-    ("CP703", 16, "checks.program.timeout", "timeout = 5", "timeout = 10"),
-    ("CP703", 24, "checks.port.timeout", "demote = 20", "timeout = 2"),
-    ("CP704", 24, "checks.port.url", "demote = 20", 'url = "http://127.0.0.1"'),
-    ("CP704", 41, "checks.flag.interface", 'path = "/e', 'interface = "net0"\npath = "/e'),
-    ("CP705", 20, "checks.program.demote", 'action = "backup"', 'action = "backup"\ndemote = 1'),
-    ("CP705", 41, "checks.flag.text", 'path = "/e', 'text = "x"\nexpect = "absent"\npath = "/e'),
-    ("CP705", 29, "checks.page.verify", "https:", "http:"),
-    ("CP706", 27, "checks.page.url", "[2001:db8::1]", "localhost"),
-    ("CP706", 27, "checks.page.url", "[2001:db8::1]", "2001:db8::1"),
-    ("CP706", 27, "checks.page.url", "[2001:db8::1]", "[fe80::1%net0]"),
-    ("CP706", 27, "checks.page.url", ":8443", ":0"),
-    ("CP706", 27, "checks.page.url", ":8443", ":84430"),
-    ("CP706", 27, "checks.page.url", "/health", "/a b"),
-    ("CP706", 27, "checks.page.url", "/health", "/\\u00fc"),
-    ("CP706", 27, "checks.page.url", "https", "ftp"),
-    ("CP706", 27, "checks.page.url", "//[", "//me:sesame@["),
-]  # fmt: skip
-
-
-def load_text(directory: Path, text: str) -> Loaded:
-    path = directory / "cluster.toml"
-    path.write_text(text, encoding="utf-8")
-    return load(path, secrets=False)
 
 
 def test_the_good_checks(tmp_path: Path) -> None:
@@ -165,19 +60,6 @@ def test_the_good_checks(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("code", "line", "key", "old", "new"), MISTAKES)
-def test_one_mistake(tmp_path: Path, code: str, line: int, key: str, old: str, new: str) -> None:
-    assert GOOD.count(old) == 1
-    loaded = load_text(tmp_path, GOOD.replace(old, new, 1))
-    assert [(found.code, found.line, found.key) for found in loaded.findings] == [(code, line, key)]
-    finding = loaded.findings[0]
-    assert finding.mend
-    assert str(finding).isprintable()
-    assert "sesame" not in "".join(map(str, loaded.findings))
-    warnings = {rule.code for rule in Rule if rule.severity is Severity.WARNING}
-    assert (loaded.cluster is None) == (code not in warnings)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "mend"),
     [
@@ -205,14 +87,6 @@ def test_no_tables(tmp_path: Path, checks: str) -> None:
     assert "CP103" in [found.code for found in load_text(tmp_path, text).findings]
 
 
-ZONE = """\
-[zone]
-image = "62f148f8-6e84-11e4-82c5-efca60348b9f"
-nic_tag = "external"
-brand = "joyent"
-"""
-
-
 def test_a_zone_cannot_ask_by_arp(tmp_path: Path) -> None:
     found = load_text(tmp_path, ZONE + GOOD).findings
     assert [(f.code, f.key) for f in found if f.code == "CP707"] == [
@@ -222,27 +96,13 @@ def test_a_zone_cannot_ask_by_arp(tmp_path: Path) -> None:
     assert "CP707" not in [f.code for f in load_text(tmp_path, lx + GOOD).findings]
 
 
-def test_every_key_belongs_to_all_types_or_to_some() -> None:
-    of_some = {name for keys in TYPES.values() for name in (*keys.required, *keys.optional)}
-    of_all = {"type", "interval", "timeout", "rise", "fall", "action", "demote"}
-    assert {field.name for field in CHECK.fields} == of_some | of_all
-    assert not of_some & of_all
-
-
 def test_what_is_written_reads_the_same(tmp_path: Path) -> None:
-    import json
-
-    def toml(value: object) -> str:
-        if isinstance(value, dict):
-            return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
-        return json.dumps(value)
-
     cluster = load_text(tmp_path, GOOD).cluster
     assert cluster is not None
     lines = [GOOD[: GOOD.index("[checks.program]")]]
     for check in cluster.checks:
         keys = check_keys(check, {"web1", "web2"})
-        lines += [f"[checks.{check.name}]", *(f"{k} = {toml(v)}" for k, v in keys.items())]
+        lines += [f"[checks.{check.name}]", *(toml_line(k, v) for k, v in keys.items())]
     again = load_text(tmp_path, "\n".join(lines))
     assert again.findings == ()
     assert again.cluster is not None
@@ -265,19 +125,3 @@ def test_a_url_is_written_as_it_is_read(tmp_path: Path, url: str) -> None:
     cluster = load_text(tmp_path, text).cluster
     assert cluster is not None
     assert str(cluster.checks[2].url) == url
-
-
-@settings(
-    deadline=None,
-    max_examples=100,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(st.lists(st.tuples(st.integers(0, GOOD.count("\n") - 1), VALUES), min_size=1, max_size=4))
-def test_other_values_are_a_cluster_or_findings(
-    tmp_path: Path, edits: list[tuple[int, str]]
-) -> None:
-    lines = GOOD.splitlines()
-    for row, value in edits:
-        name, equals, _ = lines[row].partition(" = ")
-        lines[row] = f"{name} = {value}" if equals else lines[row]
-    never_raises(tmp_path, "\n".join(lines).encode())

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 
 import pytest
+from tests.cluster.support import EVERY_KEY, load_text
 
 from carpool.carp.counters import Replay
 from carpool.cluster.load import load, zone_uuid
@@ -360,3 +361,27 @@ def test_of_many_addresses_each_is_announced_more_seldom(write: Write) -> None:
         groups = "".join(one.format(vhid) for vhid in range(1, number + 1))
         cluster = cluster_of(write(nodes(a=1, b=2) + groups))
         assert {group.announce_every for group in cluster.groups} == {int(seconds * 1e9)}
+
+
+def test_every_key_of_a_group_is_in_the_model(tmp_path: Path) -> None:
+    """And the file that those are tried with who write one has them all."""
+    loaded = load_text(tmp_path, EVERY_KEY)
+    assert loaded.cluster is not None, loaded.findings
+    assert loaded.findings == ()
+    plain = load_text(
+        tmp_path,
+        """
+[nodes.web1]
+address = "192.168.0.201/24"
+interface = "net0"
+[groups.plain]
+vhid = 1
+addresses = ["192.168.0.220/24"]
+password_file = "plain.key"
+""",
+    ).cluster
+    assert plain is not None
+    (least,) = plain.groups
+    for field in fields(Group):
+        values = [getattr(group, field.name) for group in loaded.cluster.groups]
+        assert set(values) != {getattr(least, field.name)}, field.name

@@ -7,298 +7,39 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.cluster.mistakes import checks, groups, notifiers, zones
+from tests.cluster.support import load_text
 
 from carpool.cluster.findings import Rule, Severity
-from carpool.cluster.load import Loaded, load
+from carpool.cluster.load import load
 
-GOOD = """\
-[nodes.web1]
-address = ["192.168.0.201/24", "fd00::201/64"]
-interface = "net0"
-[nodes.web2]
-address = "192.168.0.202/24"
-interface = "net0"
-weight = 50
-[groups.www]
-vhid = 42
-addresses = ["192.168.0.200/24", "2001:db8::200/64"]
-password_file = "www.key"
-advskew = { web1 = 0, web2 = 100 }
-nodes = ["web1", "web2"]
-[groups.db]
-vhid = 43
-addresses = ["192.168.0.210"]
-password_file = "www.key"
-advbase = 1
-"""
-
-# code, line, key, and how GOOD is spoilt: this text, by that text.
-MISTAKES = [
-    ("CP003", 3, "", 'interface = "net0"\n[nodes.web2]', "interface = net0\n[nodes.web2]"),
-    ("CP003", 18, "", "advbase = 1\n", "advbase ="),
-    ("CP003", 21, "", "advbase = 1\n", "advbase = 1\n\n\n'''"),
-    ("CP003", 8, "", "[groups.www]", "[nodes.web2]"),
-    ("CP101", 19, "node", "advbase = 1\n", "advbase = 1\n[node.x]\n"),
-    ("CP101", 1, "x", "[nodes.web1]", "x = 1\n[nodes.web1]"),
-    ("CP101", 18, "groups.db.advbas", "advbase", "advbas"),
-    ("CP101", 7, "nodes.web2.'a b'", "weight", "'a b'"),
-    ("CP102", 4, "nodes.web2.address", 'address = "192.168.0.202/24"\n', ""),
-    ("CP102", 4, "nodes.web2.interface", 'interface = "net0"\nweight', "weight"),
-    ("CP102", 8, "groups.www.vhid", "vhid = 42\n", ""),
-    ("CP102", 14, "groups.db.password_file", 'password_file = "www.key"\nadvbase', "advbase"),
-    ("CP102", 14, "groups.db.addresses", 'addresses = ["192.168.0.210"]\n', ""),
-    ("CP103", 9, "groups.www.vhid", "42", '"42"'),
-    ("CP227", 18, "groups.db.replay", "advbase = 1", 'replay = "off"'),
-    ("CP103", 9, "groups.www.vhid", "42", "true"),
-    ("CP103", 9, "groups.www.vhid", "42", "42.0"),
-    ("CP103", 9, "groups.www.vhid", "42", "2020-01-01"),
-    ("CP103", 18, "groups.db.preempt", "advbase = 1", "preempt = 1"),
-    ("CP103", 18, "groups.db.advbase", "advbase = 1", "advbase.x = 1"),
-    ("CP103", 5, "nodes.web2.address", '"192.168.0.202/24"', "5"),
-    ("CP103", 10, "groups.www.addresses[1]", '"2001:db8::200/64"', "[]"),
-    ("CP103", 11, "groups.www.password_file", '"www.key"\nadvskew', "1\nadvskew"),
-    ("CP103", 12, "groups.www.advskew.web2", "100", "'100'"),
-    ("CP103", 12, "groups.www.advskew", "{ web1 = 0, web2 = 100 }", "[0, 100]"),
-    ("CP103", 13, "groups.www.nodes", '["web1", "web2"]', '"web1"'),
-    ("CP103", 18, "groups.db.nodes[1]", "advbase = 1", "nodes = ['web1', 2]"),
-    ("CP103", 18, "groups.db.interface.web2", "advbase = 1", "interface = { web2 = 2 }"),
-    ("CP103", 18, "groups.db.up", "advbase = 1", "up = 1"),
-    ("CP103", 18, "groups.db.up", "advbase = 1", "up = ['/up', 1]"),
-    ("CP103", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = true"),
-    ("CP103", 18, "groups.db.multicast", "advbase = 1", "multicast = 1"),
-    ("CP103", 18, "groups.db.source_mac", "advbase = 1", "source_mac = 1"),
-    ("CP103", 14, "groups.db", "[groups.db]", "[[groups.db]]"),
-    ("CP103", 19, "cluster", "advbase = 1\n", "advbase = 1\n[[cluster]]\n"),
-    ("CP104", 9, "groups.www.vhid", "42", "0"),
-    ("CP104", 9, "groups.www.vhid", "42", "256"),
-    ("CP104", 9, "groups.www.vhid", "42", "0x" + "f" * 9000),
-    ("CP104", 7, "nodes.web2.weight", "50", "-1"),
-    ("CP104", 12, "groups.www.advskew.web2", "100", "256"),
-    ("CP104", 18, "groups.db.advbase", "advbase = 1", "advbase = 256"),
-    ("CP104", 18, "groups.db.dead_ratio", "advbase = 1", "dead_ratio = 0"),
-    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = 0"),
-    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = nan"),
-    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", f"script_timeout = 0x{'f' * 9000}"),
-    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = inf"),
-    ("CP104", 18, "groups.db.script_timeout", "advbase = 1", "script_timeout = 86401"),
-    ("CP103", 18, "groups.db.hold_down", "advbase = 1", "hold_down = false"),
-    ("CP104", 18, "groups.db.hold_down", "advbase = 1", "hold_down = -1"),
-    ("CP104", 18, "groups.db.preempt_delay", "advbase = 1", "preempt_delay = 86401"),
-    ("CP104", 18, "groups.db.announce_every", "advbase = 1", "announce_every = nan"),
-    ("CP105", 14, "groups.-db", "[groups.db]", '[groups."-db"]'),
-    ("CP105", 14, "groups.'d b'", "[groups.db]", '[groups."d b"]'),
-    ("CP105", 14, "groups.'d\\nb'", "[groups.db]", '[groups."d\\nb"]'),
-    ("CP105", 14, "groups.''", "[groups.db]", '[groups.""]'),
-    ("CP105", 20, "cluster.name", "advbase = 1\n", "advbase = 1\n[cluster]\nname = '../x'\n"),
-    ("CP106", 5, "nodes.web2.address", "192.168.0.202/24", "192.168.0.256/24"),
-    ("CP106", 5, "nodes.web2.address", "192.168.0.202/24", "web2"),
-    ("CP106", 5, "nodes.web2.address", "192.168.0.202/24", ""),
-    ("CP106", 10, "groups.www.addresses[0]", "192.168.0.200/24", "192.168.0.200/33"),
-    ("CP106", 10, "groups.www.addresses[0]", "200/24", "200/255.255.255.0"),
-    ("CP106", 10, "groups.www.addresses[1]", "2001:db8::200/64", "fe80::1%net0/64"),
-    ("CP107", 5, "nodes.web2.address", "192.168.0.202/24", "127.0.0.1/8"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "192.168.0.0/24"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "192.168.0.255/24"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "192.168.0.255"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "224.0.0.18"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "127.1.2.3"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "0.0.0.0"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "0.1.2.3"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "255.255.255.255"),
-    ("CP107", 10, "groups.www.addresses[0]", "192.168.0.200/24", "192.168.0.200/0"),
-    ("CP107", 10, "groups.www.addresses[1]", "2001:db8::200/64", "2001:db8::/64"),
-    ("CP107", 10, "groups.www.addresses[1]", "2001:db8::200/64", "ff02::12"),
-    ("CP107", 10, "groups.www.addresses[1]", "2001:db8::200/64", "::1"),
-    ("CP107", 10, "groups.www.addresses[1]", "2001:db8::200/64", "::"),
-    ("CP107", 10, "groups.www.addresses[1]", "2001:db8::200/64", "::ffff:10.0.0.1"),
-    ("CP108", 6, "nodes.web2.interface", '"net0"\nweight', '"net0 "\nweight'),
-    ("CP108", 6, "nodes.web2.interface", '"net0"\nweight', '""\nweight'),
-    ("CP108", 6, "nodes.web2.interface", '"net0"\nweight', '"a/b"\nweight'),
-    ("CP108", 6, "nodes.web2.interface", '"net0"\nweight', '".."\nweight'),
-    ("CP108", 6, "nodes.web2.interface", '"net0"\nweight', '"n\\u0000"\nweight'),
-    ("CP108", 18, "groups.db.interface.web1", "advbase = 1", f"interface.web1 = '{'n' * 16}'"),
-    ("CP108", 18, "groups.db.interface", "advbase = 1", f"interface = '{'ü' * 8}'"),
-    ("CP108", 18, "groups.db.interface", "advbase = 1", "interface = 'a b'"),
-    ("CP109", 18, "groups.db.multicast", "advbase = 1", "multicast = '192.168.0.1'"),
-    ("CP109", 18, "groups.db.multicast", "advbase = 1", "multicast = 'ff02::12'"),
-    ("CP109", 18, "groups.db.multicast", "advbase = 1", "multicast = ''"),
-    ("CP110", 11, "groups.www.password_file", '"www.key"\nadvskew', '""\nadvskew'),
-    ("CP110", 11, "groups.www.password_file", '"www.key"\nadvskew', '"a\\u0000b"\nadvskew'),
-    ("CP110", 18, "groups.db.up", "advbase = 1", "up = ''"),
-    ("CP110", 18, "groups.db.up", "advbase = 1", 'up = ["/up", "\\u0000"]'),
-    ("CP111", 18, "groups.db.source_mac", "advbase = 1", "source_mac = 'virtuel'"),
-    ("CP112", 10, "groups.www.addresses", '["192.168.0.200/24", "2001:db8::200/64"]', "[]"),
-    ("CP112", 13, "groups.www.nodes", '["web1", "web2"]', "[]"),
-    ("CP112", 18, "groups.db.down", "advbase = 1", "down = []"),
-    ("CP201", 2, "nodes.web1.address[1]", "fd00::201/64", "192.168.0.201"),
-    ("CP201", 10, "groups.www.addresses[1]", "2001:db8::200/64", "192.168.0.200"),
-    ("CP201", 18, "groups.db.nodes[1]", "advbase = 1", "nodes = ['web1', 'web1']"),
-    ("CP202", 16, "groups.db.addresses[0]", "192.168.0.210", "2001:db8:0::200"),
-    ("CP203", 16, "groups.db.addresses[0]", "192.168.0.210", "192.168.0.202"),
-    ("CP203", 16, "groups.db.addresses[0]", "192.168.0.210", "fd00::201"),
-    ("CP204", 5, "nodes.web2.address", "192.168.0.202/24", "192.168.0.201/24"),
-    ("CP205", 16, "groups.db.vhid", "vhid = 43", "interface = { web1 = 'net9' }\nvhid = 42"),
-    ("CP205", 15, "groups.db.vhid", "43", "42"),
-    ("CP206", 18, "groups.db.nodes[1]", "advbase = 1", "nodes = ['web1', 'web3']"),
-    ("CP206", 12, "groups.www.advskew.wbe2", "web2 = 100", "wbe2 = 100"),
-    ("CP206", 18, "groups.db.interface.web3", "advbase = 1", "interface.web3 = 'net0'"),
-    ("CP207", 12, "groups.www.advskew.web2", '["web1", "web2"]', '["web1"]'),
-    ("CP208", 19, "groups.db.advskew", "advbase = 1\n", "advbase = 255\nadvskew = 255\n"),
-    ("CP209", 18, "groups.db.advbase", "advbase = 1\n",
-     "advbase = 0\nadvskew = { web1 = 0, web2 = 2 }\n"),
-    ("CP222", 18, "groups.db.together", "advbase = 1\n", "together = 'edge'\n"),
-    *(
-        ("CP222", 17, "groups.db.together", '["web1", "web2"]\n[groups.db]\n',
-         f"['web1', 'web2']\ntogether = 'edge'\n[groups.db]\n{other}\ntogether = 'edge'\n")
-        for other in ("nodes = ['web1']", "advskew.web1 = 200")
-    ),
-    ("CP223", 18, "groups.db.preempt_delay", "advbase = 1\n", "preempt_delay = 1\n"),
-    ("CP210", 19, "groups.db.advskew", "advbase = 1\n", "preempt = true\nadvskew = 0\n"),
-    *(
-        ("CP221", 18, "groups.db.advbase", "advbase = 1\n", f"advbase = 0\n{rest}\n")
-        for rest in (
-            "advskew = { web1 = 60, web2 = 20 }",  # as long to wait as to send
-            "advskew = { web1 = 120, web2 = 1 }",
-            "advskew = 20\ndead_ratio = 1",
-        )
-    ),
-    ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nadvskew = 9\n"),
-    # The fast profile.
-    ("CP111", 18, "groups.db.profile", "advbase = 1", "profile = 'fats'"),
-    ("CP103", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = 20"),
-    ("CP120", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '20'"),
-    ("CP120", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = 'nan ms'"),
-    ("CP104", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '3ms'"),
-    ("CP104", 19, "groups.db.interval", "advbase = 1", "profile = 'fast'\ninterval = '1.1s'"),
-    ("CP224", 19, "groups.db.interval", "advbase = 1\n", "advbase = 1\ninterval = '20ms'\n"),
-    ("CP224", 19, "groups.db.on_late", "advbase = 1\n", "advbase = 1\non_late = 'refuse'\n"),
-    ("CP225", 18, "groups.db.advbase", "advbase = 1\n", "advbase = 1\nprofile = 'fast'\n"),
-    ("CP225", 20, "groups.db.advskew", "advbase = 1\n",
-     "profile = 'fast'\ninterval = '20ms'\nadvskew = 5\n"),
-    ("CP103", 19, "log", "advbase = 1\n", "advbase = 1\n[[log]]\n"),
-    ("CP101", 20, "log.lvl", "advbase = 1\n", "advbase = 1\n[log]\nlvl = 'info'\n"),
-    ("CP111", 20, "log.format", "advbase = 1\n", "advbase = 1\n[log]\nformat = 'jsn'\n"),
-    ("CP111", 20, "log.level", "advbase = 1\n", "advbase = 1\n[log]\nlevel = 'warn'\n"),
-    ("CP111", 20, "log.facility", "advbase = 1\n", "advbase = 1\n[log]\nfacility = 'local8'\n"),
-    ("CP104", 20, "log.enterprise", "advbase = 1\n", "advbase = 1\n[log]\nenterprise = 0\n"),
-    *(
-        ("CP121", 20, "log.server", "advbase = 1\n", f"advbase = 1\n[log]\nserver = '{server}'\n")
-        for server in (
-            *("loghost", "192.0.2.1", "udp://loghost:514", "tls://192.0.2.1", "udp://192.0.2.256"),
-            *("udp://192.0.2.1:0", "tcp://192.0.2.1:65536", "udp://[fe80::1%eth0]", "tcp://::1:601"),
-            *("udp://0.0.0.0", "udp://224.0.0.1:514", "udp://192.0.2.1:514/"),
-        )
-    ),
-    ("CP228", 20, "log.facility", "advbase = 1\n", "advbase = 1\n[log]\nfacility = 'local3'\n"),
-    ("CP228", 21, "log.facility", "advbase = 1\n",
-     "advbase = 1\n[log]\nformat = 'json'\nfacility = 'local3'\n"),
-    ("CP228", 21, "log.enterprise", "advbase = 1\n",
-     "advbase = 1\n[log]\nformat = 'syslog'\nenterprise = 7\n"),
-    ("CP209", 19, "groups.db.advskew", "advbase = 1\n", "profile = 'fast'\nadvskew.web1 = 0\n"),
-    ("CP210", 18, "groups.db.preempt", "advbase = 1\n", "preempt = true\nprofile = 'fast'\n"),
-    ("CP221", 18, "groups.db.dead_ratio", "advbase = 1\n", "dead_ratio = 1\nprofile = 'fast'\n"),
-]  # fmt: skip
-
-GOOD_ZONES = """\
-[zone]
-image = "62f148f8-6e84-11e4-82c5-efca60348b9f"
-nic_tag = "external"
-gateways = ["192.168.0.1"]
-resolvers = ["192.168.0.53", "2001:db8::53"]
-dns_domain = "example.com"
-services = ["svc:/network/nginx:default"]
-[nodes.web1]
-address = "192.168.0.201/24"
-interface = "net0"
-hypervisor = "root@gz1.example.com:2222"
-uuid = "b6a3d1c8-3c2f-4a77-9a3e-6f1f0c7d2e11"
-alias = "web_1"
-[nodes.web2]
-address = "192.168.0.202/24"
-interface = "net0"
-hypervisor = "[2001:db8::2]"
-hostname = "web2.example.com"
-[nodes.web2.zone]
-memory = 512
-packages = ["python313", "nginx"]
-[groups.www]
-vhid = 42
-addresses = ["192.168.0.200/24"]
-password_file = "www.key"
-"""
-
-ZONE_MISTAKES = [
-    ("CP101", 20, "nodes.web2.zone.memmory", "memory", "memmory"),
-    ("CP102", 1, "zone.image", 'image = "62f148f8-6e84-11e4-82c5-efca60348b9f"\n', ""),
-    ("CP102", 1, "zone.nic_tag", 'nic_tag = "external"\n', ""),
-    ("CP103", 2, "zone.image", '"62f148f8-6e84-11e4-82c5-efca60348b9f"', "62"),
-    ("CP103", 4, "zone.gateways", '["192.168.0.1"]', '"192.168.0.1"'),
-    ("CP103", 7, "zone.services[0]", '"svc:/network/nginx:default"', "true"),
-    ("CP103", 7, "zone.services", '["svc:/network/nginx:default"]', '"svc:/network/nginx:default"'),
-    ("CP103", 5, "zone.resolvers[0]", '"192.168.0.53"', "1"),
-    ("CP103", 19, "nodes.web2.zone", "[nodes.web2.zone]", "[[nodes.web2.zone]]"),
-    ("CP103", 11, "nodes.web1.hypervisor", '"root@gz1.example.com:2222"', "1"),
-    ("CP104", 20, "nodes.web2.zone.memory", "512", "63"),
-    ("CP104", 20, "nodes.web2.zone.vlan", "memory = 512", "vlan = 4096"),
-    ("CP104", 20, "nodes.web2.zone.mtu", "memory = 512", "mtu = 575"),
-    ("CP104", 20, "nodes.web2.zone.quota", "memory = 512", "quota = 0"),
-    ("CP106", 4, "zone.gateways[0]", "192.168.0.1", "2001:db8::1"),
-    ("CP106", 5, "zone.resolvers[0]", "192.168.0.53", "192.168.0.53/24"),
-    ("CP107", 5, "zone.resolvers[0]", "192.168.0.53", "0.0.0.0"),
-    ("CP107", 5, "zone.resolvers[1]", "2001:db8::53", "ff02::fb"),
-    ("CP111", 20, "nodes.web2.zone.brand", "memory = 512", "brand = 'kvm'"),
-    ("CP113", 2, "zone.image", "62f148f8-6e84", "62F148F8-6e84"),
-    ("CP113", 12, "nodes.web1.uuid", "b6a3d1c8-", "b6a3d1c8"),
-    ("CP114", 3, "zone.nic_tag", "external", "my-tag"),
-    ("CP115", 6, "zone.dns_domain", "example.com", "example..com"),
-    ("CP115", 13, "nodes.web1.alias", "web_1", "web 1"),
-    ("CP115", 18, "nodes.web2.hostname", "web2.example.com", "web_2"),
-    ("CP116", 11, "nodes.web1.hypervisor", "root@gz1", "-oProxyCommand=x"),
-    ("CP116", 17, "nodes.web2.hypervisor", "[2001:db8::2]", "2001:db8::2"),
-    ("CP117", 20, "nodes.web2.zone.kernel_version", "memory = 512", "kernel_version = 'new'"),
-    ("CP118", 21, "nodes.web2.zone.packages[1]", "nginx\"]", "-nginx\"]"),
-    ("CP119", 7, "zone.services[0]", "svc:/network/nginx:default", "a b"),
-]  # fmt: skip
-
+GOOD = groups.GOOD
+TABLES = {"groups": groups, "zones": zones, "checks": checks, "notifiers": notifiers}
+EACH = [
+    pytest.param(table.GOOD, mistake, id=f"{name}-{number}-{mistake[0]}-{mistake[2]}")
+    for name, table in TABLES.items()
+    for number, mistake in enumerate(table.MISTAKES)
+]
 WARNINGS = {rule.code for rule in Rule if rule.severity is Severity.WARNING}
 
 
-def load_text(directory: Path, text: str) -> Loaded:
-    path = directory / "cluster.toml"
-    path.write_text(text, encoding="utf-8", newline="")
-    return load(path, secrets=False)
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_good_has_no_finding(tmp_path: Path, name: str) -> None:
+    assert load_text(tmp_path, TABLES[name].GOOD).findings == ()
 
 
-def test_the_good_file_is_good(tmp_path: Path) -> None:
-    assert load_text(tmp_path, GOOD).findings == ()
-
-
-@pytest.mark.parametrize(("code", "line", "key", "old", "new"), MISTAKES)
-def test_one_mistake(tmp_path: Path, code: str, line: int, key: str, old: str, new: str) -> None:
-    assert GOOD.count(old) >= 1
-    loaded = load_text(tmp_path, new.join(GOOD.rsplit(old, 1)))
+@pytest.mark.parametrize(("good", "mistake"), EACH)
+def test_one_mistake(tmp_path: Path, good: str, mistake: tuple[str, int, str, str, str]) -> None:
+    code, line, key, old, new = mistake
+    assert old in good
+    loaded = load_text(tmp_path, new.join(good.rsplit(old, 1)))
     assert [(found.code, found.line, found.key) for found in loaded.findings] == [(code, line, key)]
     finding = loaded.findings[0]
     assert finding.mend
     assert finding.file == tmp_path / "cluster.toml"
     assert str(finding).isprintable()
     assert len(str(finding)) < 400
-    assert (loaded.cluster is None) == (code not in WARNINGS)
-
-
-def test_the_good_zones_are_good(tmp_path: Path) -> None:
-    assert load_text(tmp_path, GOOD_ZONES).findings == ()
-
-
-@pytest.mark.parametrize(("code", "line", "key", "old", "new"), ZONE_MISTAKES)
-def test_one_mistake_in_a_zone(
-    tmp_path: Path, code: str, line: int, key: str, old: str, new: str
-) -> None:
-    assert GOOD_ZONES.count(old) >= 1
-    loaded = load_text(tmp_path, GOOD_ZONES.replace(old, new, 1))
-    assert [(found.code, found.line, found.key) for found in loaded.findings] == [(code, line, key)]
-    assert loaded.findings[0].mend
-    assert str(loaded.findings[0]).isprintable()
+    assert "sesame" not in str(finding)
     assert (loaded.cluster is None) == (code not in WARNINGS)
 
 
@@ -475,16 +216,18 @@ VALUES = st.recursive(
 )
 
 
-@RELAXED
-@given(
-    st.lists(st.tuples(st.integers(0, EXAMPLE.count(b"\n") - 1), VALUES), min_size=1, max_size=4)
+@pytest.mark.parametrize(
+    "text", [EXAMPLE.decode(), checks.GOOD, notifiers.GOOD], ids=["groups", "checks", "notifiers"]
 )
+@RELAXED
+@given(edits=st.lists(st.tuples(st.integers(0, 999), VALUES), min_size=1, max_size=4))
 def test_other_values_are_a_cluster_or_findings(
-    tmp_path: Path, edits: list[tuple[int, str]]
+    tmp_path: Path, text: str, edits: list[tuple[int, str]]
 ) -> None:
     """Values of any type at any key: what parses must be read without raising, too."""
-    lines = EXAMPLE.decode().splitlines()
-    for row, value in edits:
+    lines = text.splitlines()
+    for number, value in edits:
+        row = number % len(lines)
         name, equals, _ = lines[row].partition(" = ")
         lines[row] = f"{name} = {value}" if equals else lines[row]
     never_raises(tmp_path, "\n".join(lines).encode())

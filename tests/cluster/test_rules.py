@@ -8,10 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.cluster.mistakes import checks, groups, notifiers, zones
 from tests.cluster.support import FILES, check_texts, cluster, summary
-from tests.cluster.test_checks import MISTAKES as CHECK_MISTAKES
-from tests.cluster.test_mistakes import MISTAKES, ZONE_MISTAKES
-from tests.cluster.test_notifiers import MISTAKES as NOTIFY_MISTAKES
 
 from carpool.cluster.findings import Rule
 from carpool.cluster.inputs import check_files
@@ -370,7 +368,7 @@ def test_every_rule_is_tried() -> None:
     """Each rule has a case in which it is broken; `FILES` and its like are those without."""
     tried = {case[0].split()[0] for case in CASES}
     tried |= {what.split()[0] for what, *_ in OF_TWO + OF_COPY}
-    tried |= {code for code, *_ in MISTAKES + ZONE_MISTAKES + CHECK_MISTAKES + NOTIFY_MISTAKES}
+    tried |= {code for table in (groups, zones, checks, notifiers) for code, *_ in table.MISTAKES}
     elsewhere = {
         *("CP001", "CP002"),  # test_mistakes: test_unreadable_files
         "CP005",  # test_inputs: test_a_list_of_payloads_is_no_payload

@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from carpool.cluster import check_schema, log_schema, notify_schema, schema
+from carpool.cluster.kinds import Kinds
 from carpool.cluster.model import Check, Group, Node, Notifier, Zone
 from carpool.cluster.source import Source
 from carpool.cluster.table import Field
@@ -53,3 +54,17 @@ def test_model_and_schema_have_the_same_fields() -> None:
     notifier = {field.name for field in dataclasses.fields(Notifier)}
     keys = {field.name for field in notify_schema.NOTIFY.fields}
     assert notifier - {"name", "sender"} == keys - {"from"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "of_all"),
+    [
+        (check_schema.KINDS, {"type", "interval", "timeout", "rise", "fall", "action", "demote"}),
+        (notify_schema.KINDS, {"type", "on", "groups", "timeout", "retries", "every"}),
+    ],
+    ids=["checks", "notifiers"],
+)
+def test_every_key_belongs_to_all_types_or_to_some(kinds: Kinds, of_all: set[str]) -> None:
+    of_some = {name for keys in kinds.types.values() for name in (*keys.required, *keys.optional)}
+    assert {field.name for field in kinds.table.fields} == of_some | of_all
+    assert not of_some & of_all

@@ -6,10 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carpool.cluster.toml_writing import toml_key, toml_value
+from carpool.cluster.toml_writing import toml_line, toml_value
 
 VALUES = st.recursive(
-    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text()),
+    st.one_of(
+        st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text()
+    ),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
     max_leaves=8,
 )
@@ -17,7 +19,7 @@ VALUES = st.recursive(
 
 @given(st.text(), VALUES)
 def test_what_is_written_is_read(name: str, value: Any) -> None:
-    text = f"{toml_key(name)} = {toml_value(value)}"
+    text = toml_line(name, value)
     assert "\n" not in text
     assert tomllib.loads(text) == {name: value}
 

@@ -6,6 +6,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
+from tests.cluster.support import EVERY_KEY
 
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster
@@ -59,15 +60,22 @@ def test_the_copy_says_the_same(tmp_path: Path, name: str) -> None:
     assert [replace(node, zone=None, uuid=None) for node in cluster.nodes] == list(copy.nodes)
 
 
-def test_text_of_any_kind_survives(tmp_path: Path) -> None:
-    cluster = read(tmp_path, BARE)
-    up = ("/bin/echo", 'a "quoted" \\ word', "tab\there", "\x7f", "umläut", "𝄞", "")
-    group = replace(cluster.groups[0], up=up, script_timeout=1_500_000_000)
-    prepared = prepare(replace(cluster, groups=(group,)))
-    copy = load(write(prepared.cluster, prepared.passwords, tmp_path, "copy.toml")).cluster
-    assert copy is not None
-    assert copy.groups[0].up == up
-    assert copy.groups[0].script_timeout == 1_500_000_000
+def test_every_key_of_a_group_is_in_the_copy(tmp_path: Path) -> None:
+    cluster = read(tmp_path, EVERY_KEY)
+    prepared = prepare(cluster)
+    copy = load(write(prepared.cluster, prepared.passwords, tmp_path, "copy.toml"))
+    assert copy.cluster is not None, copy.findings
+    for group, copied in zip(cluster.groups, copy.cluster.groups, strict=True):
+        # What the lab does without: other passwords than the first, and services.
+        assert copied == replace(
+            group,
+            password_file=tmp_path / f"{group.name}.key",
+            accept_password_files=(),
+            services=(),
+            service_timeout=copied.service_timeout,
+            service_demote=copied.service_demote,
+            interval=copied.interval,  # It is in advskew.
+        )
 
 
 def test_addresses_without_a_prefix_get_one(tmp_path: Path) -> None:

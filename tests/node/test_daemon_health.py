@@ -7,11 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.support.lan import Daemon, _line
+from tests.support.lan import Daemon
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, MARGIN, Pair
 from tests.support.processes import states_of_children
 
 from carpool.carp.timing import DEMOTED_ADVSKEW, interval
+from carpool.cluster.toml_writing import toml_line
 from carpool.lab.faults import plug, unplug
 
 pytestmark = pytest.mark.namespaces
@@ -35,7 +36,7 @@ class Healthy(Pair):
         file = self.file(checks=list(checks), **keys)
         lines = [file.read_text()]
         for name, values in checks.items():
-            lines += [f"[checks.{name}]", *(_line(key, value) for key, value in values.items())]
+            lines += [f"[checks.{name}]", *(toml_line(key, value) for key, value in values.items())]
         file.write_text("\n".join(lines) + "\n")
         return file
 

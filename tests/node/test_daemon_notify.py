@@ -21,8 +21,10 @@ from tests.notify.servers import (
     text_of,
     web_server,
 )
-from tests.support.lan import _line, carpool
+from tests.support.lan import carpool
 from tests.support.pair import DOWN_TIME, MARGIN, Pair
+
+from carpool.cluster.toml_writing import toml_line
 
 pytestmark = pytest.mark.namespaces
 
@@ -56,7 +58,7 @@ class Told(Pair):
         file = self.file(**keys)
         lines = [file.read_text()]
         for name, values in notifiers.items():
-            lines += [f"[notify.{name}]", *(_line(key, value) for key, value in values.items())]
+            lines += [f"[notify.{name}]", *(toml_line(key, value) for key, value in values.items())]
         file.write_text("\n".join(lines) + "\n")
         return file
 

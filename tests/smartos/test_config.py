@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from tests.smartos.clusters import cluster, clusters, group, node
+from tests.cluster.support import EVERY_KEY, load_text
+from tests.smartos.clusters import clusters, group, node
 
 from carpool.cluster.load import load
 from carpool.cluster.model import Check, Cluster, Notifier
@@ -18,25 +19,20 @@ from carpool.smartos.places import secrets
 
 
 def test_it_loads_as_the_same_groups(tmp_path: Path) -> None:
-    made = cluster()
-    www = replace(
-        made.groups[0],
-        up=("/bin/sh", "-c", 'echo "\\ \t\x7f"', ""),
-        script_timeout=1_500_000_000,
-        preempt=True,
-        preempt_delay=60_000_000_000,
-        hold_down=500_000_000,
-        announce_every=90_000_000_000,
-        together="edge",
-    )
-    made = replace(made, groups=(www,))
-    path = tmp_path / "cluster.toml"
-    path.write_text(config(made, made.nodes[0]), encoding="utf-8")
-    loaded = load(path, secrets=False)
-    assert loaded.cluster is not None, loaded.findings
-    assert loaded.cluster.groups == (replace(www, password_file=tmp_path / "www.pw"),)
-    plain = [(n.name, n.addresses, n.interface, n.weight) for n in made.nodes]
-    assert [(n.name, n.addresses, n.interface, n.weight) for n in loaded.cluster.nodes] == plain
+    made = load_text(tmp_path, EVERY_KEY).cluster
+    assert made is not None
+    loaded = load_text(tmp_path, config(made, made.nodes[0]))
+    assert loaded.findings == ()
+    assert loaded.cluster is not None
+    for original, again in zip(made.groups, loaded.cluster.groups, strict=True):
+        assert len(again.accept_password_files) == len(original.accept_password_files)
+        assert again == replace(
+            original,
+            password_file=tmp_path / f"{original.name}.pw",
+            accept_password_files=again.accept_password_files,
+            interval=again.interval,  # It is in advskew.
+        )
+    assert loaded.cluster.nodes == made.nodes[:2]
 
 
 def test_it_has_no_more_than_the_node_needs() -> None:

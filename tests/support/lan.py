@@ -1,6 +1,5 @@
 """A LAN of nodes that run real daemons, and a watch on who holds which address."""
 
-import json
 import os
 import select
 import signal
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 from tests.support.wire import Capture
 
+from carpool.cluster.toml_writing import toml_line
 from carpool.lab.network import Lab
 from carpool.lab.zone import Zone
 from carpool.netlink import RouteMonitor
@@ -299,24 +299,18 @@ def cluster_file(
     lines = []
     for zone in lan.lab.zones.values():
         addresses = [str(address) for address in zone.ports["net0"].addresses]
-        lines += [f"[nodes.{zone.name}]", _line("address", addresses), _line("interface", "net0")]
+        lines += [
+            f"[nodes.{zone.name}]",
+            toml_line("address", addresses),
+            toml_line("interface", "net0"),
+        ]
     defaults = {"vhid": VHID, "addresses": [f"{VIP}/16"], "password_file": "cluster.key"}
     for group, own in groups.items():
         lines.append(f"[groups.{group}]")
-        lines += [_line(key, value) for key, value in {**defaults, **own}.items()]
+        lines += [toml_line(key, value) for key, value in {**defaults, **own}.items()]
     path = lan.folder / f"{name}.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def _line(key: str, value: object) -> str:
-    return f"{key} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(_line(key, inner) for key, inner in value.items()) + " }"
-    return json.dumps(value)
 
 
 def packed(address: str) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from carpool.cluster.toml_writing import toml_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from carpool.cluster.model import Check
-
-_SECOND = 1_000_000_000
 
 
 def check_keys(check: Check, nodes: Collection[str]) -> dict[str, object]:
@@ -21,8 +21,7 @@ def check_keys(check: Check, nodes: Collection[str]) -> dict[str, object]:
         if field.name != "name" and (value := getattr(check, field.name)) is not None
     }
     for name in ("interval", "timeout"):
-        seconds, rest = divmod(keys[name], _SECOND)
-        keys[name] = keys[name] / _SECOND if rest else seconds
+        keys[name] = toml_seconds(keys[name])
     for name in ("command", "status"):
         if name in keys:
             keys[name] = list(keys[name])

@@ -13,7 +13,7 @@ from carpool.cluster.load import read_cluster
 from carpool.cluster.relations import teams
 from carpool.cluster.source import Source
 from carpool.cluster.team_rules import team
-from carpool.cluster.toml_writing import toml_key, toml_value
+from carpool.cluster.toml_writing import toml_key, toml_line, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -249,7 +249,7 @@ def _shared(zones: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
+    return "".join(f"{toml_line(key, value)}\n" for key, value in values.items())
 
 
 def _node_text(node: _Node) -> str:

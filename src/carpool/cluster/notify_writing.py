@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from carpool.cluster.toml_writing import toml_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from carpool.cluster.model import Notifier
-
-_SECOND = 1_000_000_000
 
 
 def notify_keys(
@@ -26,8 +26,7 @@ def notify_keys(
         if field.name != "name" and (value := getattr(notifier, field.name)) is not None
     }
     for name in ("timeout", "every"):
-        seconds, rest = divmod(keys[name], _SECOND)
-        keys[name] = keys[name] / _SECOND if rest else seconds
+        keys[name] = toml_seconds(keys[name])
     keys["on"] = list(notifier.on)
     keys["groups"] = [name for name in notifier.groups if name in groups]
     if notifier.to is not None:

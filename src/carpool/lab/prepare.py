@@ -5,7 +5,6 @@ The user's own files are read and never changed; the copy is written where the l
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +13,10 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from carpool.carp.timing import SECOND
 from carpool.cluster.check_writing import check_keys
 from carpool.cluster.model import Check, Cluster, Group, Node
 from carpool.cluster.password import PasswordError, is_stream, read_password
+from carpool.cluster.toml_writing import toml_key, toml_line, toml_seconds
 
 if TYPE_CHECKING:
     from carpool.cluster.model import Interface
@@ -129,8 +128,6 @@ def _password(group: Group) -> tuple[bytes, str]:
 
 
 def _script_notes(group: Group) -> Iterator[str]:
-    if group.together:
-        yield _line("together", group.together)
     for kind, command in (("up", group.up), ("down", group.down)):
         if command and shutil.which(command[0]) is None:
             yield f"group {group.name}: there is no {kind} script {command[0]} on this machine"
@@ -179,7 +176,7 @@ def _faster(group: Group) -> Group:
 def _lines(cluster: Cluster) -> Iterator[str]:
     """Yield the lines of a cluster file: what the daemon needs of it, and no defaults."""
     yield "[cluster]"
-    yield _line("name", cluster.name)
+    yield toml_line("name", cluster.name)
     for node in cluster.nodes:
         yield from _node_lines(node)
     for group in cluster.groups:
@@ -192,56 +189,46 @@ def _lines(cluster: Cluster) -> Iterator[str]:
 
 
 def _node_lines(node: Node) -> Iterator[str]:
-    yield f"\n[nodes.{_toml(node.name)}]"
-    yield _line("address", [str(address) for address in node.addresses])
-    yield _line("interface", node.interface)
-    yield _line("realtime", node.realtime)
+    yield f"\n[nodes.{toml_key(node.name)}]"
+    yield toml_line("address", [str(address) for address in node.addresses])
+    yield toml_line("interface", node.interface)
+    yield toml_line("realtime", node.realtime)
 
 
 def _group_lines(group: Group) -> Iterator[str]:
-    yield f"\n[groups.{_toml(group.name)}]"
-    yield _line("vhid", group.vhid)
-    yield _line("addresses", [str(address) for address in group.addresses])
-    yield _line("password_file", str(group.password_file))
+    yield f"\n[groups.{toml_key(group.name)}]"
+    yield toml_line("vhid", group.vhid)
+    yield toml_line("addresses", [str(address) for address in group.addresses])
+    yield toml_line("password_file", str(group.password_file))
     if group.profile == "fast":
-        yield _line("profile", group.profile)
-        yield _line("on_late", group.on_late)
-    yield _line("advbase", group.advbase)
-    yield _line("dead_ratio", group.dead_ratio)
-    yield _line("nodes", [member.node for member in group.members])
-    yield _line("advskew", {member.node: member.advskew for member in group.members})
-    yield _line("interface", {member.node: member.interface for member in group.members})
-    yield _line("preempt", group.preempt)
-    yield _line("source_mac", group.source_mac)
-    yield _line("multicast", str(group.multicast))
-    yield _line("ignore_link", group.ignore_link)
-    yield _line("on_conflict", group.on_conflict)
-    yield _line("replay", group.replay)
-    yield _line("script_timeout", group.script_timeout / SECOND)
-    yield _line("preempt_delay", group.preempt_delay / SECOND)
-    yield _line("hold_down", group.hold_down / SECOND)
-    yield _line("announce_every", group.announce_every / SECOND)
-    yield _line("seek_rival", group.seek_rival / SECOND)
+        yield toml_line("profile", group.profile)
+        yield toml_line("on_late", group.on_late)
+    yield toml_line("advbase", group.advbase)
+    yield toml_line("dead_ratio", group.dead_ratio)
+    yield toml_line("nodes", [member.node for member in group.members])
+    yield toml_line("advskew", {member.node: member.advskew for member in group.members})
+    yield toml_line("interface", {member.node: member.interface for member in group.members})
+    yield toml_line("preempt", group.preempt)
+    yield toml_line("source_mac", group.source_mac)
+    yield toml_line("multicast", str(group.multicast))
+    yield toml_line("ignore_link", group.ignore_link)
+    yield toml_line("on_conflict", group.on_conflict)
+    yield toml_line("replay", group.replay)
+    yield toml_line("script_timeout", toml_seconds(group.script_timeout))
+    yield toml_line("preempt_delay", toml_seconds(group.preempt_delay))
+    yield toml_line("hold_down", toml_seconds(group.hold_down))
+    yield toml_line("announce_every", toml_seconds(group.announce_every))
+    yield toml_line("seek_rival", toml_seconds(group.seek_rival))
     for kind, command in (("up", group.up), ("down", group.down)):
         if command:
-            yield _line(kind, list(command))
+            yield toml_line(kind, list(command))
+    if group.together:
+        yield toml_line("together", group.together)
     if group.checks:
-        yield _line("checks", list(group.checks))
+        yield toml_line("checks", list(group.checks))
 
 
 def _check_lines(check: Check, nodes: list[str]) -> Iterator[str]:
-    yield f"\n[checks.{_toml(check.name)}]"
+    yield f"\n[checks.{toml_key(check.name)}]"
     for key, value in check_keys(check, nodes).items():
-        yield _line(key, value)
-
-
-def _line(key: str, value: object) -> str:
-    return f"{key} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items())
-        return f"{{ {inner} }}"
-    # JSON's strings, numbers, booleans and lists are TOML's as well; but for DEL, escaped there.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        yield toml_line(key, value)

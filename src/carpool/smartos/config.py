@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from carpool.carp.timing import SECOND
 from carpool.cluster.check_writing import check_keys
 from carpool.cluster.log_schema import TO_SYSLOG
 from carpool.cluster.notify_writing import notify_keys
+from carpool.cluster.toml_writing import toml_key, toml_line, toml_seconds
 from carpool.smartos.places import key_file
 
 if TYPE_CHECKING:
@@ -26,30 +25,30 @@ def config(cluster: Cluster, node: Node) -> str:
     """
     groups = cluster.groups_of(node.name)
     peers = {member.node for group in groups for member in group.members}
-    lines = [_HEAD, "[cluster]", _line("name", cluster.name)]
+    lines = [_HEAD, "[cluster]", toml_line("name", cluster.name)]
     if cluster.log is not None:
         lines += ["", "[log]", *_log(cluster.log)]
     for peer in cluster.nodes:
         if peer.name in peers:
-            lines += ["", f"[nodes.{_string(peer.name)}]"]
-            lines.append(_line("address", [str(address) for address in peer.addresses]))
-            lines.append(_line("interface", peer.interface))
+            lines += ["", f"[nodes.{toml_key(peer.name)}]"]
+            lines.append(toml_line("address", [str(address) for address in peer.addresses]))
+            lines.append(toml_line("interface", peer.interface))
             if peer.hostname != peer.name:
-                lines.append(_line("hostname", peer.hostname))
-            lines.append(_line("weight", peer.weight))
+                lines.append(toml_line("hostname", peer.hostname))
+            lines.append(toml_line("weight", peer.weight))
             if not peer.realtime:
-                lines.append(_line("realtime", peer.realtime))
+                lines.append(toml_line("realtime", peer.realtime))
     for group in groups:
-        lines += ["", f"[groups.{_string(group.name)}]"]
-        lines += [_line(key, value) for key, value in _group(group).items() if value is not None]
+        lines += ["", f"[groups.{toml_key(group.name)}]"]
+        lines += [toml_line(key, value) for key, value in _keys(group).items() if value is not None]
     for check in cluster.checks_of(node.name):
-        lines += ["", f"[checks.{_string(check.name)}]"]
-        lines += [_line(key, value) for key, value in check_keys(check, peers).items()]
+        lines += ["", f"[checks.{toml_key(check.name)}]"]
+        lines += [toml_line(key, value) for key, value in check_keys(check, peers).items()]
     here = [group.name for group in groups]
     for notifier in cluster.notifiers_of(node.name):
-        lines += ["", f"[notify.{_string(notifier.name)}]"]
+        lines += ["", f"[notify.{toml_key(notifier.name)}]"]
         keys = notify_keys(notifier, peers, here, key_file(notifier.secret_name))
-        lines += [_line(key, value) for key, value in keys.items()]
+        lines += [toml_line(key, value) for key, value in keys.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -62,10 +61,10 @@ def _log(log: Logging) -> list[str]:
         "server": None if log.server is None else str(log.server),
         "enterprise": log.enterprise if log.server or log.format == "rfc5424" else None,
     }
-    return [_line(key, value) for key, value in keys.items() if value is not None]
+    return [toml_line(key, value) for key, value in keys.items() if value is not None]
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _keys(group: Group) -> dict[str, Any]:
     signing, *accepted = map(key_file, group.password_files)
     return {
         "vhid": group.vhid,
@@ -83,45 +82,18 @@ def _group(group: Group) -> dict[str, Any]:
         "nodes": [member.node for member in group.members],
         "up": None if group.up is None else list(group.up),
         "down": None if group.down is None else list(group.down),
-        "script_timeout": _seconds(group.script_timeout),
+        "script_timeout": toml_seconds(group.script_timeout),
         "source_mac": group.source_mac,
         "multicast": str(group.multicast),
         "ignore_link": group.ignore_link,
-        "preempt_delay": _seconds(group.preempt_delay),
-        "hold_down": _seconds(group.hold_down),
-        "announce_every": _seconds(group.announce_every),
-        "seek_rival": _seconds(group.seek_rival),
+        "preempt_delay": toml_seconds(group.preempt_delay),
+        "hold_down": toml_seconds(group.hold_down),
+        "announce_every": toml_seconds(group.announce_every),
+        "seek_rival": toml_seconds(group.seek_rival),
         "on_conflict": group.on_conflict,
         "together": group.together,
         "checks": list(group.checks) or None,
         "services": list(group.services) or None,
-        "service_timeout": _seconds(group.service_timeout) if group.services else None,
+        "service_timeout": toml_seconds(group.service_timeout) if group.services else None,
         "service_demote": group.service_demote if group.services else None,
     }
-
-
-def _seconds(nanoseconds: int) -> float:
-    seconds, rest = divmod(nanoseconds, SECOND)
-    return nanoseconds / SECOND if rest else seconds
-
-
-def _line(key: str, value: object) -> str:
-    return f"{key} = {_value(value)}"
-
-
-def _value(value: object) -> str:
-    match value:
-        case str():
-            return _string(value)
-        case bool():
-            return "true" if value else "false"
-        case list():
-            return f"[{', '.join(map(_value, value))}]"
-        case dict():
-            return f"{{ {', '.join(f'{_string(k)} = {_value(v)}' for k, v in value.items())} }}"
-    return str(value)
-
-
-def _string(text: str) -> str:
-    """Return a TOML basic string. It is JSON's, but for DEL, which TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
