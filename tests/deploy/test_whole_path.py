@@ -131,7 +131,7 @@ def test_a_machine_that_is_not_fit(
     monkeypatch.setattr("carpool.lab.namespaces.why_unsupported", lambda: None)
     monkeypatch.setattr(performance, "find_spec", lambda name: None)
     assert lab.main(["demo-smartos"]) == 2
-    assert "pip install 'carpool[deploy]'" in capsys.readouterr().err
+    assert "pip install '.[deploy]'" in capsys.readouterr().err
 
 
 @needs_lab

@@ -25,7 +25,8 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     said = refused(capsys)
-    assert said == (f"carpool web: {library} is not installed; run: pip install 'carpool[web]'\n")
+    mend = "run in a checkout of carpool: pip install '.[web]'"
+    assert said == f"carpool web: {library} is not installed; {mend}\n"
 
 
 def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
             import_module(library)
         except ImportError as error:
             raise UnfitError(
-                f"{error.name} is not installed; run: pip install 'carpool[web]'"
+                f"{error.name} is not installed; run in a checkout of carpool: pip install '.[web]'"
             ) from None
     from carpool.web.app import Site
     from carpool.web.asking import Asking

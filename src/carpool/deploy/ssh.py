@@ -124,7 +124,7 @@ class Network:
                 "this machine",
                 STEP,
                 f"pyinfra is not installed ({error.name} is missing)",
-                "run: pip install 'carpool[deploy]'",
+                "run in a checkout of carpool: pip install '.[deploy]'",
             ) from None
         # Without a handler they would print tracebacks; what they have to say is in our errors.
         for name in ("pyinfra", "paramiko"):

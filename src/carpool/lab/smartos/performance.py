@@ -50,7 +50,7 @@ def why_not() -> str | None:
     if reason := smartos.why_unsupported() or namespaces.why_unsupported():
         return reason
     if find_spec("pyinfra") is None:
-        return "carpool apply needs pyinfra: pip install 'carpool[deploy]'"
+        return "carpool apply needs pyinfra; run in a checkout of carpool: pip install '.[deploy]'"
     return None
 
 
