@@ -154,8 +154,34 @@ def test_a_node_that_talks_nonsense_is_no_harm_to_the_page(key: str, number: flo
 def test_half_a_character_is_no_harm_to_the_page(stage: Stage) -> None:
     stage.web2.document = status(group("\ud800", "BACKUP", why="\udfff"), program="\ud800")
     stage.hear(stage.web2)
-    for path in ("/", "/api/state", "/group/%3F"):
+    for path in ("/", "/api/state", "/group/%5Cud800"):
         assert stage.client.get(path).status_code == 200
+
+
+def test_nothing_that_a_node_says_turns_the_text_around(stage: Stage) -> None:
+    turned = "\u202eliam"
+    stage.web1.document = status(group("www", "MASTER", why=turned), program=turned)
+    stage.hear(stage.web1)
+    stage.ledger.silent("web2", "", turned, time.time())
+    stage.ledger.done("web1", None, turned, time.time())
+    for path in ("/", "/group/www"):
+        text = stage.client.get(path).text
+        assert r"\u202eliam" in text
+        assert "\u202e" not in text
+
+
+def test_before_anybody_has_said_a_word() -> None:
+    client = TestClient(Site(Ledger(), lambda _node: None, name="demo").app, base_url=HOME)
+    text = client.get("/").text
+    assert "no node has told of a group yet" in text
+    assert re.search(r'<table [^>]*id="groups"[^>]* hidden>', text)
+    assert '<p class="quiet" id="none" hidden>' in text
+
+
+def test_a_page_that_is_not_there(stage: Stage) -> None:
+    answer = stage.client.get("/nowhere")
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
 
 
 def test_a_group_that_is_not_there(stage: Stage) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from hashlib import sha256
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -153,9 +154,11 @@ class Site:
         if request.url.path.startswith(("/api/", "/stream", "/static/")):
             return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
         title = _TITLES.get(error.status_code, "That does not work")
+        by_itself = error.detail == HTTPStatus(error.status_code).phrase
+        text = "There is no such page." if by_itself else error.detail
         back = "/login" if error.status_code == 401 else "/"
         return self._page(
-            request, "error.html", code=error.status_code, title=title, text=error.detail, back=back
+            request, "error.html", code=error.status_code, title=title, text=text, back=back
         )
 
     # What programs read.

@@ -98,7 +98,7 @@ class Ledger:
         changes.
         """
         with self._lock:
-            before = self._views.get(node) or View(node, place)
+            before, error = self._views.get(node) or View(node, place), plain(error)
             if before.error != error:
                 level = "warning" if before.answered else "info"
                 self._tell(now, node, None, level, f"it cannot be asked: {error}")
@@ -176,7 +176,7 @@ class Ledger:
     def _tell(
         self, now: float, node: str, group: str | None, level: str, text: str, kind: str = "page"
     ) -> None:
-        self._news.append(News(now, node, group, level, kind, text))
+        self._news.append(News(now, node, group, level, kind, plain(text)))
 
     def _listen_to_others(self) -> None:
         """Let what others hear of a silent master stand for its own word."""

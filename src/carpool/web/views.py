@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from carpool.cluster.wording import printable
+
 MASTER = "MASTER"
 DOWN = "DOWN"
 """Of a group whose daemon is known not to run."""
@@ -90,8 +92,8 @@ def read(document: Mapping[str, Any], place: str, node: str, asked: float, now: 
 
 
 def plain(value: object) -> str:
-    """Return it as text that can be sent: JSON may have halves of characters."""
-    return str(value).encode(errors="replace").decode()
+    """Return it as text with escapes for what would turn the text around, or cannot be sent."""
+    return printable(str(value))
 
 
 def _seconds(value: Any) -> float:

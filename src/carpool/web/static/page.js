@@ -131,7 +131,9 @@ function show(row, words) {
 
 function told() {
   const rows = document.getElementById("rows");
-  document.getElementById("none").hidden = rows.querySelector("tr:not([hidden])") !== null;
+  const some = rows.childElementCount > 0;
+  document.getElementById("groups").hidden = !some;
+  document.getElementById("none").hidden = !some || rows.querySelector("tr:not([hidden])") !== null;
 }
 
 function filterAll() {
