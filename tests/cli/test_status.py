@@ -117,8 +117,17 @@ def test_the_table() -> None:
         "node web1: carpool 1.0, process 123, up 42.0s",
         "GROUP     STATE   FOR    ADDRESSES      MASTER                                WHY",
         "www       MASTER  2h 3m  10.0.0.100/16  this node                             started",
-        "database  BACKUP  2h 3m  10.0.0.1/8 +1  10.0.0.9 (1.078s, skew 20, 0.4s ago)  started",
+        "database  BACKUP  2h 3m  10.0.0.1/8     10.0.0.9 (1.078s, skew 20, 0.4s ago)  started",
+        "                         fd00::1/64",
     ]
+
+
+@pytest.mark.parametrize(("number", "last"), [(9, "10.0.0.9/24"), (10, "and 2 more")])
+def test_of_very_many_addresses_the_first_are_shown(number: int, last: str) -> None:
+    addresses = [f"10.0.0.{i}/24" for i in range(1, number + 1)]
+    lines = status_text(document(group("www", "MASTER", addresses=addresses))).splitlines()
+    assert len(lines) == 2 + 9
+    assert lines[-1].strip() == last
 
 
 def test_what_an_administrator_should_know_stands_below() -> None:
@@ -134,6 +143,7 @@ def test_what_an_administrator_should_know_stands_below() -> None:
                 ],
                 rejected={"authentication": 12, "replay": 1},
                 script={"name": "www: up script", "seconds": 3.04},
+                services_problem="apache2 does not start: exit code 1",
             ),
             interfaces=[
                 {"interface": "net0", "open": False, "rejected": {}, "strangers": []},
@@ -167,6 +177,7 @@ def test_what_an_administrator_should_know_stands_below() -> None:
         "www: heard 10.0.0.7 (bowed out 0.4s ago)",
         "www: rejected 12 x authentication, 1 x replay",
         "www: up script has been running for 3.0s",
+        "www: service apache2 does not start: exit code 1",
         "net0: the interface is not there",
         "net1: rejected 2 x vrrp",
         "net1: 02:00:00:00:00:09 uses 10.0.0.100, noticed 3.0s ago",

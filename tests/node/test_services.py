@@ -114,9 +114,11 @@ def test_what_does_not_start_is_tried_again_and_demotes_until_it_does(
         f"www: services: {db} does not start: exit code 3; trying again"
     )
     assert rig.demotions == {REASON: 20}
+    assert group.problem == f"{db} does not start: exit code 3"
     assert "web start www" not in rig.done(), "what comes after it waits for it"
     flag.touch()
-    rig.until(lambda: rig.demotions == {REASON: 0})
+    rig.until(lambda: group.problem is None)
+    assert rig.demotions == {REASON: 0}
     assert rig.done()[-2:] == ["db start www", "web start www"]
     levels = {event.level for event in rig.events if event.kind == "service"}
     assert levels == {Level.ERROR, Level.NOTICE}
@@ -222,6 +224,10 @@ def test_a_failed_stop_is_told_and_the_others_are_stopped(rig: Rig) -> None:
     rig.until(lambda: bool(ended))
     assert rig.done()[2:] == ["two stop www", "one stop www"]
     assert rig.told()[1].endswith("two does not stop: exit code 1")
+    assert group.problem is not None
+    assert group.problem.endswith("two does not stop: exit code 1")
+    group.start()
+    assert group.problem is None
 
 
 def test_after_a_restart_of_the_program_scripts_are_left_alone(rig: Rig) -> None:

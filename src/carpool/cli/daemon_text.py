@@ -16,7 +16,9 @@ def status_text(status: Mapping[str, Any], columns: int | None = None) -> str:
     On a terminal of so many columns a table that is wider tells only the addresses of masters.
     """
     for brief in (False, True):
-        rows = [_HEADINGS, *(_row(group, brief=brief) for group in status["groups"])]
+        rows: list[tuple[str, ...]] = [_HEADINGS]
+        for group in status["groups"]:
+            rows += _rows(group, brief=brief)
         groups = list(table(rows))
         if columns is None or max(map(len, groups)) <= columns:
             break
@@ -31,16 +33,16 @@ def daemon_line(status: Mapping[str, Any]) -> str:
     return f"{head}, up {duration(status['uptime_seconds'])}"
 
 
-def _row(group: Mapping[str, Any], *, brief: bool) -> tuple[str, ...]:
+def _rows(group: Mapping[str, Any], *, brief: bool) -> Iterator[tuple[str, ...]]:
+    """Yield a group's row, and one for each further address: of very many the first ones."""
     first, *others = group["addresses"]
-    return (
-        group["group"],
-        group["state"],
-        duration(group["state_seconds"]),
-        first + (f" +{len(others)}" if others else ""),
-        _master(group, brief=brief),
-        group["why"],
-    )
+    state, since = group["state"], duration(group["state_seconds"])
+    yield group["group"], state, since, first, _master(group, brief=brief), group["why"]
+    shown = others if len(others) <= _MOST_NAMED else others[: _MOST_NAMED - 1]
+    for other in shown:
+        yield "", "", "", other, "", ""
+    if len(shown) < len(others):
+        yield "", "", "", f"and {len(others) - len(shown)} more", "", ""
 
 
 def _master(group: Mapping[str, Any], *, brief: bool) -> str:
@@ -64,18 +66,7 @@ def _strength(peer: Mapping[str, Any]) -> str:
 def notes(status: Mapping[str, Any]) -> Iterator[str]:
     """Yield what an administrator should know besides who is master, a line each."""
     for group in status["groups"]:
-        name = group["group"]
-        for reason, amount in group["demotions"].items():
-            how = "must not be master" if amount == 255 else f"demoted by {amount}"
-            yield f"{name}: {how}: {reason}"
-        master = group["master"]
-        for peer in group["peers"]:
-            if master is None or peer["address"] != master["address"]:
-                yield f"{name}: heard {peer['address']} {_strength(peer)}"
-        if group["rejected"]:
-            yield f"{name}: rejected {_counted(group['rejected'])}"
-        if script := group["script"]:
-            yield f"{script['name']} has been running for {duration(script['seconds'])}"
+        yield from _of_a_group(group)
     # A daemon that is older says nothing of checks.
     yield from _checks(status.get("checks", ()))
     yield from _punctuality(status.get("punctuality"))
@@ -91,6 +82,23 @@ def notes(status: Mapping[str, Any]) -> Iterator[str]:
             ago = duration(one["noticed_seconds"])
             said = f"what {one['address']} says with vhid {one['vhid']} {one['reason']}"
             yield f"{interface['interface']}: {said} (noticed {ago} ago)"
+
+
+def _of_a_group(group: Mapping[str, Any]) -> Iterator[str]:
+    name = group["group"]
+    for reason, amount in group["demotions"].items():
+        how = "must not be master" if amount == 255 else f"demoted by {amount}"
+        yield f"{name}: {how}: {reason}"
+    master = group["master"]
+    for peer in group["peers"]:
+        if master is None or peer["address"] != master["address"]:
+            yield f"{name}: heard {peer['address']} {_strength(peer)}"
+    if group["rejected"]:
+        yield f"{name}: rejected {_counted(group['rejected'])}"
+    if script := group["script"]:
+        yield f"{script['name']} has been running for {duration(script['seconds'])}"
+    if problem := group.get("services_problem"):
+        yield f"{name}: service {problem}"
 
 
 def _punctuality(told: Mapping[str, Any] | None) -> Iterator[str]:

@@ -142,6 +142,11 @@ class Group:
         """What the log calls the script that runs, and when it was started (ns)."""
         return self._programs.running
 
+    @property
+    def services_problem(self) -> str | None:
+        """Which of its services does not start or stop, and why, if so."""
+        return self._services.problem if self._services else None
+
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""
         self._starting = True

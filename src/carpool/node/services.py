@@ -107,6 +107,8 @@ class Services:
         """The service that another group is starting or stopping."""
         self._stopped: Callable[[], None] | None = None
         self._failures = 0
+        self.problem: str | None = None
+        """Which of them does not start or stop, and why: 'apache2 does not start: exit code 1'."""
         self._again = loop.call_at(loop.now(), self._next)
         self._again.cancel()
         self._soon = loop.call_at(loop.now(), self._begin)
@@ -128,6 +130,7 @@ class Services:
     def start(self) -> None:
         """Let them run, from now on."""
         self._wanted, self._stopped, self._failures = True, None, 0
+        self.problem = None
         self._forgive.cancel()
         self._again.cancel()
         for service in self._settings.services:
@@ -165,6 +168,7 @@ class Services:
     def stop(self, stopped: Callable[[], None]) -> None:
         """Let them not run, from now on; call `stopped` once they do not, unless started again."""
         self._wanted, self._stopped = False, stopped
+        self.problem = None
         self._started.clear()
         self._again.cancel()
         for service in self._settings.services:
@@ -255,7 +259,7 @@ class Services:
             if start and self._wanted:
                 self._started.add(service)
             if problem is not None:
-                text = f"{service} does not stop: {problem}"
+                self.problem = text = f"{service} does not stop: {problem}"
                 self._tell(Level.ERROR, text, service, "does not stop", problem)
         self._next()
         self._settled()
@@ -269,7 +273,7 @@ class Services:
         # Before the failure is told, which is to be the last word.
         if self._settings.service_demote:
             self._demote(REASON, self._settings.service_demote)
-        text = f"{service} does not start: {problem}"
+        self.problem = text = f"{service} does not start: {problem}"
         if self._wanted:
             text += f"; trying again in {pause // SECOND} s"
         self._tell(Level.ERROR, text, service, "does not start", problem)
@@ -280,6 +284,7 @@ class Services:
         if self._wanted and self._settings.services:
             names = ", ".join(self._settings.services)
             self._failures = 0
+            self.problem = None
             self._tell(Level.NOTICE, f"started: {names}", None, "started", None)
             self._forget()
             return

@@ -60,6 +60,7 @@ def group_status(group: Group, now: int) -> dict[str, Any]:
         "peers": [_peer(peer, now) for peer in host.peers],
         "rejected": _counts(host.rejections),
         "script": script and {"name": script[0], "seconds": _seconds(now - script[1])},
+        "services_problem": group.services_problem,
     }
 
 
