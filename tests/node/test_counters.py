@@ -173,12 +173,28 @@ def test_without_a_file_there_is_one_warning_and_no_memory(tmp_path: Path, lines
     assert counters.take(7, 0) is None
 
 
+def full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_on_a_full_disk_a_new_group_begins_without_a_memory(
+    run: Run, tmp_path: Path, lines: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [known] = run(group(1))
+    known.take(7, 0)
+    monkeypatch.setattr("os.pwrite", full)
+    known, new = run(group(1), group(2))
+    assert known.take(7, 0) is Rejection.REPLAY
+    assert new.take(7, 0) is None
+    assert "No space left on device" in lines.texts[0]
+    # Nor does a file that cannot be made stay locked.
+    for _ in range(2):
+        assert open_counter_file(StateDirectory(tmp_path / "new"), "web1", Log(lines)) is None
+
+
 def test_a_full_disk_is_told_of_and_goes_by(
     tmp_path: Path, lines: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
     file = CounterFile(tmp_path / "web1.counters", Log(lines))
     [counters] = make_counters([group(1)], file, 0)
     monkeypatch.setattr("os.pwrite", full)

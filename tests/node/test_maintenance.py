@@ -101,3 +101,12 @@ def test_a_spoilt_file_is_told(state: StateDirectory, lines: Written, content: b
     assert len(lines) == 1
     assert "left.maintenance" in lines.texts[0]
     assert "carpool maintenance on" in lines.texts[0]
+
+
+def test_all_the_groups_that_there_can_be_are_remembered(
+    state: StateDirectory, lines: Written
+) -> None:
+    names = [f"a-group-with-quite-a-long-name-{number}" for number in range(4080)]
+    assert again(state, lines).begin([*names, "web"]) is None
+    assert inside(again(state, lines)) == [True, False]
+    assert lines == []

@@ -61,6 +61,20 @@ def test_a_second_daemon_is_refused_and_told_of_the_first(folder: Path) -> None:
     claim([folder / "run"], "left").release()
 
 
+def test_a_disk_without_room_for_a_process_id_is_no_obstacle(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    claimed = claim([folder / "run", folder / "other"], "left")
+    assert claimed.directory == folder / "run"
+    with pytest.raises(AlreadyRunningError, match="process unknown runs node left"):
+        claim([folder / "run"], "left")
+    claimed.release()
+
+
 def test_what_a_killed_daemon_left_is_replaced(folder: Path) -> None:
     reader, writer = os.pipe()
     child = os.fork()

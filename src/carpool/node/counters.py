@@ -60,7 +60,11 @@ class CounterFile:
             head = b""
         if not head:
             head = _MAGIC.ljust(_SLOTS, b"\0")
-            os.pwrite(self._fd, head, 0)
+            try:
+                os.pwrite(self._fd, head, 0)
+            except OSError:
+                self.close()
+                raise
         table = head[len(_MAGIC) :]
         self._keys = [table[at : at + _KEY_SIZE] for at in range(0, len(table), _KEY_SIZE)]
         slots = os.pread(self._fd, SLOTS_SIZE * _MOST_RECORDS, _SLOTS)
@@ -93,7 +97,8 @@ class CounterFile:
     def records(self, groups: Sequence[GroupSettings]) -> list[tuple[bytes, Save]]:
         """Return what is saved of each group, and what saves more of it.
 
-        Of more groups than the file has room for, the last are not saved. Raises OSError.
+        Of more groups than the file has room for, the last are not saved; nor is any that it cannot
+        begin a record for, because the disk is full.
         """
         wanted = [_key(group) for group in groups]
         known = {key: at for at, key in enumerate(self._keys) if any(key)}
@@ -113,7 +118,11 @@ class CounterFile:
             if not free:
                 return b"", lambda _place, _data: None
             at = free.popleft()
-            self._begin(at, key)
+            try:
+                self._begin(at, key)
+            except OSError as error:
+                self._tell(error)
+                return b"", lambda _place, _data: None
         slots = self._slots[at * SLOTS_SIZE : (at + 1) * SLOTS_SIZE]
         saved = bytes(slots.ljust(RING, b"\0"))
         if any(slots):
@@ -152,11 +161,14 @@ class CounterFile:
         try:
             os.pwrite(self._fd, data, place)
         except OSError as error:
-            self._log.error(
-                f"cannot write {self._path}: {error.strerror}; a restart will forget which "
-                "advertisements were heard since",
-                key="counters",
-            )
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        self._log.error(
+            f"cannot write {self._path}: {error.strerror}; a restart will forget which "
+            "advertisements were heard since",
+            key="counters",
+        )
 
 
 def make_counters(

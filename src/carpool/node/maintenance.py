@@ -10,6 +10,7 @@ from carpool.node.log import Log
 from carpool.node.state import StateDirectory
 
 REASON = "maintenance"
+_MOST_BYTES = 1 << 20  # of the file: the names of all groups that there can be
 _FORGETFUL = "it will be forgotten when the daemon stops"
 
 
@@ -32,7 +33,7 @@ class Maintenance:
         if self._state is None:
             return
         try:
-            content = self._state.read(self._file)
+            content = self._state.read(self._file, _MOST_BYTES)
             if content is not None:
                 self.restore(json.loads(content))
         except (OSError, ValueError, RecursionError) as error:

@@ -70,9 +70,10 @@ class Claim:
     lock: int
 
     def sign(self) -> None:
-        """Write our process id into the lock, for whoever finds it taken."""
-        os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
+        """Write our process id into the lock, for whoever finds it taken, if the disk has room."""
+        with suppress(OSError):
+            os.ftruncate(self.lock, 0)
+            os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Remove the socket and let go of the lock."""
