@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.lan import SECOND, VIP
-from tests.support.pair import Pair
+from tests.support.pair import DOWN_TIME, MARGIN, Pair
 
 pytestmark = pytest.mark.namespaces
 
@@ -69,3 +69,20 @@ def test_one_group_stepping_down_does_not_darken_another_in_its_subnet(tmp_path:
         left.send(signal.SIGTERM)
         assert left.process.wait(10) == 0
         assert not {FIRST, SECOND_VIP} & {str(one) for one in lan.left.addresses()}
+
+
+def test_a_master_that_has_lost_its_own_address_yields_to_whoever_takes_over(
+    tmp_path: Path,
+) -> None:
+    with Pair(tmp_path) as lan:
+        file = lan.file(addresses=[f"{VIP}/32"], interface="net0")
+        # On another interface than the node's, whose address is not in the file: as with DHCP.
+        nodes, groups, text = file.read_text().partition("[groups")
+        file.write_text(nodes.replace("net0", "net9") + groups + text)
+        left = lan.run(lan.left, file)
+        lan.until_holders("left")
+        lan.run(lan.right, file)
+        take_off(lan, "10.0.0.9/16")
+        lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
+        lan.during(2 * DOWN_TIME, "right")
+        assert "demoted by 240: there is no address of its own" in left.text()

@@ -180,6 +180,15 @@ def test_an_address_of_its_own_that_is_missing_is_told_once(world: World) -> Non
     assert told() == 2
 
 
+def test_a_node_that_has_nothing_to_speak_from_is_demoted_until_it_has(world: World) -> None:
+    group, beside = world.together("net0", "net1")
+    group.use_sources({})
+    assert demotions([group, beside]) == [240, 240]
+    assert state(group) is State.MASTER, "nobody better has been heard yet"
+    group.use_sources({4: SOURCE})
+    assert demotions([group, beside]) == [0, 0]
+
+
 def handover(*states: GroupState) -> Handover:
     return Handover("web1", "/nowhere", 3, 4, 1, {}, states)
 

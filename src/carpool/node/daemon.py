@@ -107,12 +107,12 @@ class Daemon:
                 self._add_group(settings, counters, phase)
             for segment in self._segments.values():
                 segment.open(self._surroundings.interfaces[segment.interface])
+            join(self._groups)
             self._surroundings.refresh_sources()
             self._make_checks()
             self._host.watch(self._surroundings.on_events, self._vips)
         except (HostError, OSError) as error:
             raise CannotRunError(str(error)) from error
-        join(self._groups)
 
     def probe(self) -> None:
         """Measure for 0.3 s what the machine can do, if a group is of the fast profile.

@@ -28,7 +28,7 @@ from carpool.node.host import Host, Interface, Link
 from carpool.node.log import Level, Log
 from carpool.node.loop import Loop
 from carpool.node.programs import Programs
-from carpool.node.sending import CANNOT_SEND, Sending
+from carpool.node.sending import CANNOT_SEND, NO_SOURCE, Sending
 from carpool.node.settings import GroupSettings
 from carpool.node.turns import Turns
 
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from carpool.node.recorder import Recorder
 
 SEND_ERROR_DEMOTION = 240
-"""For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor)."""
+"""For advertisements that cannot be sent (FreeBSD: net.inet.carp.senderr_demotion_factor).
+
+A master whose own address has gone is not heard, and another node takes over: so it yields to that
+one, whatever their intervals, and holds the virtual addresses until then.
+"""
 UNHELD_DEMOTION = 240
 """By how much a node demotes itself that could not put the addresses on."""
 _RETRY_AFTER = 60 * SECOND
@@ -284,6 +288,7 @@ class Group:
                 group=self.settings.name,
                 details={"interface": self.settings.interface, "family": family},
             )
+        self.demote(NO_SOURCE, SEND_ERROR_DEMOTION if silent == families else 0)
 
     def address_gone(self, address: Address) -> None:
         """Take notice that an address is off the interface."""

@@ -9,6 +9,7 @@ MOST_ERRORS = 3
 """Advertisements in a row that may fail until a master demotes itself (ucarp's 3)."""
 SUCCESSES = 3
 """Advertisements in a row that must then be sent until it no longer does."""
+NO_SOURCE = "there is no address of its own to advertise from"
 CANNOT_SEND = f"{MOST_ERRORS} advertisements in a row could not be sent"
 
 
