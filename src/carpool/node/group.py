@@ -149,7 +149,7 @@ class Group:
     @property
     def services_problem(self) -> str | None:
         """Which of its services does not start or stop, and why, if so."""
-        return self._services.problem if self._services else None
+        return self._programs.services_problem
 
     def start(self, *, carrier: bool) -> None:
         """Begin as BACKUP; as INIT where there is no carrier and that matters."""

@@ -78,6 +78,11 @@ class Programs:
         """Those that run because of this group, for `resume`."""
         return () if self._services is None else self._services.started
 
+    @property
+    def services_problem(self) -> str | None:
+        """Which of the services does not start or stop, and why, if so."""
+        return self._services.problem if self._services else None
+
     def resume(self, state: GroupState) -> None:
         """Know what runs already: a group that goes on as master runs no up script."""
         self._resuming = state.memory.master
