@@ -65,6 +65,16 @@ def test_a_script_gets_its_arguments_its_environment_and_ours(
     assert "exit code 7" in lines.with_level(Level.WARNING)[0]
 
 
+def test_a_script_does_not_get_what_systemd_told_the_daemon(
+    loop: Loop, queue: HookQueue, lines: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # systemctl tells $NOTIFY_SOCKET how it ended, and systemd complains of a stranger.
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"):
+        monkeypatch.setenv(name, "/told")
+    run_one(loop, queue, shell("env | grep -E '^(NOTIFY|WATCHDOG)_'; echo end"))
+    assert output(lines) == ["end"]
+
+
 def test_success_and_death_by_signal(loop: Loop, queue: HookQueue, lines: Written) -> None:
     assert run_one(loop, queue, shell("exit 0")).ok
     assert not lines.with_level(Level.WARNING)

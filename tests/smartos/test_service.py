@@ -136,6 +136,12 @@ def test_systemd_waits_for_the_daemon_and_watches_over_it(make: Any) -> None:
     assert "\nRestart=on-failure\n" in text
 
 
+@pytest.mark.parametrize("make", [unit, lx_unit])
+def test_its_lines_in_the_journal_are_carpools_and_not_pythons(make: Any) -> None:
+    made = cluster()
+    assert "\nSyslogIdentifier=carpool\n" in make(made, made.nodes[0])
+
+
 def systemd_analyze(*words: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")
@@ -189,10 +195,16 @@ def test_a_node_whose_groups_have_services_may_start_them(tmp_path: Path) -> Non
         '["php8.2-fpm.service", "db@main.service"].indexOf(action.lookup("unit"))'
         in (rendered["carpool.rules"])
     )
+    # dbus-daemon refuses a user that lives no longer than the unit; and it ends with the machine.
+    assert re.search(r'^u carpool - "[^":]*"$', rendered["carpool-user.conf"], re.MULTILINE)
+    after = "After=network-online.target dbus.service polkit.service\n"
+    assert after in rendered["carpool.service"]
     # A script, and all three services: each may take its time, and the first one start before.
     assert "TimeoutStopSec=326" in rendered["carpool.service"]
     plain = Cluster(None, "web", (one, two), (replace(www, services=("/etc/init.d/app",)),))
-    assert "carpool.rules" not in {file.name for file in files(plain, one, None)}
+    rendered = {file.name: file.text for file in files(plain, one, None)}
+    assert rendered.keys().isdisjoint({"carpool.rules", "carpool-user.conf"})
+    assert "After=network-online.target\n" in rendered["carpool.service"]
 
 
 def test_a_zone_whose_groups_have_services_may_start_them() -> None:

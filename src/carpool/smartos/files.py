@@ -10,7 +10,7 @@ from carpool.smartos.firstboot import user_script
 from carpool.smartos.payload import Compat, RenderError, payload, to_json
 from carpool.smartos.places import key_file, secrets
 from carpool.smartos.service import manifest
-from carpool.smartos.unit import lx_unit, polkit_rules, unit
+from carpool.smartos.unit import lasting_user, lx_unit, polkit_rules, unit
 from carpool.smartos.vip import vip_down, vip_up
 
 if TYPE_CHECKING:
@@ -56,8 +56,11 @@ def files(
     daemon = File("cluster.toml", config(cluster, node))
     if node.zone is None:
         keys = [File(key_file(name), f"{text}\n", 0o600) for name, text in texts.items()]
-        rules = polkit_rules(cluster, node)
-        more = [] if rules is None else [File("carpool.rules", rules)]
+        rights = {
+            "carpool.rules": polkit_rules(cluster, node),
+            "carpool-user.conf": lasting_user(cluster, node),
+        }
+        more = [File(name, text) for name, text in rights.items() if text is not None]
         return (daemon, *keys, File("carpool.service", unit(cluster, node)), *more)
     script = user_script(cluster, node, node.zone, vip_scripts=compat is Compat.UCARP)
     made = payload(cluster, node, user_script=script, passwords=texts, compat=compat)

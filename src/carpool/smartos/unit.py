@@ -37,18 +37,23 @@ _UNIT_TYPES = tuple(
 )
 """systemd.unit(5)"""
 _NO_REALTIME = ("RestrictRealtime=yes",)
+_NETWORK = "network-online.target"
+_MANAGERS = "dbus.service polkit.service"
+"""What systemctl needs, also of a daemon that stops its services while the machine goes down."""
 
 
 def unit(cluster: Cluster, node: Node, places: Places = HOST) -> str:
     """Return the hardened unit of a Linux host, for systemd 247 or newer.
 
-    The daemon has a user of its own only while it runs. systemd, as root, reads the configuration
-    and the passwords and hands them over in a directory of credentials.
+    The daemon has a user of its own only while it runs, unless there is one of its name:
+    `lasting_user`. systemd, as root, reads the configuration and the passwords and hands them over
+    in a directory of credentials.
     """
     names = ["cluster.toml", *map(key_file, secrets(cluster, node))]
     credentials = [f"LoadCredential={name}:{places.configuration}/{name}" for name in names]
     return template(
         "carpool.service",
+        after=f"{_NETWORK} {_MANAGERS}" if managed_services(cluster, node) else _NETWORK,
         # systemd puts the directory there, which no quoting may hide from it.
         start=f"{_escape(command(node, places, '')[:-1])} ${{CREDENTIALS_DIRECTORY}}/cluster.toml",
         reload=_escape(restart_command(node, places)),
@@ -67,6 +72,15 @@ def polkit_rules(cluster: Cluster, node: Node) -> str | None:
     # As systemctl does: a dot may be part of the name, as in php8.2-fpm.
     units = [name if name.endswith(_UNIT_TYPES) else f"{name}.service" for name in names]
     return template("carpool.rules", units=json.dumps(units)) if units else None
+
+
+def lasting_user(cluster: Cluster, node: Node) -> str | None:
+    """Return the lines of sysusers.d(5) that make a user for the unit, which then takes it.
+
+    Only where there are services to start: dbus-daemon refuses the user of DynamicUser=. None if no
+    group of the node has any.
+    """
+    return template("carpool-user.conf") if managed_services(cluster, node) else None
 
 
 def lx_unit(cluster: Cluster, node: Node, places: Places = ZONE) -> str:
