@@ -280,6 +280,11 @@ ODD: dict[Fault, list[Observation]] = {
         with_words(MASTER, OUR_WORD, word(group=bytes((239, 0, 0, 18)), advskew=200)),
     ],
     Fault.MULTICAST: [
+        # Over one family of two.
+        with_port(
+            with_words(with_group(HEALTHY, **DUAL), word()),
+            addresses=frozenset({OURS, LINK_LOCAL}),
+        ),
         both(MASTER),
         with_group(with_words(HEALTHY), told=None),
         with_group(with_words(HEALTHY), told=None, peers=()),
@@ -426,6 +431,18 @@ def test_whether_the_group_was_joined_is_told_of_the_family() -> None:
     for joined, has in ((GROUP_V6, "has"), (GROUP_V4, "has not")):
         (one,) = diagnose(with_port(with_words(seen), answers=answers, joined=frozenset({joined})))
         assert f"this host {has} joined ff02::12 on net0" in one.mend
+
+
+def test_rules_that_nft_does_not_list_are_told_of() -> None:
+    dropped = with_words(MASTER, OUR_WORD, word(delivered=0))
+    for tables, drops_in, says in (
+        ((), "", "accept protocol 112"),
+        (("filter", "raw"), "", "iptables-legacy has some (filter, raw)"),
+        (("filter",), "a rule", "it is a rule; accept"),
+    ):
+        seen = replace(with_port(dropped, drops_in=drops_in), legacy_tables=tables)
+        (one,) = diagnose(seen)
+        assert says in one.mend
 
 
 def test_a_node_is_known_over_ipv6_by_its_mac() -> None:

@@ -42,6 +42,11 @@ def test_a_switch_that_snoops(tmp_path: Path) -> None:
         snoop()
         groups: dict[str, dict[str, object]] = {
             "www": {"multicast": GROUP},
+            "both": {
+                "vhid": 44,
+                "addresses": ["10.0.0.144/16", "fd00::144/64"],
+                "multicast": GROUP,
+            },
             "six": {"vhid": 43, "addresses": [f"{VIP6}/64"]},
         }
         file = lan.files(groups)
@@ -64,5 +69,5 @@ def test_a_switch_that_snoops(tmp_path: Path) -> None:
         # As soon as nobody asks, the switch forgets who listens.
         subprocess.run(["nft", "-f", "-"], input=NOBODY_ASKS, text=True, check=True)
         lan.until_holders("left", "right", seconds=15)
-        found = {("www", "doctor-multicast")}
+        found = {("www", "doctor-multicast"), ("both", "doctor-multicast")}
         lan.expect(Wanted(found, lan.right, right, f"this host has joined {GROUP} on net0"))

@@ -119,6 +119,8 @@ def test_two_masters_and_their_end() -> None:
         seen.hear(second + 0.5, OF_B)
     assert set(seen.masters()) == {A, B}
     assert seen.lan.events[-1].why == "several advertise"
+    told = "CARP 42: several masters: A web1, B 192.0.2.2"
+    assert list(remarks(seen.group, {A: "web1"})) == [told]
     for second in range(8, 12):
         seen.hear(second, ADVERT)
     assert seen.masters() == (A,)
@@ -151,10 +153,10 @@ def test_who_repeats_a_counter_is_named() -> None:
     seen = Onlooker()
     for second in range(1, 4):
         seen.hear(second, replace(ADVERT, counter=7))
-        assert list(remarks(seen.group)) == []
+        assert list(remarks(seen.group, {})) == []
     seen.hear(4, replace(ADVERT, counter=7))
-    assert list(remarks(seen.group)) == [
+    assert list(remarks(seen.group, {})) == [
         "CARP 42: 192.0.2.1 repeats one counter: OpenBSD, or a replay"
     ]
     seen.hear(5, replace(ADVERT, counter=8))
-    assert list(remarks(seen.group)) == []
+    assert list(remarks(seen.group, {})) == []

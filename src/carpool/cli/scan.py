@@ -81,11 +81,8 @@ def seconds_of(text: str) -> float:
 
 def _text(lan: Lan, groups: Sequence[Group], now: int) -> list[str]:
     lines = [heading(_COLUMNS)] if groups else ["no group was heard"]
-    for group in groups:
-        lines.append(row(group, now, _COLUMNS, {}))
-        if len(group.masters) > 1:
-            lines += [f"     master: {ip_address(source)}" for source in group.masters]
-    lines += [remark for group in groups for remark in remarks(group)]
+    lines += [row(group, now, _COLUMNS, {}) for group in groups]
+    lines += [remark for group in groups for remark in remarks(group, {})]
     return [*lines, f"free vhids: {ranges(lan.free()) or 'none'}"]
 
 

@@ -119,7 +119,7 @@ def _watch_network(ear: Ear, options: argparse.Namespace, names: Mapping[bytes, 
             )
             for group in groups
         ]
-        foot = [Line(text, "dim") for group in groups for text in remarks(group)]
+        foot = [Line(text, "dim") for group in groups for text in remarks(group, names)]
         last = list(lan.events)[-_EVENTS_SHOWN:]
         foot += [Line(event_line(one, now - one.instant, names)[:columns]) for one in last]
         title = f"{options.interface}: {summary(lan)}"

@@ -107,6 +107,7 @@ def gather(
         running=daemon.running,
         problem=daemon.problem,
         lacking=host.lacking(pid),
+        legacy_tables=host.legacy_tables(),
         late=wait.late,
         clock_step=wait.clock_step,
         blind=tuple(amiss),

@@ -98,6 +98,12 @@ def ruleset() -> list[Mapping[str, Any]] | None:
     return found if isinstance(found, list) else None
 
 
+def legacy_tables() -> tuple[str, ...]:
+    """Return the tables of iptables' older kind, whose rules nft does not list."""
+    places = (Path("/proc/self/net") / f"{family}_tables_names" for family in ("ip", "ip6"))
+    return tuple(dict.fromkeys(word for place in places for word in _read(place).split()))
+
+
 def _joined(name: str) -> frozenset[bytes] | None:
     """Return the multicast groups of an interface (/proc/net/igmp and igmp6)."""
     text = _read(Path("/proc/net/igmp"))

@@ -22,7 +22,7 @@ def peer_of(word: Word, group: Group, seen: Observation) -> Peer | None:
     known = group.peer_at(word.datagram.source)
     if known is not None or word.outgoing:
         return known
-    port, macs = seen.ports[word.interface], _machine(word, seen)
+    port, macs = seen.ports[word.interface], machine(word, seen)
     return next((one for one in group.peers if macs & port.macs_of(one.addresses)), None)
 
 
@@ -45,13 +45,13 @@ def speakers(words: Iterable[Word], group: Group, seen: Observation) -> list[str
     found: dict[object, str] = {}
     for word in words:
         peer = peer_of(word, group, seen)
-        machine = _machine(word, seen) or word.datagram.source
+        own = machine(word, seen) or word.datagram.source
         named = "this node" if word.outgoing else speaker(word, group, seen)
-        found.setdefault(word.outgoing or (peer and peer.name) or machine, named)
+        found.setdefault(word.outgoing or (peer and peer.name) or own, named)
     return list(found.values())
 
 
-def _machine(word: Word, seen: Observation) -> frozenset[bytes]:
+def machine(word: Word, seen: Observation) -> frozenset[bytes]:
     """Return the MAC addresses that tell its sender from others; none if that is not known."""
     answering = seen.ports[word.interface].macs_of((word.datagram.source,))
     own = frozenset((word.mac,)) if word.mac and not is_virtual(word) else frozenset()

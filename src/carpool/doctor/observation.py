@@ -213,6 +213,8 @@ class Observation:
     """Why the daemon cannot be asked."""
     lacking: tuple[str, ...] = ()
     """Capabilities that the daemon does not have, or that nothing here can have."""
+    legacy_tables: tuple[str, ...] = ()
+    """The tables that iptables of the older kind has here: what is in them is not known."""
     late: int = 0
     """By how much a wait ended too late, at the most."""
     clock_step: int = 0

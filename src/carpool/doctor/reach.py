@@ -8,7 +8,7 @@ from carpool.carp.frames import virtual_mac
 from carpool.carp.packet import GROUP_V4, GROUP_V6
 from carpool.doctor.faults import Fault
 from carpool.doctor.finding import Finding
-from carpool.doctor.names import UCARP_MAC, is_virtual, speaker
+from carpool.doctor.names import UCARP_MAC, is_virtual, machine, speaker
 from carpool.doctor.observation import Group, Observation, Port, Word
 from carpool.doctor.said import is_authentic
 
@@ -27,6 +27,7 @@ def rules(seen: Observation) -> Iterator[Finding]:
         yield from _silent(group, port, seen)
         yield from _deaf(group, port, seen)
         yield from _holders(group, port, seen)
+        yield from _half_heard(group, port, seen)
         yield from _unanswered(group, port, seen)
     yield from _gone(seen)
 
@@ -79,7 +80,7 @@ def _firewall(seen: Observation) -> Iterator[Finding]:
             if len(vhids) > 1:
                 text += f", nor those of {len(vhids) - 1} more vhids"
             group = hit[0] if len(hit) == 1 else None
-            yield Finding(Fault.FIREWALL, text, group, name, word, more=_dropper(port))
+            yield Finding(Fault.FIREWALL, text, group, name, word, more=_dropper(port, seen))
         elif port.drops_in and groups:
             text = f"what arrives for protocol 112 is dropped by {port.drops_in}"
             yield Finding(Fault.FIREWALL, text, None, name)
@@ -96,9 +97,15 @@ def _is_taken(word: Word, port: Port) -> bool:
     return datagram.family == 4 or port.link_local is not None  # else IPv6 is switched off there
 
 
-def _dropper(port: Port) -> str:
+def _dropper(port: Port, seen: Observation) -> str:
     if port.drops_in:
         return f"it is {port.drops_in}"
+    if seen.legacy_tables:
+        tables = ", ".join(seen.legacy_tables)
+        return (
+            f"nft lists no rule that does it; iptables-legacy has some ({tables}): look with "
+            "iptables-legacy-save and ip6tables-legacy-save"
+        )
     if port.reverse_path:
         return (
             f"if no rule drops it, rp_filter = 1 does on {port.name} where this host has no "
@@ -161,6 +168,26 @@ def _holders(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
             else:
                 text = f"{has} and nothing of anybody's advertisements arrives"
                 yield Finding(Fault.MULTICAST, text, group, port.name, frame=frame)
+
+
+def _half_heard(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:
+    """Find a master that is heard over one family only, of a group that has both."""
+    if group.families != {4, 6} or not seen.heard_enough_of(group) or port.link_local is None:
+        return
+    incoming = [word for word in seen.of(group) if not word.outgoing]
+    for family, words in masters(group, seen).items():
+        silent = {4: 6, 6: 4}[family]
+        others = [machine(word, seen) for word in incoming if word.datagram.family == silent]
+        for word in words:
+            own = machine(word, seen)
+            if word.outgoing or not own or any(own & other or not other for other in others):
+                continue
+            text = (
+                f"{speaker(word, group, seen)} is heard over IPv{family}, and nothing of its "
+                f"advertisements over IPv{silent} arrives"
+            )
+            more = _evidence(group, port, silent)
+            yield Finding(Fault.MULTICAST, text, group, port.name, word, more=more)
 
 
 def _evidence(group: Group, port: Port, family: int) -> str:

@@ -71,8 +71,12 @@ def event_text(event: Event, names: Names) -> str:
     return f"{kind} {vhid}: {before} -> {masters} ({event.why})"
 
 
-def remarks(group: Group) -> Iterator[str]:
-    """Say what is odd about the group, besides who is master."""
+def remarks(group: Group, names: Names) -> Iterator[str]:
+    """Say who is master where several are, and what else is odd about the group."""
+    if len(group.masters) > 1:
+        speakers = sorted((group.speakers[one] for one in group.masters), key=lambda s: s.letter)
+        named = ", ".join(f"{one.letter} {name(one.last.source, names)}" for one in speakers)
+        yield f"{_label(group.key)}: several masters: {named}"
     for speaker in group.speakers.values():
         if speaker.same_counter >= _CONSTANT:
             yield (
