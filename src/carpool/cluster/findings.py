@@ -61,6 +61,7 @@ class Rule(Enum):
     BAD_FMRI = ("CP119", _ERROR, "not the name of an SMF service")
     BAD_INTERVAL = ("CP120", _ERROR, "not a time with a unit")
     BAD_LOG_SERVER = ("CP121", _ERROR, "not a log server by its address")
+    NO_PATH = ("CP122", _WARNING, "a program without its path")
 
     REPEATED = ("CP201", _ERROR, "the same thing listed twice")
     SHARED_VIP = ("CP202", _ERROR, "a virtual address in two groups")

@@ -237,6 +237,10 @@ class Command:
             mend = f'write for example: {key[-1]} = ["/etc/carpool/up", "argument"]'
             source.report(Rule.BAD_TEXT, key, "has an empty program name or a NUL", mend)
         else:
+            if "/" not in words[0]:
+                message = f"{words[0][:80]!r} has no path, and PATH is not searched"
+                mend = "write its whole path, which `command -v` in a shell tells"
+                source.report(Rule.NO_PATH, key, message, mend)
             return tuple(words)
         return None
 

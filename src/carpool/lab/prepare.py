@@ -129,7 +129,7 @@ def _password(group: Group) -> tuple[bytes, str]:
 
 def _script_notes(group: Group) -> Iterator[str]:
     for kind, command in (("up", group.up), ("down", group.down)):
-        if command and shutil.which(command[0]) is None:
+        if command and ("/" not in command[0] or shutil.which(command[0]) is None):
             yield f"group {group.name}: there is no {kind} script {command[0]} on this machine"
         elif command:
             yield f"group {group.name}: {command[0]} runs on this machine; or use --no-scripts"

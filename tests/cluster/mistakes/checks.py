@@ -57,6 +57,7 @@ MISTAKES = [
     ("CP103", 11, "groups.www.checks[6]", '"flag"]', '"flag", 5]'),
     ("CP103", 30, "checks.page.status", "[200, 204]", '"200"'),
     ("CP103", 22, "checks.port.address", '"127.0.0.1"', "127"),
+    ("CP122", 14, "checks.program.command", '["/opt/check"', '["check"'),
     ("CP104", 17, "checks.program.rise", "rise = 1", "rise = 0"),
     ("CP104", 18, "checks.program.fall", "fall = 5", "fall = 0"),
     ("CP104", 18, "checks.program.fall", "fall = 5", "fall = 101"),

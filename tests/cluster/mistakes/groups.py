@@ -114,6 +114,7 @@ MISTAKES = [
     ("CP110", 11, "groups.www.password_file", '"www.key"\nadvskew', '""\nadvskew'),
     ("CP110", 11, "groups.www.password_file", '"www.key"\nadvskew', '"a\\u0000b"\nadvskew'),
     ("CP110", 18, "groups.db.up", "advbase = 1", "up = ''"),
+    ("CP122", 18, "groups.db.up", "advbase = 1", "up = 'up.sh'"),
     ("CP110", 18, "groups.db.up", "advbase = 1", 'up = ["/up", "\\u0000"]'),
     ("CP111", 18, "groups.db.source_mac", "advbase = 1", "source_mac = 'virtuel'"),
     ("CP112", 10, "groups.www.addresses", '["192.168.0.200/24", "2001:db8::200/64"]', "[]"),
