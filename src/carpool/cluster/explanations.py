@@ -65,8 +65,8 @@ EXPLANATIONS = {
     "would hold the daemon up just when there is something to say.",
     Rule.NO_PATH: "The daemon does not look for programs in the directories of PATH, which are "
     "others under systemd, SMF and a shell. A name without a slash is a file in the directory in "
-    "which the daemon was started: most often there is none, so that an up script does not run, and "
-    "a check is bad on every node.",
+    "which the daemon was started. Mostly there is none: an up script does not run, and a check "
+    "is bad on every node.",
     Rule.REPEATED: "One of the two does nothing, and it is likely that something else was meant "
     "there.",
     Rule.SHARED_VIP: "A group moves from node to node by itself. An address in two groups would be "
