@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "two-zones.toml"
     ("arguments", "said"),
     [
         ([], "name a cluster FILE, or where to listen: --interface IFACE"),
-        (["none.toml"], "none.toml: carpool check tells what is wrong with it"),
+        (["none.toml"], "none.toml: mend the errors above"),
         ([str(EXAMPLE)], "this host is none of the nodes"),
         ([str(EXAMPLE)], "or look on from outside: --interface IFACE"),
         ([str(EXAMPLE), "--node", "web3"], "there is no such node"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -54,13 +55,14 @@ def test_every_notifier_is_tried_and_each_result_is_told(tmp_path: Path) -> None
             'to = "ops@example.com"\nuser = "carpool"\nsecret_file = "m.key"\n',
         )
         done = notify(file, "--test")
-        only = notify(file, "--test", "nrdp")
+        only = notify(file, "--test", "nrdp", "--json")
     told = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert done.returncode == 1
     assert told["nrdp"].startswith(f"ok: NRDP at 127.0.0.1 port {web.port} has taken 1 result")
     assert told["local"].startswith(f"failed: {fifo}: nobody reads it; is Nagios running?")
     assert told["ops"].startswith("failed: Connection refused (")
-    assert (only.returncode, len(only.stdout.splitlines())) == (0, 1)
+    (result,) = json.loads(only.stdout)["results"]
+    assert (only.returncode, result["notifier"], result["ok"]) == (0, "nrdp", True)
     assert b"test+from+web1" in web.requests[0].body
     assert PASSWORD not in done.stdout + done.stderr
     assert TOKEN not in done.stdout + done.stderr
@@ -78,6 +80,9 @@ def test_who_is_told_of_what_is_listed(tmp_path: Path) -> None:
         "chat: a webhook of chat.example.com; on init, master, conflict, service of www",
         "ops: mail to a@b.c, d@e.f; on init of www",
     ]
+    told = json.loads(notify(file, "--json", "ops").stdout)
+    ops = {"notifier": "ops", "type": "mail", "whom": "mail to a@b.c, d@e.f"}
+    assert told == {"notifiers": [{**ops, "on": ["init"], "groups": ["www"]}]}
 
 
 @pytest.mark.parametrize(

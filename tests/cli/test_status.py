@@ -225,6 +225,14 @@ def test_with_a_file_it_is_the_status_of_the_fleet(
     assert "--known-hosts" in capsys.readouterr().out
 
 
+def test_a_file_without_zones_is_another_question(capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "two-zones.toml"
+    assert status.main([str(example)]) == 2
+    said = capsys.readouterr().err
+    assert "no node is a SmartOS zone of carpool's" in said
+    assert said.endswith("or ask the daemons of this host, without FILE: carpool status\n")
+
+
 def test_help_and_wrong_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["--help"]) == 0
     assert "exit codes" in capsys.readouterr().out

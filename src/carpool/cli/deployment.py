@@ -88,10 +88,11 @@ def _count(text: str) -> int:
     return number
 
 
-def fleet(options: argparse.Namespace, *, secrets: bool) -> Fleet:
+def fleet(options: argparse.Namespace, *, secrets: bool, instead: str = "") -> Fleet:
     """Return the fleet of the cluster file, to be surveyed. Raises RefusedError.
 
-    With ``secrets`` it is good for a plan: passwords are read, and the program is made.
+    With ``secrets`` it is good for a plan: passwords are read, and the program is made. ``instead``
+    says what else may be meant where there is no fleet.
     """
     access = Access(options.identity, options.known_hosts, options.ssh_config)
     for path in (access.identity, access.known_hosts, access.ssh_config):
@@ -101,7 +102,7 @@ def fleet(options: argparse.Namespace, *, secrets: bool) -> Fleet:
     if not made.targets:
         raise RefusedError(
             f"{options.file}: no node is a SmartOS zone of carpool's: add the table [zone], and "
-            "hypervisor to the nodes"
+            f"hypervisor to the nodes{instead}"
         )
     return Fleet(made, Network(access), options.parallel)
 

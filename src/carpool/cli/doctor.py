@@ -119,7 +119,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
     for finding in loaded.findings:
         print(finding, file=sys.stderr)
     if loaded.cluster is None:
-        raise _CannotLookError(f"{options.file}: carpool check tells what is wrong with it")
+        raise _CannotLookError(f"{options.file}: mend the errors above")
     node = identify(loaded.cluster, addresses(), options.node)
     if not isinstance(node, Node):
         problem = str(node)

@@ -20,12 +20,14 @@ EPILOG = """exit codes: 0 every group has one master, and every service is onlin
 so; 2 not every node could be asked.
 """
 
+INSTEAD = "; or ask the daemons of this host, without FILE: carpool status"
+
 
 def main(arguments: list[str]) -> int:
     """Print the state of the cluster and return the exit code."""
     options = parser().parse_args(arguments)
     try:
-        with fleet(options, secrets=False) as working, interruptible(working):
+        with fleet(options, secrets=False, instead=INSTEAD) as working, interruptible(working):
             working.survey()
             nodes, groups = status(working)
     except (RefusedError, DeployError) as error:

@@ -1,9 +1,10 @@
 """``carpool notify FILE``: who is told of what from this node; with --test, tell them."""
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="only these notifiers (default: all of the node)"
     )
     made.add_argument("--test", action="store_true", help="tell them, that this is a test")
+    made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument(
         "--node",
         metavar="NAME",
@@ -64,11 +66,17 @@ def main(arguments: list[str]) -> int:
     except (_UnfitError, PasswordError) as error:
         print(f"carpool notify: {error}", file=sys.stderr)
         return 2
-    if not options.test:
+    if options.test:
+        results = _test(settings, tell=_say_nothing if options.json else _say)
+        if options.json:
+            print(json.dumps({"results": results}, indent=2))
+        return 0 if all(result["ok"] for result in results) else 1
+    if options.json:
+        print(json.dumps({"notifiers": [_document(one) for one in settings]}, indent=2))
+    else:
         for one in settings:
             print(_described(one))
-        return 0
-    return _test(settings)
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> "Sequence[NotifierSettings]":
@@ -106,7 +114,8 @@ def _node(cluster: "Cluster", name: str | None) -> "Node":
     return found
 
 
-def _described(one: "NotifierSettings") -> str:
+def _document(one: "NotifierSettings") -> dict[str, Any]:
+    """Return whom a notifier tells of what, in JSON's types."""
     match one.type:
         case "mail":
             whom = f"mail to {', '.join(one.keys['to'])}"
@@ -117,7 +126,14 @@ def _described(one: "NotifierSettings") -> str:
         case _:
             whom = f"Nagios through {one.keys['path']}"
     occasions = sorted(state.lower() for state in one.states) + sorted(one.kinds)
-    return f"{one.name}: {whom}; on {', '.join(occasions)} of {', '.join(sorted(one.groups))}"
+    told = {"notifier": one.name, "type": one.type, "whom": whom}
+    return {**told, "on": occasions, "groups": sorted(one.groups)}
+
+
+def _described(one: "NotifierSettings") -> str:
+    told = _document(one)
+    of = f"on {', '.join(told['on'])} of {', '.join(told['groups'])}"
+    return f"{told['notifier']}: {told['whom']}; {of}"
 
 
 def _server(one: "NotifierSettings") -> str:
@@ -125,24 +141,32 @@ def _server(one: "NotifierSettings") -> str:
     return str(one.keys["url"]).split("/")[2]
 
 
-def _test(settings: "Sequence[NotifierSettings]") -> int:
-    """Tell all at once, print each result as it comes, and return the exit code."""
+def _say(result: dict[str, Any]) -> None:
+    how = "ok" if result["ok"] else "failed"
+    said = printable(result["said"])  # by a server
+    print(f"{result['notifier']}: {how}: {said} ({result['seconds']:.2f} s)")
+
+
+def _say_nothing(_result: dict[str, Any]) -> None:
+    pass
+
+
+def _test(
+    settings: "Sequence[NotifierSettings]", tell: Callable[[dict[str, Any]], None]
+) -> list[dict[str, Any]]:
+    """Test all at once, tell each result as it comes, and return them in that order."""
     from carpool.node.notify.delivery import Delivery
     from carpool.notify.job import Job, Notice
 
     loop = Loop()
-    failed: list[str] = []
-    left = len(settings)
+    results: list[dict[str, Any]] = []
 
     def ended(outcome: "Outcome", name: str) -> None:
-        nonlocal left
-        left -= 1
-        seconds = outcome.duration_ns / 1e9
-        said = printable(outcome.said)  # by a server
-        print(f"{name}: {'ok' if outcome.ok else 'failed'}: {said} ({seconds:.2f} s)")
-        if not outcome.ok:
-            failed.append(name)
-        if not left:
+        seconds = round(outcome.duration_ns / 1e9, 3)
+        result = {"notifier": name, "ok": outcome.ok, "said": outcome.said, "seconds": seconds}
+        results.append(result)
+        tell(result)
+        if len(results) == len(settings):
             loop.stop()
 
     for one in settings:
@@ -161,7 +185,7 @@ def _test(settings: "Sequence[NotifierSettings]") -> int:
         Delivery(loop, job, partial(ended, name=one.name))
     loop.run()
     loop.close()
-    return 1 if failed else 0
+    return results
 
 
 def _event(node: str, group: str) -> dict[str, Any]:

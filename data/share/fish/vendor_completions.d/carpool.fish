@@ -193,6 +193,7 @@ complete -c carpool -n '__fish_seen_subcommand_from events' -l group -x -a '(car
 complete -c carpool -n '__fish_seen_subcommand_from events' -l json -d 'print a JSON object for each event'
 complete -c carpool -n '__fish_seen_subcommand_from notify' -s h -l help -d 'show the help of this command'
 complete -c carpool -n '__fish_seen_subcommand_from notify' -l test -d 'tell them, that this is a test'
+complete -c carpool -n '__fish_seen_subcommand_from notify' -l json -d 'print JSON'
 complete -c carpool -n '__fish_seen_subcommand_from notify' -l node -x -d 'which node this is (default: the one with this host'"'"'s address)'
 complete -c carpool -n '__fish_seen_subcommand_from notify' -F
 complete -c carpool -n '__fish_seen_subcommand_from notify' -f
