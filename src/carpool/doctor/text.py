@@ -55,8 +55,9 @@ def _heard(seen: Observation) -> str:
 def _told(alike: Sequence[Finding]) -> Iterator[str]:
     """Tell findings of one kind; what it means once."""
     for number, one in enumerate(alike[:_MOST_ALIKE]):
-        place = one.group.name if one.group else one.interface or ""
-        label = "" if one.seen.startswith(place) else f"{place}: "
+        place = one.group.name if one.group else one.interface
+        begins = one.group is None and one.seen.startswith(f"{place} ")
+        label = f"{place}: " if place and not begins else ""
         yield from _wrapped(f"{one.fault.code}: ", label + one.seen)
         for frame, decoded in _frames(one) if number < _MOST_FRAMES else ():
             yield from _wrapped("    frame: ", decoded)
