@@ -69,7 +69,7 @@ def _symptoms(seen: Observation, found: list[Finding]) -> Iterator[Finding]:
         if group.name in explained or {None, group.interface} & everywhere:
             continue
         if any(len(words) > 1 for words in reach.masters(group, seen).values()):
-            text = f"several advertise {group.name}: {_sources(group, seen)}"
+            text = f"several masters: {_sources(group, seen)}"
             yield Finding(Fault.TWO_MASTERS, text, group, word=_one(group, seen))
         elif _nobody(group, seen):
             text = f"in {seen.seconds:.1f} s nobody advertised vhid {group.vhid} on "

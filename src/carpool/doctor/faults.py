@@ -49,7 +49,10 @@ class Fault(Enum):
             "master and becomes one beside it; dropped on output, the others do not hear this "
             "one."
         ),
-        "accept protocol 112 both ways on this interface, for nftables: meta l4proto 112 accept",
+        (
+            "accept protocol 112 both ways on this interface; nftables: meta l4proto 112 accept; "
+            "iptables: -p 112 -j ACCEPT in INPUT and OUTPUT"
+        ),
     )
     SILENT = (
         "doctor-silent",
@@ -98,7 +101,10 @@ class Fault(Enum):
             "addresses that are made from the vhid. Two of them with one number reject each "
             "other's advertisements, and switches see one MAC address in two places."
         ),
-        "give one of them another vhid: carpool scan IFACE tells which are free",
+        (
+            "give one of them another vhid: carpool scan IFACE tells which are free; if the sender "
+            "is a node of yours, put it into the file, and give it the same password and addresses"
+        ),
     )
     ADVBASE = (
         "doctor-advbase",
