@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,26 +99,6 @@ def test_the_rules_and_the_dashboard_name_metrics_that_there_are() -> None:
     wanted = ("NoMaster", "TwoMasters", "Flapping", "NotAuthentic", "CheckBad", "TooSlow", "Down")
     for alert in wanted:
         assert f"alert: Carpool{alert}" in rules
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("127.0.0.1", ("127.0.0.1", 9112)),
-        ("127.0.0.1:80", ("127.0.0.1", 80)),
-        ("::1", ("::1", 9112)),
-        ("[::1]", ("::1", 9112)),
-        ("[::1]:80", ("::1", 80)),
-    ],
-)
-def test_listen_addresses(text: str, meant: tuple[str, int]) -> None:
-    assert metrics._listen_address(text) == meant
-
-
-@pytest.mark.parametrize("text", ["", "here", ":80", "127.0.0.1:x", "127.0.0.1:65536", "[::1]:-1"])
-def test_other_listen_addresses(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"not an address|at most 65535"):
-        metrics._listen_address(text)
 
 
 @contextmanager

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.cluster_files import cluster_at
 
 from carpool.carp.timing import SECOND, TICK
 from carpool.cli.simulate import main
-from carpool.cluster.load import load
 from carpool.sim.outage import BLOWS, Cost, costs
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -15,8 +15,7 @@ MS = SECOND // 1000
 
 
 def costs_of(example: str, runs: int = 3) -> dict[tuple[str, str], Cost]:
-    cluster = load(EXAMPLES / example, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(EXAMPLES / example)
     return {
         (cost.group, cost.fault): cost
         for group in cluster.groups

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.support.cluster_files import cluster_at
 
 from carpool.carp.timing import TICK
 from carpool.cli.check import main
@@ -74,8 +75,7 @@ def test_nodes_of_a_fast_group_may_have_their_own(tmp_path: Path) -> None:
 
 def test_the_daemon_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, 'profile = "fast"\ninterval = "20ms"\non_late = "refuse"\n')
-    cluster = load(path).cluster
-    assert cluster is not None
+    cluster = cluster_at(path, secrets=True)
     node = cluster.node("a")
     assert node is not None
     (settings,) = plan(cluster, node)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.support import EVERY_KEY
+from tests.support.cluster_files import cluster_at, cluster_of
 
 from carpool.cluster.load import load
 from carpool.cluster.model import Cluster
@@ -35,25 +36,17 @@ interface = { a = "net1", b = "net2" }
 """
 
 
-def read(folder: Path, text: str) -> Cluster:
-    path = folder / "test.toml"
-    path.write_text(text)
-    loaded = load(path, secrets=False)
-    assert loaded.cluster, loaded.findings
-    return loaded.cluster
-
-
 def test_the_demo_plays_the_example() -> None:
     assert SHIPPED.read_text() == (EXAMPLES / "two-zones.toml").read_text()
 
 
 @pytest.mark.parametrize("name", ["two-zones.toml", "many.toml"])
 def test_the_copy_says_the_same(tmp_path: Path, name: str) -> None:
-    cluster = load(EXAMPLES / name, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(EXAMPLES / name)
     prepared = prepare(cluster)
-    copy = load(write(prepared.cluster, prepared.passwords, tmp_path, "copy.toml")).cluster
-    assert copy is not None
+    copy = cluster_at(
+        write(prepared.cluster, prepared.passwords, tmp_path, "copy.toml"), secrets=True
+    )
     for group, copied in zip(cluster.groups, copy.groups, strict=True):
         assert replace(copied, password_file=group.password_file) == group
     assert copy.checks == cluster.checks
@@ -61,7 +54,7 @@ def test_the_copy_says_the_same(tmp_path: Path, name: str) -> None:
 
 
 def test_every_key_of_a_group_is_in_the_copy(tmp_path: Path) -> None:
-    cluster = read(tmp_path, EVERY_KEY)
+    cluster = cluster_of(tmp_path, EVERY_KEY)
     prepared = prepare(cluster)
     copy = load(write(prepared.cluster, prepared.passwords, tmp_path, "copy.toml"))
     assert copy.cluster is not None, copy.findings
@@ -79,7 +72,7 @@ def test_every_key_of_a_group_is_in_the_copy(tmp_path: Path) -> None:
 
 
 def test_addresses_without_a_prefix_get_one(tmp_path: Path) -> None:
-    cluster = prepare(read(tmp_path, BARE)).cluster
+    cluster = prepare(cluster_of(tmp_path, BARE)).cluster
     assert [str(address) for address in cluster.nodes[1].addresses] == [
         "10.0.0.2/24",
         "2001:db8::2/64",
@@ -90,7 +83,7 @@ def test_addresses_without_a_prefix_get_one(tmp_path: Path) -> None:
 
 
 def test_a_password_that_is_there_is_used_and_only_read(tmp_path: Path) -> None:
-    cluster = read(tmp_path, BARE)
+    cluster = cluster_of(tmp_path, BARE)
     key = tmp_path / "near.key"
     key.touch(mode=0o600)
     key.write_text("own secret\n")
@@ -112,7 +105,7 @@ def test_a_password_that_is_there_is_used_and_only_read(tmp_path: Path) -> None:
 def test_a_password_file_that_the_daemon_would_refuse_does_not_stop_the_lab(
     tmp_path: Path,
 ) -> None:
-    cluster = read(tmp_path, BARE)
+    cluster = cluster_of(tmp_path, BARE)
     (tmp_path / "near.key").write_text("open\n")
     (tmp_path / "near.key").chmod(0o644)
     prepared = prepare(cluster)
@@ -121,7 +114,7 @@ def test_a_password_file_that_the_daemon_would_refuse_does_not_stop_the_lab(
 
 
 def test_scripts_that_are_not_there_are_told_of_or_left_out(tmp_path: Path) -> None:
-    cluster = read(tmp_path, BARE)
+    cluster = cluster_of(tmp_path, BARE)
     group = replace(cluster.groups[0], up=("/no/such/up", "x"), down=("/bin/sh",))
     cluster = replace(cluster, groups=(group,))
     notes = prepare(cluster).notes
@@ -131,8 +124,7 @@ def test_scripts_that_are_not_there_are_told_of_or_left_out(tmp_path: Path) -> N
 
 
 def test_faster_keeps_the_ranks() -> None:
-    cluster = load(SHIPPED, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(SHIPPED)
     (group,) = faster(cluster).groups
     assert (group.advbase, [member.advskew for member in group.members]) == (0, [64, 96])
     assert all(group.preempt for group in preempting(cluster, preempt=True).groups)
@@ -140,7 +132,7 @@ def test_faster_keeps_the_ranks() -> None:
 
 def test_only_one_group_leaves_its_nodes(tmp_path: Path) -> None:
     text = BARE.replace('interface = { a = "net1", b = "net2" }', 'nodes = ["b"]')
-    cluster = read(tmp_path, text)
+    cluster = cluster_of(tmp_path, text)
     reduced = only(cluster, cluster.groups[1])
     assert [node.name for node in reduced.nodes] == ["b"]
     assert [group.name for group in reduced.groups] == ["far"]
@@ -151,14 +143,14 @@ def cables(cluster: Cluster) -> dict[tuple[str, str], Cable]:
 
 
 def test_interfaces_that_serve_a_group_meet(tmp_path: Path) -> None:
-    found = cables(prepare(read(tmp_path, BARE)).cluster)
+    found = cables(prepare(cluster_of(tmp_path, BARE)).cluster)
     assert found["a", "net0"].segment == found["b", "net0"].segment == "lan1"
     assert found["a", "net1"].segment == found["b", "net2"].segment == "lan2"
     assert {port for zone, port in found if zone == "client"} == {"net0", "net1"}
 
 
 def test_who_has_no_address_gets_a_free_one(tmp_path: Path) -> None:
-    found = cables(prepare(read(tmp_path, BARE)).cluster)
+    found = cables(prepare(cluster_of(tmp_path, BARE)).cluster)
     given = [address for cable in found.values() for address in cable.addresses]
     assert len({address.ip for address in given}) == len(given)
     networks = {str(address.network) for address in found["a", "net1"].addresses}
@@ -174,12 +166,11 @@ def test_a_network_without_room_is_named(tmp_path: Path) -> None:
     text = text.replace('["10.0.0.100"]', '["10.0.0.98/30"]')
     text = text.partition("[groups.far]")[0]
     with pytest.raises(LabError, match=r"network 10\.0\.0\.0/30: no address is free"):
-        layout(prepare(read(tmp_path, text)).cluster, "client")
+        layout(prepare(cluster_of(tmp_path, text)).cluster, "client")
 
 
 def test_checks_are_told_of_and_go_with_the_scripts(tmp_path: Path) -> None:
-    cluster = load(EXAMPLES / "many.toml", secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(EXAMPLES / "many.toml")
     assert any(note.startswith("check maintenance looks at") for note in prepare(cluster).notes)
     bare = prepare(cluster, scripts=False)
     assert not any(note.startswith("check ") for note in bare.notes)

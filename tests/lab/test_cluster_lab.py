@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.cluster_files import cluster_at
 
-from carpool.cluster.load import load
 from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
 from carpool.lab.performance import SHIPPED
@@ -18,8 +18,7 @@ MS = 1_000_000
 
 
 def two_zones(folder: Path) -> ClusterLab:
-    cluster = load(SHIPPED, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(SHIPPED)
     prepared = prepare(faster(cluster))
     return ClusterLab(prepared.cluster, prepared.passwords, folder)
 

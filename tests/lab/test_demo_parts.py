@@ -5,9 +5,9 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
+from tests.support.cluster_files import cluster_at
 
 from carpool.carp.timing import SECOND
-from carpool.cluster.load import load
 from carpool.lab.demo import FAULTS, WITH_PREEMPT, play
 from carpool.lab.performance import SHIPPED
 from carpool.lab.picture import Mark, Story, duration, legend, svg, timeline
@@ -102,8 +102,7 @@ class Narrow(io.StringIO):
 
 
 def virtual() -> VirtualStage:
-    cluster = load(SHIPPED, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(SHIPPED)
     prepared = prepare(cluster, scripts=False)
     return VirtualStage(prepared.cluster, prepared.passwords, pace=1e9)
 
@@ -184,8 +183,7 @@ class Lazy(VirtualStage):
     ],
 )
 def test_a_broken_promise_is_told(kind: type[VirtualStage], problem: str) -> None:
-    cluster = load(SHIPPED, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(SHIPPED)
     prepared = prepare(cluster, scripts=False)
     result, text = played(kind(prepared.cluster, prepared.passwords, pace=1e9))
     assert not result.ok

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.cluster_files import cluster_at
 
-from carpool.cluster.load import load
 from carpool.lab.cluster import ClusterLab
 from carpool.lab.performance import SHIPPED
 from carpool.lab.prepare import prepare
@@ -46,8 +46,7 @@ def test_every_command_has_a_line_of_help() -> None:
 
 @contextmanager
 def shell(folder: Path, *, as_json: bool = False) -> Iterator[tuple[Shell, io.StringIO]]:
-    cluster = load(SHIPPED, secrets=False).cluster
-    assert cluster is not None
+    cluster = cluster_at(SHIPPED)
     prepared = prepare(cluster)
     out = io.StringIO()
     with ClusterLab(prepared.cluster, prepared.passwords, folder) as lab:

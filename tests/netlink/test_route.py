@@ -1,7 +1,5 @@
 """Against the kernel, each test in a network namespace of its own."""
 
-import ctypes
-import os
 import select
 import struct
 import time
@@ -10,6 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 import pytest
 
+from carpool.lab.libc import call
 from carpool.netlink import (
     AddressChange,
     AddressGone,
@@ -241,9 +240,7 @@ def test_without_privilege_one_may_look_but_not_touch() -> None:
 
 def drop_capabilities() -> None:
     """Give up all capabilities of this process: capset(2), version 3, two sets of 32."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = struct.pack("=Ii", 0x20080522, 0)
-    assert libc.capset(header, bytes(24)) == 0, os.strerror(ctypes.get_errno())
+    call("capset", struct.pack("=Ii", 0x20080522, 0), bytes(24))
 
 
 @pytest.mark.parametrize("interface", [VIP, VIP6])

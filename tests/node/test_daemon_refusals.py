@@ -6,23 +6,12 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
+from tests.support.cluster_files import LEFT_AND_RIGHT
 from tests.support.lan import PASSWORD, carpool
 from tests.support.pair import Pair
 
 pytestmark = pytest.mark.namespaces
 
-GOOD = """\
-[nodes.left]
-address = "10.0.0.9/16"
-interface = "net0"
-[nodes.right]
-address = "10.0.1.5/16"
-interface = "net0"
-[groups.www]
-vhid = 42
-addresses = ["10.0.0.100/16"]
-password_file = "www.key"
-"""
 STALE = IPv4Interface("10.0.0.100/16")
 """On the host before; only a daemon that starts may take it off."""
 
@@ -78,7 +67,7 @@ SPOILT = {
     "no TOML": ("vhid = 42", "vhid =", 8, r".*; "),
     "an unknown key": ("vhid", "vhdi", 8, r"groups\.www\.vhdi: .*did you mean 'vhid'"),
 }
-"""What is wrong: a text in GOOD, what stands there instead; the line, and what is said of it."""
+"""What is wrong: a text of the file, what stands there instead; the line; what is said of it."""
 
 
 @pytest.fixture
@@ -87,7 +76,7 @@ def file(tmp_path: Path) -> Path:
     key.touch(mode=0o600)
     key.write_text(PASSWORD)
     path = tmp_path / "cluster.toml"
-    path.write_text(GOOD)
+    path.write_text(LEFT_AND_RIGHT)
     return path
 
 
@@ -114,19 +103,21 @@ def check(folder: Path, expected: str, *arguments: str) -> None:
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_mistake_in_the_file(tmp_path: Path, file: Path, what: str) -> None:
     good, bad, line, expected = SPOILT[what]
-    assert GOOD.count(good) == 1
-    file.write_text(GOOD.replace(good, bad))
+    assert LEFT_AND_RIGHT.count(good) == 1
+    file.write_text(LEFT_AND_RIGHT.replace(good, bad))
     check(tmp_path, at(file, line) + expected, str(file), "--node", "left")
 
 
 def test_every_mistake_at_once(tmp_path: Path, file: Path) -> None:
-    file.write_text(GOOD.replace("vhid = 42", "vhid = 0").replace("10.0.1.5/16", "10.0.1.5/33"))
+    file.write_text(
+        LEFT_AND_RIGHT.replace("vhid = 42", "vhid = 0").replace("10.0.1.5/16", "10.0.1.5/33")
+    )
     expected = f"{at(file, 5)}(?s:.*){at(file, 8)}(?s:.*)2 errors; nothing was touched"
     check(tmp_path, expected, str(file))
 
 
 def test_no_such_interface(tmp_path: Path, file: Path) -> None:
-    file.write_text(GOOD.replace('"net0"', '"eth9"', 1))
+    file.write_text(LEFT_AND_RIGHT.replace('"net0"', '"eth9"', 1))
     expected = "there is no interface eth9 on this host; it has: lo, net0"
     check(tmp_path, expected, str(file), "--node", "left")
 
@@ -142,7 +133,9 @@ def test_an_unknown_node(tmp_path: Path, file: Path) -> None:
 
 
 def test_a_host_that_is_none_of_the_nodes(tmp_path: Path, file: Path) -> None:
-    file.write_text(GOOD.replace("10.0.0.9/16", "10.0.7.7/16").replace("10.0.1.5", "10.0.7.8"))
+    file.write_text(
+        LEFT_AND_RIGHT.replace("10.0.0.9/16", "10.0.7.7/16").replace("10.0.1.5", "10.0.7.8")
+    )
     expected = r"none of the nodes: .*left 10\.0\.7\.7.*; .*--node NAME"
     check(tmp_path, expected, str(file))
 

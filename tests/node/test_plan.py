@@ -3,7 +3,8 @@
 from ipaddress import ip_address
 from pathlib import Path
 
-from carpool.cluster.load import load
+from tests.support.cluster_files import cluster_at
+
 from carpool.node.plan import plan
 
 FILE = """\
@@ -33,8 +34,7 @@ def test_the_neighbours_are_the_other_nodes_of_the_group(tmp_path: Path) -> None
     (tmp_path / "key").write_text("0123456789abcdef\n")
     file = tmp_path / "cluster.toml"
     file.write_text(FILE)
-    cluster = load(file).cluster
-    assert cluster is not None
+    cluster = cluster_at(file, secrets=True)
     two, everyone = plan(cluster, cluster.nodes[0])
     b = (ip_address("192.0.2.2"), ip_address("2001:db8::2"))
     assert two.neighbours == b
@@ -48,8 +48,7 @@ def test_where_a_node_speaks_from_another_interface_nobody_knows_its_address(
     (tmp_path / "key").write_text("0123456789abcdef\n")
     file = tmp_path / "cluster.toml"
     file.write_text(FILE.replace("vhid = 2", 'vhid = 2\ninterface = { c = "net1" }'))
-    cluster = load(file).cluster
-    assert cluster is not None
+    cluster = cluster_at(file, secrets=True)
     two, everyone = plan(cluster, cluster.nodes[0])
     assert two.neighbours
     assert everyone.neighbours == ()

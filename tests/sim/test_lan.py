@@ -16,6 +16,7 @@ from tests.sim.support import (
     settled,
     states,
 )
+from tests.support.cluster_files import cluster_at
 
 from carpool.carp import timing
 from carpool.carp.auth import Address
@@ -25,7 +26,6 @@ from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND, TICK
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
-from carpool.cluster.load import load
 from carpool.sim.lan import Lan
 from carpool.sim.network import DELAY
 from carpool.sim.record import Change
@@ -467,8 +467,7 @@ def test_a_node_stopped_while_frozen_stops_when_it_thaws() -> None:
 
 
 def test_from_cluster() -> None:
-    cluster_file = load(EXAMPLE, secrets=False).cluster
-    assert cluster_file is not None
+    cluster_file = cluster_at(EXAMPLE)
     lan = Lan.from_cluster(cluster_file, {"www": b"secret"})
     settled(lan)
     assert lan.record.holders(VHID) == {"web1"}

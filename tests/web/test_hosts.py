@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests.support.cluster_files import LEFT_AND_RIGHT
 from tests.support.processes import is_alive
 from tests.support.waiting import until
 
@@ -135,26 +136,10 @@ def until_written(path: Path) -> str:
     return path.read_text()
 
 
-FILE = """
-[nodes.left]
-address = "10.0.0.9/16"
-interface = "net0"
-
-[nodes.right]
-address = "10.0.1.5/16"
-interface = "net0"
-
-[groups.www]
-vhid = 42
-addresses = ["10.0.0.100/16"]
-password_file = "www.key"
-"""
-
-
 def test_hosts_have_the_names_of_the_cluster_file(words: Path, tmp_path: Path) -> None:
     assert not words.exists()
     file = tmp_path / "cluster.toml"
-    file.write_text(FILE)
+    file.write_text(LEFT_AND_RIGHT)
     cluster = web._load(file)
     for destination, node, option in (
         ("left", "left", "--node left"),

@@ -14,6 +14,7 @@ from typing import Any
 from carpool.cli.check import show
 from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.render import add_compat
+from carpool.cli.ssh_options import add_ssh_options
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.cluster.password import PasswordError
@@ -55,13 +56,7 @@ def fleet_parser(command: str, description: str, epilog: str) -> argparse.Argume
         metavar="N",
         help=f"how many hypervisors or groups to work on at a time (default {PARALLEL})",
     )
-    made.add_argument("--identity", type=Path, metavar="KEY", help="the private key for SSH")
-    made.add_argument(
-        "--known-hosts", type=Path, metavar="FILE", help="host keys (default ~/.ssh/known_hosts)"
-    )
-    made.add_argument(
-        "--ssh-config", type=Path, metavar="FILE", help="ssh_config (default ~/.ssh/config)"
-    )
+    add_ssh_options(made)
     return made
 
 

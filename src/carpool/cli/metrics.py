@@ -5,7 +5,6 @@ import sys
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
 from threading import Timer
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from carpool.cli.check import show
 from carpool.cli.daemons import BRISKLY, add_options, ask_all
+from carpool.cli.listen_option import listen_address
 from carpool.cli.paragraphs import Paragraphs
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole
 from carpool.node.metrics_text import CONTENT_TYPE, metrics_text
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     how = made.add_mutually_exclusive_group()
     how.add_argument(
         "--listen",
-        type=_listen_address,
+        type=listen_address(DEFAULT_PORT),
         metavar="ADDRESS[:PORT]",
         help=f"serve http://ADDRESS:PORT/metrics (port {DEFAULT_PORT}); [ADDRESS]:PORT for IPv6",
     )
@@ -72,23 +72,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_options(made)
     return made
-
-
-def _listen_address(text: str) -> tuple[str, int]:
-    """Return the address and port that `text` names."""
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]") or (text.count(":") > 1 and "]" not in text):
-        host, port = text, str(DEFAULT_PORT)
-    try:
-        address = ip_address(host.removeprefix("[").removesuffix("]"))
-        number = int(port)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text}: not an address of this host with a port, such as 127.0.0.1:{DEFAULT_PORT}"
-        ) from None
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{text}: a port is at most 65535")
-    return str(address), number
 
 
 class _Server(HTTPServer):

@@ -15,7 +15,9 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from carpool.cli.listen_option import listen_address
 from carpool.cli.paragraphs import Paragraphs
+from carpool.cli.ssh_options import add_ssh_options
 from carpool.cluster.findings import Severity
 from carpool.cluster.load import load
 from carpool.node.rundir import default_run_directories
@@ -72,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a cluster file (TOML)")
     made.add_argument(
         "--listen",
-        type=_listen_address,
+        type=listen_address(DEFAULT_PORT),
         default=("127.0.0.1", DEFAULT_PORT),
         metavar="ADDRESS[:PORT]",
         help=f"where to serve (default 127.0.0.1:{DEFAULT_PORT}); [ADDRESS]:PORT for IPv6",
@@ -109,13 +111,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="[NODE=]DESTINATION",
         help="a host whose daemon is asked through ssh DESTINATION; repeatable",
     )
-    made.add_argument("--identity", type=Path, metavar="KEY", help="the private key for SSH")
-    made.add_argument(
-        "--known-hosts", type=Path, metavar="FILE", help="host keys (default ~/.ssh/known_hosts)"
-    )
-    made.add_argument(
-        "--ssh-config", type=Path, metavar="FILE", help="ssh_config (default ~/.ssh/config)"
-    )
+    add_ssh_options(made)
     return made
 
 
@@ -166,22 +162,6 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         asking.close()
     return 0
-
-
-def _listen_address(text: str) -> tuple[str, int]:
-    """Return the address and port that `text` names."""
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]") or (text.count(":") > 1 and "]" not in text):
-        host, port = text, str(DEFAULT_PORT)
-    try:
-        address, number = ip_address(host.removeprefix("[").removesuffix("]")), int(port)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text}: not an address of this host with a port, such as 127.0.0.1:{DEFAULT_PORT}"
-        ) from None
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{text}: a port is at most 65535")
-    return str(address), number
 
 
 def _destination(text: str) -> tuple[str | None, str]:

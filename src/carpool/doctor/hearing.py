@@ -16,7 +16,8 @@ from carpool.carp.packet import GROUP_V4, GROUP_V6, TTL, Datagram, parse_ipv4
 from carpool.carp.wire import PROTOCOL, Rejection
 from carpool.doctor.observation import Word
 from carpool.doctor.record import Record
-from carpool.node.links.filters import JEQ, LDB, LDH, RET, UNTAGGED, Step, attach
+from carpool.node.links.filters import JEQ, LDB, LDH, RET, UNTAGGED, Step
+from carpool.node.links.packet import listen
 from carpool.node.listening import CannotListenError, open_sockets
 
 _ALL_PROTOCOLS = 0x0003  # ETH_P_ALL: the only one that sees what leaves
@@ -62,7 +63,9 @@ class Hearing:
         try:
             self._join(groups)
             if sys.platform == "linux":
-                self._tap = self._stack.enter_context(_open_tap(interface))
+                tap = listen(interface, _ALL_PROTOCOLS, WANTED)
+                self._tap = self._stack.enter_context(tap)
+                tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except OSError as error:
             self.close()
             raise CannotListenError(f"cannot listen on {interface!r}: {error}") from None
@@ -125,15 +128,3 @@ class Hearing:
     def close(self) -> None:
         """Close the sockets."""
         self._stack.close()
-
-
-def _open_tap(interface: str) -> socket.socket:
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    try:
-        attach(tap, WANTED)
-        tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        tap.bind((interface, _ALL_PROTOCOLS))
-    except OSError:
-        tap.close()
-        raise
-    return tap

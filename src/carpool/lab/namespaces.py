@@ -5,7 +5,6 @@ names, so that the kernel itself removes all of it when the lab's process ends, 
 Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), network_namespaces(7).
 """
 
-import ctypes
 import gc
 import os
 import signal
@@ -14,13 +13,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EPERM
 from functools import cache
 from os.path import samestat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn, Self
 
+from carpool.lab.libc import call
 from carpool.netlink import Route
 
 _CLONE_NEWNS: Final = 0x00020000
@@ -114,8 +113,8 @@ def private_folder() -> Iterator[Path]:
     """
     shared = Path("/dev/shm")  # noqa: S108 - in a mount namespace of our own
     try:
-        _call("mount", b"none", b"/", None, _MS_REC_PRIVATE, None)
-        _call("mount", b"carpool", bytes(shared), b"tmpfs", _MS_NOSUID_NODEV_NOEXEC, b"mode=0700")
+        call("mount", b"none", b"/", None, _MS_REC_PRIVATE, None)
+        call("mount", b"carpool", bytes(shared), b"tmpfs", _MS_NOSUID_NODEV_NOEXEC, b"mode=0700")
     except OSError:
         with TemporaryDirectory(prefix="carpool-lab-") as folder:
             yield Path(folder)
@@ -274,8 +273,8 @@ def _unshare_all() -> None:
 def _mount_proc() -> None:
     """Show in /proc the processes of the lab alone, where the system lets us."""
     with suppress(OSError):
-        _call("mount", b"none", b"/", None, _MS_REC_PRIVATE, None)
-        _call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
+        call("mount", b"none", b"/", None, _MS_REC_PRIVATE, None)
+        call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None)
 
 
 def _mend() -> str:
@@ -299,24 +298,12 @@ def _open_current() -> int:
 
 
 def _die_with_parent() -> None:
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _unshare(flags: int) -> None:
-    _call("unshare", flags)
+    call("unshare", flags)
 
 
 def _setns(fd: int) -> None:
-    _call("setns", fd, _CLONE_NEWNET)
-
-
-def _call(name: str, *arguments: int | bytes | None) -> None:
-    """Call the C library, which Python 3.11 does not wrap here. Raises OSError."""
-    if getattr(_libc(), name)(*arguments) != 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno or EPERM, os.strerror(errno or EPERM), name)
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+    call("setns", fd, _CLONE_NEWNET)

@@ -13,7 +13,8 @@ from ipaddress import IPv6Address
 
 from carpool.carp.packet import GROUP_V6, TTL, Datagram, parse_ipv4, parse_ipv6
 from carpool.carp.wire import PROTOCOL, Rejection
-from carpool.node.links.filters import JEQ, LDB, RET, UNTAGGED, Step, attach
+from carpool.node.links.filters import JEQ, LDB, RET, UNTAGGED, Step
+from carpool.node.links.packet import listen
 from carpool.node.listening import CannotListenError, open_sockets
 
 _ALL_PROTOCOLS = 0x0003  # ETH_P_ALL: the only one that sees what leaves
@@ -50,7 +51,8 @@ class Ear:
         self.sockets = joined
         if self.hears_itself:
             try:
-                self.sockets = [self._stack.enter_context(_tap(interface))]
+                tap = listen(interface, _ALL_PROTOCOLS, PROTOCOL_112, socket.SOCK_DGRAM)
+                self.sockets = [self._stack.enter_context(tap)]
             except OSError as error:
                 self.close()
                 raise CannotListenError(f"cannot listen on {interface!r}: {error}") from None
@@ -89,14 +91,3 @@ class Ear:
     def close(self) -> None:
         """Close the sockets."""
         self._stack.close()
-
-
-def _tap(interface: str) -> socket.socket:
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    try:
-        attach(tap, PROTOCOL_112)
-        tap.bind((interface, _ALL_PROTOCOLS))
-    except OSError:
-        tap.close()
-        raise
-    return tap

@@ -3,8 +3,8 @@
 from ipaddress import ip_address
 from pathlib import Path
 
-from carpool.cluster.load import load
-from carpool.cluster.model import Cluster
+from tests.support.cluster_files import cluster_of
+
 from carpool.node.health.plan import plan_checks
 from carpool.node.health.settings import Carrier, Command, File, Gateway, Http, Target, Tcp
 
@@ -61,16 +61,8 @@ text = "up"
 """
 
 
-def cluster(folder: Path) -> Cluster:
-    path = folder / "cluster.toml"
-    path.write_text(FILE)
-    loaded = load(path, secrets=False)
-    assert loaded.cluster is not None, loaded.findings
-    return loaded.cluster
-
-
 def targets(folder: Path, name: str) -> dict[str, Target]:
-    made = cluster(folder)
+    made = cluster_of(folder, FILE)
     node = made.node(name)
     assert node is not None
     return {check.name: check.target for check in plan_checks(made, node)}
@@ -102,7 +94,7 @@ def test_a_node_runs_what_its_own_groups_need(tmp_path: Path) -> None:
 
 
 def test_a_check_of_two_groups_runs_once(tmp_path: Path) -> None:
-    made = cluster(tmp_path)
+    made = cluster_of(tmp_path, FILE)
     program = plan_checks(made, made.nodes[0])[0]
     assert program.groups == ("www", "db")
     assert program.demote is None

@@ -7,10 +7,10 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterable
-from errno import EPERM
-from functools import cache
 from pathlib import Path
 from typing import Final
+
+from carpool.lab.libc import call
 
 NEW_MOUNTS: Final = 0x00020000
 NEW_HOSTNAME: Final = 0x04000000
@@ -38,12 +38,12 @@ _CAPABILITY_VERSION_3: Final = 0x20080522
 
 def unshare(flags: int) -> None:
     """Move this process (its children, for NEW_PROCESSES) into new namespaces. Raises OSError."""
-    _call("unshare", flags)
+    call("unshare", flags)
 
 
 def setns(fd: int, kind: int) -> None:
     """Move this process (its children, for NEW_PROCESSES) into a namespace. Raises OSError."""
-    _call("setns", fd, kind)
+    call("setns", fd, kind)
 
 
 def enter(process: Path) -> None:
@@ -79,49 +79,49 @@ def fork_first() -> int:
 
 def mount(kind: str, target: Path, options: str = "", source: str = "none") -> None:
     """Mount a file system of that kind."""
-    _call("mount", source.encode(), bytes(target), kind.encode(), 0, options.encode())
+    call("mount", source.encode(), bytes(target), kind.encode(), 0, options.encode())
 
 
 def bind(source: Path, target: Path, *, writable: bool = False) -> None:
     """Show a file or directory (with what is mounted below it) at another place too."""
-    _call("mount", bytes(source), bytes(target), None, _MS_BIND | _MS_REC, None)
+    call("mount", bytes(source), bytes(target), None, _MS_BIND | _MS_REC, None)
     if not writable:
         flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY
-        _call("mount", None, bytes(target), None, flags, None)
+        call("mount", None, bytes(target), None, flags, None)
 
 
 def make_mounts_private() -> None:
     """Keep what is mounted from now on to this mount namespace."""
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
 
 
 def unmount(target: Path) -> None:
     """Unmount, at once for newcomers, for the rest when the last file there is closed."""
-    _call("umount2", bytes(target), _MNT_DETACH)
+    call("umount2", bytes(target), _MNT_DETACH)
 
 
 def change_root(root: Path) -> None:
     """Make a mount point the root, and let go of all that was mounted outside of it."""
     os.chdir(root)
     # The old root goes on top of the new one and from there away: pivot_root(2), "NOTES".
-    _call("pivot_root", b".", b".")
-    _call("umount2", b".", _MNT_DETACH)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", _MNT_DETACH)
     os.chdir("/")
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose parent ends."""
-    _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def hang_up_with_parent() -> None:
     """Get SIGHUP when the parent ends."""
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
+    call("prctl", _PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
 
 
 def become(user: int, group: int, groups: Iterable[int], capabilities: Iterable[int]) -> None:
     """Become a user for good, keeping capabilities, also for the programs that are executed."""
-    _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups(list(groups))
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
@@ -131,17 +131,6 @@ def become(user: int, group: int, groups: Iterable[int], capabilities: Iterable[
     mask = sum(1 << capability for capability in kept)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
-    _call("capset", header, data)
+    call("capset", header, data)
     for capability in kept:
-        _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
-
-
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_libc(), name)(*arguments) != 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno or EPERM, os.strerror(errno or EPERM), name)
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+        call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from carpool.node.links.filters import Step, attach
 
 
-def listen(interface: str, ethertype: int, program: Sequence[Step]) -> socket.socket:
-    """Return a socket that hears frames of others that `program` accepts. Raises OSError."""
+def listen(
+    interface: str,
+    ethertype: int,
+    program: Sequence[Step],
+    kind: socket.SocketKind = socket.SOCK_RAW,
+) -> socket.socket:
+    """Return a socket that hears frames of others that `program` accepts. Raises OSError.
+
+    With the kind SOCK_DGRAM both have them without the Ethernet header.
+    """
     # Protocol 0 hears nothing yet, so that nothing comes in before the filter is there.
-    listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    listener = socket.socket(socket.AF_PACKET, kind | socket.SOCK_NONBLOCK, 0)
     try:
         attach(listener, program)
         listener.bind((interface, ethertype))
