@@ -135,7 +135,7 @@ def test_what_does_not_arrive(tmp_path: Path) -> None:
             "taken": group(64),
             "walled": group(65),
             "mute": group(66),
-            "lossy": group(67),
+            "lossy": group(67, advskew={"left": 12, "right": 64}),  # many, and half of them lost
         }
         file = lan.files(groups)
         port = lan.port_of(lan.left)
