@@ -5,11 +5,12 @@ it ends. `peer(name)`: it needs a program. Where something is missing the test i
 reason; with CARPOOL_REQUIRE_PEERS in the environment it fails, so that CI cannot pass on skips.
 """
 
+import gc
 import os
 import shutil
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +24,10 @@ from carpool.lab.namespaces import inside, why_unsupported
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
-# How fast examples are made says more of what else the machine does than of the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples are made says more of what else the machine does than of the code. They are the
+# same in each run, so that one fails for a change alone: --hypothesis-profile=new looks for others.
+settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("busy", settings.get_profile("new"), derandomize=True)
 settings.load_profile("busy")
 
 
@@ -58,6 +61,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 lacking(f"there is no {name} on this machine")
     if item.get_closest_marker("namespaces") and (reason := why_unsupported()):
         lacking(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # Thousands of tests are made, and stay until the end: a search for garbage among them finds
+    # none, now or later, and makes each child that is forked copy them.
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 @pytest.hookimpl(tryfirst=True)
