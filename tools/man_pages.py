@@ -1,7 +1,7 @@
 """The pages carpool(1) and carpool.toml(5), from the parsers and the cluster file's tables."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -24,13 +24,21 @@ from tools.mdoc import (
 import carpool.cluster
 from carpool.cli import COMMANDS, parsers
 from carpool.cluster import check_schema, notify_schema
-from carpool.cluster.kinds import Keys
-from carpool.cluster.schema import TABLES
+from carpool.cluster.kinds import Kinds
+from carpool.cluster.schema import TABLES, ZONE
 from carpool.cluster.table import Field, Table
 
 DATE = "November 23, 2026"
 """Of the last change that a reader of the pages would notice."""
 EXAMPLE = Path(__file__).parent.parent / "examples" / "two-zones.toml"
+MORE = {
+    "[groups.NAME]": ("mastership.md", "fast.md", "replay.md", "scripts.md", "notify.md"),
+    "[checks.NAME]": ("health.md",),
+    "[log]": ("logs.md",),
+    "[notify.NAME]": ("notify.md",),
+    "[zone]": ("smartos.md",),
+}
+"""Pages of the manual that tell more of a table's keys."""
 
 HEAD = r""".\" Made by python -m docs.generate from the parsers and tables: change it there.
 .Dd {date}
@@ -177,28 +185,32 @@ def keys_page() -> str:
         "<!-- Made from src/carpool/cluster/*schema.py by python -m docs.generate. -->",
         "",
         "A cluster file is TOML 1.0, and the same on every node. `carpool check FILE` tells every",
-        "mistake in it; an unknown key is one. As a manual page: `man carpool.toml`.",
+        "mistake in it; an unknown key is one. As a manual page: `man carpool.toml`. With",
+        "comments, an example: [`examples/two-zones.toml`](../examples/two-zones.toml).",
     ]
     for table in tables():
-        lines += ["", f"## `{table.header}`", "", table.doc, ""]
+        pages = ", ".join(f"[{page}]({page})" for page in MORE.get(table.header, ()))
+        more = f" More: {pages}." if pages else ""
+        lines += ["", f"## `{table.header}`", "", f"{table.doc}{more}", ""]
         lines += ["| key | takes | default | |", "| --- | --- | --- | --- |"]
         lines += [
             f"| `{field.name}` | {_cell(field.reader.kind)} | {_cell(field.default_doc)} | "
             f"{_cell(field.doc)} |"
             for field in table.fields
         ]
-    lines += _of_types("check", check_schema.TYPES)
-    lines += _of_types("notifier", notify_schema.TYPES)
+        for kinds in (check_schema.KINDS, notify_schema.KINDS):
+            if table is kinds.table:
+                lines += _of_types(kinds)
     return "\n".join([*lines, ""])
 
 
-def _of_types(what: str, types: Mapping[str, Keys]) -> list[str]:
+def _of_types(kinds: Kinds) -> list[str]:
     return [
-        *("", f"Which keys each type of {what} has:", ""),
+        *("", f"Which keys each type of {kinds.noun} has:", ""),
         *("| type | required | optional |", "| --- | --- | --- |"),
         *(
             f"| `{name}` | {_keys(keys.required)} | {_keys(keys.optional)} |"
-            for name, keys in types.items()
+            for name, keys in kinds.types.items()
         ),
     ]
 
@@ -210,7 +222,8 @@ def tables() -> list[Table]:
         if module.name.endswith("_schema"):
             held = vars(import_module(f"carpool.cluster.{module.name}")).values()
             found += [one for one in held if isinstance(one, Table) and one not in found]
-    return found
+    # Last what only zones of SmartOS have.
+    return sorted(found, key=lambda table: table is ZONE)
 
 
 def _head(title: str, name: tuple[str, ...]) -> list[str]:
