@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carpool.cli.run import main
+from carpool.cli.run import _processor_wait, main
 from carpool.node.handover import TRY, VERSION
 
 TRIED = (TRY, str(VERSION))
@@ -31,3 +31,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == (
         f"{pipe} is a pipe, which nobody fills again: start the daemon with a file\n"
     )
+
+
+def test_it_tells_how_long_it_had_to_wait_for_a_processor() -> None:
+    before = _processor_wait()
+    assert 0 <= before <= _processor_wait()

@@ -1,5 +1,6 @@
 """`carpool restart`: the program changes, and nobody notices."""
 
+import os
 import signal
 import sys
 import time
@@ -48,6 +49,7 @@ def test_nobody_notices_the_restart_of_a_master_or_a_backup(tmp_path: Path) -> N
         assert right.text().count("running /bin/echo down") == downs
         status = lan.ask("left", "status")
         assert (status["pid"], status["restarts"]) == (pid, 1)
+        assert os.sched_getscheduler(pid) == os.SCHED_OTHER
         after = status["groups"][0]
         assert (after["state"], after["why"]) == ("MASTER", before["why"])
         assert after["state_seconds"] > before["state_seconds"]

@@ -63,7 +63,11 @@ class Asked:
             is_settled=True,
         )
         self.daemon = SimpleNamespace(
-            groups=[self.group], is_stopping=False, notifying=None, punctuality=None
+            groups=[self.group],
+            is_stopping=False,
+            notifying=None,
+            punctuality=None,
+            may_hurry=False,
         )
         self.restart = Restart(
             cast(Daemon, self.daemon),
@@ -282,6 +286,24 @@ CHANGE = {
     "change": "changed",
     "keys": {"advskew": ["0", "9"]},
 }
+
+
+def test_a_program_that_need_not_wait_for_the_processor_is_in_time_on_a_busy_machine(
+    loop: Loop,
+) -> None:
+    asked = Asked(loop)
+    became = becoming(asked)
+    asked.daemon.may_hurry = True
+    busy = json.dumps({**json.loads(FIT), "processor_wait_seconds": 4.5})
+    asked.found(busy, after=5 * SECOND)
+    turn(loop, SECOND // 5)
+    assert became == [True]
+
+
+def test_where_it_would_have_to_wait_it_is_refused(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.found(json.dumps({**json.loads(FIT), "processor_wait_seconds": 4.5}), after=5 * SECOND)
+    assert "needs about 5.0" in asked.refusal
 
 
 @pytest.mark.parametrize(

@@ -289,10 +289,22 @@ def _try(daemon: Daemon, running: Running, version: int) -> None:
     if not OLDEST <= version <= VERSION:
         raise _UnfitError(f"this program takes over from version {VERSION}, not {version}")
     daemon.open()
-    told: dict[str, Any] = {"groups": identities(running.groups), "program": __version__}
+    told: dict[str, Any] = {
+        "groups": identities(running.groups),
+        "program": __version__,
+        "processor_wait_seconds": _processor_wait() / 1e9,
+    }
     if salt := os.environ.get(SALT):
         told["described"] = running.described(salt)
     print(json.dumps(told))
+
+
+def _processor_wait() -> int:
+    """Return for how long this process has waited for a processor (ns), 0 where none tells."""
+    try:  # Documentation/scheduler/sched-stats.rst of Linux
+        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, LookupError):
+        return 0
 
 
 def _claim(directory: Path | None, node: str, log: Log, handover: Handover | None) -> Claim | None:

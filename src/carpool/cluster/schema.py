@@ -43,8 +43,9 @@ NODE = Table(
         Field(
             "realtime",
             readers.Boolean(),
-            "Whether the daemon may have a real-time priority and keep its memory from being "
-            "paged out, if a group is of the fast profile and the system permits it.",
+            "Whether the daemon may, if the system permits it, have a real-time priority while its "
+            "program is replaced, and with a group of the fast profile as long as it runs; and "
+            "keep its memory from being paged out.",
             default=True,
         ),
         Field(

@@ -2,7 +2,7 @@
 
 The priority is SCHED_FIFO's (sched(7)), low among real-time ones, so that threads of the kernel
 come first, and is not passed on: scripts and other children are ordinary processes. Loaded only by
-daemons that have a group of the fast profile.
+daemons that have a group of the fast profile, and while a program is being replaced.
 """
 
 import os
@@ -25,10 +25,26 @@ def take_priority() -> str | None:
     return None
 
 
+def may_take_priority() -> bool:
+    """Tell whether the system permits it; nothing is another afterwards."""
+    if _has_priority():
+        return True
+    permitted = take_priority() is None
+    drop_priority()
+    return permitted
+
+
+def _has_priority() -> bool:
+    try:
+        return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
+    except (AttributeError, OSError):
+        return False
+
+
 def drop_priority() -> None:
     """Become an ordinary process again, if we are none."""
-    with suppress(AttributeError, OSError):
-        if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
+    if _has_priority():
+        with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 

@@ -117,9 +117,12 @@ class Restart:
         try:
             document = json.loads(last)
             self._wanted = dict(document["groups"])
+            waited = round(SECOND * float(document.get("processor_wait_seconds", 0)))
         except (ValueError, LookupError, TypeError):
             self._refuse("the new program does not say what it would run")
             return
+        if self._daemon.may_hurry:
+            took -= waited  # For the processor: then it need not, as its trial had to.
         if self._what == "restart":
             self._replace(took)
         elif self._running is None or "described" not in document:
