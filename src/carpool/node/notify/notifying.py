@@ -8,6 +8,7 @@ a failed one is tried again, later and later.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,8 @@ MOST_TOLD = 200
 """Events of one delivery."""
 MOST_WAITING = 16384
 """Events of one notifier: of each of 4,080 groups, one of each of four kinds."""
-MOST_LEFT = 2000
-"""Events of all notifiers that are left to the program that replaces this one."""
+MOST_LEFT = 2 << 20
+"""Characters of what all notifiers leave to the program that replaces this one."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5 * SECOND, 300 * SECOND
 
 _STATUS_TYPES = ("nrdp", "nagios")
@@ -98,8 +99,8 @@ class Notifying:
 
         What is being told is told anew by that one: how it ends is known to nobody.
         """
-        most = max(1, MOST_LEFT // max(1, len(self._queues)))
-        return {queue.name: queue.leave(most) for queue in self._queues}
+        room = MOST_LEFT // max(1, len(self._queues))
+        return {queue.name: queue.leave(room) for queue in self._queues}
 
     def restore(self, left: Mapping[str, Sequence[Sequence[Any]]]) -> None:
         """Tell what the program before this one has left, to the notifiers that are still there."""
@@ -167,17 +168,21 @@ class _Queue:
         self._waiting.clear()
         self._tell_dropped("the daemon ends", Level.NOTICE)
 
-    def leave(self, most: int) -> list[list[Any]]:
-        """Return what is not told yet, the latest `most` of it; end the child that tells it."""
+    def leave(self, room: int) -> list[list[Any]]:
+        """Return what is not told yet, the latest that has room; end the child that tells it."""
         if self._delivery is not None:
             self._delivery.abandon()
-        left = [
-            [group, kind, one.event, one.more]
-            for (group, kind), one in _joined(self._told, self._waiting).items()
-        ]
-        self._dropped += len(left[:-most])
-        self._tell_dropped(f"more than {most} waited at the restart")
-        return left[-most:]
+        waiting = _joined(self._told, self._waiting)
+        left: list[list[Any]] = []
+        for (group, kind), one in reversed(waiting.items()):
+            entry = [group, kind, one.event, one.more]
+            room -= len(json.dumps(entry))
+            if room < 0:
+                break
+            left.append(entry)
+        self._dropped += len(waiting) - len(left)
+        self._tell_dropped("too many waited at the restart")
+        return left[::-1]
 
     def restore(self, left: Sequence[Sequence[Any]]) -> None:
         """Let what the program before this one has left wait, as if it had just happened."""
