@@ -390,6 +390,30 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
         claimed.release()
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_disk_is_needed_only_where_there_are_no_files_in_memory(
+    monkeypatch: pytest.MonkeyPatch, *, in_memory: bool
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    elif not hasattr(os, "memfd_create"):
+        pytest.skip("this system has none")
+    with tempfile.TemporaryDirectory(prefix="carpool-") as folder:
+        claimed = claim([Path(folder)], "left")
+        sent = Handover("left", folder, claimed.listener.fileno(), claimed.lock, 1, {}, ())
+        sent.send()
+        assert receive() is not None
+        nowhere = replace(sent, run_directory="/nowhere")
+        if in_memory:
+            nowhere.send()
+            assert receive() is not None
+        else:
+            with pytest.raises(FileNotFoundError):
+                nowhere.send()
+        claimed.release()
+
+
 def test_rubbish_in_the_environment_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("", "x", "-1", "99999"):
         monkeypatch.setenv(handover._VARIABLE, value)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_interface
 from pathlib import Path
@@ -89,10 +90,8 @@ class Handover:
 
     def send(self) -> None:
         """Leave it to the program that this process is about to become. Raises OSError."""
-        path = Path(self.run_directory) / f"{self.node}.handover"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        fd = self._open()
         try:
-            path.unlink()
             # Not the events, which asdict would copy one by one.
             events = {"events": self.events, "notices": self.notices}
             told = {**asdict(replace(self, events={}, notices={})), **events}
@@ -106,6 +105,16 @@ class Handover:
             os.close(fd)
             raise
         os.environ[_VARIABLE] = str(fd)
+
+    def _open(self) -> int:
+        """Return a file without a name, in memory where that can be: a disk may be full."""
+        if hasattr(os, "memfd_create"):
+            with suppress(OSError):
+                return os.memfd_create("carpool-handover")
+        path = Path(self.run_directory) / f"{self.node}.handover"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        path.unlink()
+        return fd
 
     def take_back(self) -> None:
         """Undo `send`: the program could not be replaced."""
