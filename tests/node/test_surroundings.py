@@ -6,6 +6,9 @@ from ipaddress import IPv4Address, IPv4Interface, ip_interface
 from types import SimpleNamespace
 from typing import Any, cast
 
+from tests.support.virtual_loop import VirtualLoop
+
+from carpool.carp.timing import SECOND
 from carpool.node.events import Events
 from carpool.node.group import Group
 from carpool.node.host import (
@@ -19,6 +22,7 @@ from carpool.node.host import (
     InterfaceGone,
 )
 from carpool.node.log import Log
+from carpool.node.loop import Loop
 from carpool.node.surroundings import Surroundings
 
 NET0 = Interface("net0", 5, b"\2\0\0\0\0\5", carrier=True)
@@ -35,6 +39,7 @@ class Place:
     told: list[str] = field(default_factory=list)
     sources: dict[int, bytes] = field(default_factory=dict)
     fails: bool = False
+    full: bool = False
     link: Any = None
     interface: str = "net0"
 
@@ -44,7 +49,10 @@ class Place:
         log = Log()
         self.events = Events(log)
         segments = {("net0", b""): cast("Any", self)}
-        self.surroundings = Surroundings(segments, host=cast("Host", self), log=log)
+        self.loop = VirtualLoop()
+        self.surroundings = Surroundings(
+            segments, host=cast("Host", self), loop=cast("Loop", self.loop), log=log
+        )
         self.surroundings.look()
         self.surroundings.add(cast("Group", self))
         self.open(NET0)
@@ -72,6 +80,8 @@ class Place:
     # The segment.
 
     def open(self, interface: Interface) -> None:
+        if self.full:
+            raise OSError(24, "Too many open files")
         self.link = SimpleNamespace(index=interface.index, mac=interface.mac)
         self.told.append(f"opened on {interface.index}")
 
@@ -150,6 +160,19 @@ def test_a_host_that_cannot_be_listed_after_lost_events_is_no_reason_to_end() ->
     assert place.happens(EventsLost()) == []
     place.fails = False
     assert place.happens(AddressChanged(VIP.ip, gone=True)) == [f"{VIP.ip} gone"]
+
+
+def test_an_interface_that_could_not_be_opened_is_tried_again_until_it_can() -> None:
+    place = Place()
+    place.full = True
+    assert place.happens(InterfaceGone(5), replace(NET0, index=7)) == ["gone", "closed"]
+    place.loop.run(10 * SECOND)
+    assert place.told == ["gone", "closed"]
+    place.full = False
+    place.loop.run(SECOND)
+    assert place.told == ["gone", "closed", "opened on 7", "up"]
+    place.loop.run(10 * SECOND)
+    assert len(place.told) == 4
 
 
 def test_a_new_hardware_address_is_told_once() -> None:

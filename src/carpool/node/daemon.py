@@ -76,7 +76,7 @@ class Daemon:
         self._groups: list[Group] = []
         self._by_name: dict[str, Group] = {}
         self._segments: dict[tuple[str, bytes], Segment] = {}
-        self._surroundings = Surroundings(self._segments, host=host, log=log)
+        self._surroundings = Surroundings(self._segments, host=host, loop=loop, log=log)
         self._vips: set[Address] = {address.ip for group in settings for address in group.addresses}
         self._guarded = [group for group in settings if group.manage_addresses]
         self._punctuality = _punctuality(settings, loop, log, realtime=realtime)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from carpool.carp.auth import Address
+from carpool.carp.timing import SECOND
 from carpool.node.group import Group
 from carpool.node.host import (
     AddressChanged,
@@ -14,26 +15,36 @@ from carpool.node.host import (
     InterfaceGone,
 )
 from carpool.node.log import Level, Log
+from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
+
+_RETRY_AFTER = SECOND
+"""Until the next try to open the sockets of an interface that has come back (ns)."""
 
 
 class Surroundings:
     """The interfaces and addresses of the host, as far as they concern a daemon."""
 
     def __init__(
-        self, segments: Mapping[tuple[str, bytes], Segment], *, host: Host, log: Log
+        self, segments: Mapping[tuple[str, bytes], Segment], *, host: Host, loop: Loop, log: Log
     ) -> None:
         """Know nothing yet. `segments`: all that the daemon has, by interface and group."""
         self.interfaces: dict[str, Interface] = {}
         """Those that are there, by name."""
+        self._names: dict[int, str] = {}
+        """Of those, by index."""
         self._segments = segments
         self._holders: dict[Address, Group] = {}
         self._host = host
         self._log = log
+        self._again = loop.call_at(loop.now(), self._open_again)
+        self._again.cancel()
+        self._loop = loop
 
     def look(self) -> None:
         """List the interfaces. Raises HostError."""
-        self.interfaces = {one.name: one for one in self._host.interfaces()}
+        for one in self._host.interfaces():
+            self._note(one)
 
     def add(self, group: Group) -> None:
         """Tell `group` what happens to its addresses."""
@@ -80,11 +91,15 @@ class Surroundings:
             if address not in here:
                 group.address_gone(address)
 
+    def _note(self, interface: Interface) -> None:
+        self.interfaces[interface.name] = interface
+        self._names[interface.index] = interface.name
+
     def _on_interface(self, interface: Interface) -> None:
         self._lose_those_that_it_replaces(interface)
         before = self.interfaces.get(interface.name)
         moved = before is not None and before.mac != interface.mac
-        self.interfaces[interface.name] = interface
+        self._note(interface)
         changed = before is None or before.carrier != interface.carrier
         told = False
         for segment in self._segments.values():
@@ -107,11 +122,12 @@ class Surroundings:
             told = True
 
     def _lose_those_that_it_replaces(self, interface: Interface) -> None:
-        for known in list(self.interfaces.values()):
-            if known.index == interface.index and known.name != interface.name:
-                self._lose(known, f"it is called {interface.name} now")
-            elif known.name == interface.name and known.index != interface.index:
-                self._lose(known, "another interface has that name now")
+        name = self._names.get(interface.index)
+        if name is not None and name != interface.name:
+            self._lose(self.interfaces[name], f"it is called {interface.name} now")
+        known = self.interfaces.get(interface.name)
+        if known is not None and known.index != interface.index:
+            self._lose(known, "another interface has that name now")
 
     def _tell_link(self, interface: Interface, what: str) -> None:
         self._log.happened(
@@ -127,13 +143,13 @@ class Surroundings:
         )
 
     def _on_interface_gone(self, index: int) -> None:
-        for known in list(self.interfaces.values()):
-            if known.index == index:
-                self._lose(known, "the interface has gone")
+        name = self._names.get(index)
+        if name is not None:
+            self._lose(self.interfaces[name], "the interface has gone")
 
     def _lose(self, interface: Interface, why: str) -> None:
         """Do without an interface: it has gone, or has not that name any more."""
-        del self.interfaces[interface.name]
+        del self.interfaces[interface.name], self._names[interface.index]
         lost = [
             segment
             for segment in self._segments.values()
@@ -156,11 +172,20 @@ class Surroundings:
         try:
             segment.open(interface)
         except OSError as error:
-            # An interface that is still being set up says so again when it is.
+            # An interface that is still being set up says so again when it is. Nobody says when
+            # there are descriptors or memory again.
             self._log.error(f"{interface.name}: {error}", key=f"reopen {interface.name}")
+            self._again.reschedule(self._loop.now() + _RETRY_AFTER)
             return False
         self.refresh_sources()
         return True
+
+    def _open_again(self) -> None:
+        """Open what could not be opened, on interfaces that are there."""
+        for segment in self._segments.values():
+            interface = self.interfaces.get(segment.interface)
+            if segment.link is None and interface is not None:
+                self._on_interface(interface)
 
     def refresh_sources(self) -> None:
         """Find the addresses to advertise from; they may come, go and change at any time."""
