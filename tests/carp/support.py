@@ -58,6 +58,13 @@ class Peer:
         return Datagram(source, group, 255, advertisement.encode()), advertisement
 
 
+LOWER, HIGHER = Peer(source="10.0.1.5"), Peer(source="10.0.0.9")
+"""As ucarp compares, by the last byte first; read left to right it is the other way round."""
+
+TAKE_OVER = ["-> MASTER", "add", "advertise 1/0", "announce"]
+"""What a bench does that becomes master."""
+
+
 @dataclass
 class Bench:
     """A virtual host, its clock, and everything it ever did: (instant, effect)."""

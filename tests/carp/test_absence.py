@@ -1,9 +1,8 @@
 """A node that was away and comes back: paused, asleep, or replaced by a new program."""
 
 import pytest
-from tests.carp.support import Bench, Peer
-from tests.carp.test_election import TAKE_OVER
-from tests.carp.test_election_rows import backup, master
+from tests.carp.rows import backup, master
+from tests.carp.support import TAKE_OVER, Bench, Peer
 
 from carpool.carp import timing
 from carpool.carp.election import NEVER_MASTER, State

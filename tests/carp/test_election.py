@@ -4,19 +4,13 @@ Every row of our own table is in `test_election_rows`.
 """
 
 import pytest
-from tests.carp.support import MS, VIP, VIP6, Bench, Peer, packed, seconds
+from tests.carp.support import HIGHER, LOWER, MS, TAKE_OVER, VIP, VIP6, Bench, Peer, packed, seconds
 
 from carpool.carp import virtualhost
 from carpool.carp.election import Event, State
 from carpool.carp.timing import SECOND, TICK
 from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Rejection
-
-TAKE_OVER = ["-> MASTER", "add", "advertise 1/0", "announce"]
-
-LOWER, HIGHER = Peer(source="10.0.1.5"), Peer(source="10.0.0.9")
-"""As ucarp compares, by the last byte first; read left to right it is the other way round."""
-
 
 # start: BACKUP first, always
 
