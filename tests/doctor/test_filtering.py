@@ -4,8 +4,8 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 import pytest
-from tests.doctor.test_firewall import ACCEPT, DROP, VRRP, meta, payload, ruleset
-from tests.doctor.test_rules import (
+from tests.doctor.rulesets import ACCEPT, DROP, VRRP, meta, payload, ruleset
+from tests.doctor.support import (
     OUR_WORD,
     OURS,
     PORT,

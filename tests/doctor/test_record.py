@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.doctor.speaker import advertisement, vrrp
-from tests.doctor.test_rules import END, HEALTHY, PORT
+from tests.doctor.support import END, HEALTHY, PORT
 
 from carpool.carp.frames import gratuitous_arp, neighbour_advertisement
 from carpool.carp.packet import Datagram, parse_ipv4
