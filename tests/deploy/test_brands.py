@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.deploy.test_on_lab import WEB1, desk
+from tests.deploy.desk import WEB1, desk
 from tests.lab.smartos.support import NEEDS
 from tests.support.waiting import until
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.deploy.test_on_lab import Desk, desk
+from tests.deploy.desk import Desk, desk
 from tests.lab.smartos.support import NEEDS
 from tests.support.waiting import until
 
