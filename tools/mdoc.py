@@ -79,7 +79,7 @@ def value(action: argparse.Action) -> str:
     """Return the macros of the value of an option, or of an operand."""
     if action.nargs == 0:
         return ""
-    if action.metavar is None and action.choices is not None:
+    if action.choices is not None:
         return " | ".join(f"Cm {argument(str(choice))}" for choice in action.choices)
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     repeated = " ..." if action.nargs in ("+", "*") else ""

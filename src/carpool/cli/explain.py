@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
         "list all codes.",
         epilog="exit codes: 0 told; 2 there is no such code, or wrong usage.",
     )
-    made.add_argument("codes", nargs="*", metavar="CODE", help="such as CP515, or doctor-firewall")
+    made.add_argument(
+        "codes", nargs="*", default=[], metavar="CODE", help="such as CP515, or doctor-firewall"
+    )
     made.add_argument("--json", action="store_true", help="print JSON, for programs")
     made.add_argument("--markdown", action="store_true", help="print the page docs/check.md")
     return made

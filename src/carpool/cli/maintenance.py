@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
         "Forbid this host to be master: it hands over, and stays backup even if no other node is "
         "left. Remembered over restarts and boots, until it is ended.",
     )
-    made.add_argument("what", choices=("on", "off"), help="begin or end it")
-    made.add_argument("groups", nargs="*", metavar="GROUP", help="only these (default: the node)")
+    made.add_argument("what", choices=("on", "off"), metavar="on|off", help="begin or end it")
+    made.add_argument(
+        "groups", nargs="*", default=[], metavar="GROUP", help="only these (default: the node)"
+    )
     return made

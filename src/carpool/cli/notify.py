@@ -46,7 +46,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("file", type=Path, metavar="FILE", help="the cluster file (TOML)")
     made.add_argument(
-        "names", nargs="*", metavar="NAME", help="only these notifiers (default: all of the node)"
+        "names",
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="only these notifiers (default: all of the node)",
     )
     made.add_argument("--test", action="store_true", help="tell them, that this is a test")
     made.add_argument("--json", action="store_true", help="print JSON")

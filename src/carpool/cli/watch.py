@@ -46,7 +46,8 @@ Groups without one master stand first.
 keys: up and down choose a group, / finds those with a text, d demotes this host in the chosen one
 and p promotes it (asks first), q quits.
 
-Without a terminal for input and output it writes a line for each change instead.
+With IFACE, and without a terminal for input and output, it writes a line for each change instead;
+for this host's groups there is carpool events --follow.
 
 exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it cannot be asked.
 """
@@ -137,7 +138,9 @@ def _watch_host(options: argparse.Namespace, names: Mapping[bytes, str]) -> int:
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         which = "input" if sys.stdout.isatty() else "output"
         print(
-            f"carpool watch: standard {which} is no terminal; see carpool status", file=sys.stderr
+            f"carpool watch: standard {which} is no terminal; see carpool status, or "
+            "carpool events --follow",
+            file=sys.stderr,
         )
         return 2
 
