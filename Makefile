@@ -9,7 +9,7 @@ BENCH ?= # options: make bench BENCH=--quick
 # Hundreds of tests start Python, which would compile everything each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-smartos test test-slow lint bench faults fuzz fuzz-unguided simulate pyz docs clean
+.PHONY: demo demo-smartos test test-slow lint bench faults systemd fuzz fuzz-unguided simulate pyz docs clean
 
 demo: $(BIN)/carpool  ## two zones, a client, four ways to die
 	@$(BIN)/carpool lab demo
@@ -33,6 +33,9 @@ bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root,
 
 faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables, libfaketime; 20 minutes)
 	@$(BIN)/python -m bench.faults --markdown docs/faults.md
+
+systemd: $(BIN)/carpool  ## two Debians under systemd, in containers (root, debootstrap, systemd-container; 4 minutes)
+	@$(BIN)/python -m tools.systemd
 
 fuzz: $(VENV)/.fuzz  ## the receive path, guided by coverage: ten million inputs (hours)
 	@$(BIN)/python -m tests.fuzz.guided --runs 10000000 receive
