@@ -35,7 +35,7 @@ faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, bot
 	@$(BIN)/python -m bench.faults --markdown docs/faults.md
 
 systemd: $(BIN)/carpool  ## two Debians under systemd, in containers (root, debootstrap, systemd-container; 4 minutes)
-	@$(BIN)/python -m tools.systemd
+	@$(BIN)/python -m tools.systemd $(RELEASE)
 
 fuzz: $(VENV)/.fuzz  ## the receive path, guided by coverage: ten million inputs (hours)
 	@$(BIN)/python -m tests.fuzz.guided --runs 10000000 receive

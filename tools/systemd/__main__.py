@@ -1,12 +1,14 @@
 """carpool under a real systemd, with the real D-Bus, polkit, journal, rsyslog and Nagios.
 
     make systemd
+    make systemd RELEASE=trixie
 
 Two Debians in containers of systemd-nspawn share an address through the files that `carpool render`
 makes, and what the pages promise is tried on them. Needs root, debootstrap and systemd-container,
 and for the first time the network: the image stays below build/. Changes nothing outside.
 """
 
+import argparse
 import os
 import sys
 from ipaddress import ip_interface
@@ -16,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from tools.build_pyz import build
 from tools.systemd import checks
-from tools.systemd.machine import RELEASE, Machine, TrialError, make_image, missing
+from tools.systemd.machine import Machine, TrialError, make_image, missing
 
 from carpool.cluster.load import load
 from carpool.cluster.secrets import read_secrets
@@ -25,7 +27,6 @@ from carpool.lab.network import Lab
 from carpool.smartos.files import files
 
 FOLDER = Path(__file__).parents[2] / "build" / "systemd"
-IMAGE = FOLDER / RELEASE
 PLACES = {
     "carpool.service": "/etc/systemd/system",
     "carpool.rules": "/etc/polkit-1/rules.d",
@@ -36,6 +37,12 @@ PLACES = {
 
 def main() -> int:
     """Make the image if there is none, try everything, and return 0 if all was well."""
+    parser = argparse.ArgumentParser(prog="make systemd", description="See tools/systemd.")
+    parser.add_argument(
+        "release", nargs="?", default="bookworm", help="of Debian, bookworm if not given"
+    )
+    release = parser.parse_args().release
+    image = FOLDER / release
     if os.geteuid() != 0:
         print("make systemd: needs root", file=sys.stderr)
         return 2
@@ -43,15 +50,15 @@ def main() -> int:
         print(f"make systemd: apt-get install {' '.join(lacking)}", file=sys.stderr)
         return 2
     try:
-        make_image(IMAGE)
+        make_image(image, release)
     except CalledProcessError as error:
         print(f"make systemd: no image of Debian: {error}", file=sys.stderr)
         return 2
     with TemporaryDirectory(dir=FOLDER, prefix="run-") as folder:
-        return inside(lambda: _try_all(Path(folder)))
+        return inside(lambda: _try_all(image, Path(folder)))
 
 
-def _try_all(folder: Path) -> int:
+def _try_all(image: Path, folder: Path) -> int:
     failed = 0
     machines: list[Machine] = []
     with Lab() as lab:
@@ -60,7 +67,7 @@ def _try_all(folder: Path) -> int:
             for number in (1, 2):
                 addresses = [ip_interface(f"192.0.2.{number}/24")]
                 zone = lab.add_zone(f"web{number}", addresses=addresses)
-                machines.append(Machine(f"web{number}", zone, IMAGE, folder))
+                machines.append(Machine(f"web{number}", zone, image, folder))
             _install(folder, machines)
             failed = _run(checks.Pair(*machines))
         except TrialError as error:

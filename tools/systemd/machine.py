@@ -15,7 +15,6 @@ from pathlib import Path
 
 from carpool.lab.zone import Zone
 
-RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 _FIRST = "systemd,systemd-sysv,dbus,ca-certificates"
 _PACKAGES = (
@@ -44,15 +43,18 @@ def missing() -> list[str]:
     return [package for program, package in needed.items() if shutil.which(program) is None]
 
 
-def make_image(root: Path) -> None:
-    """Install Debian into `root`, once, from the network: 600 MB. Raises CalledProcessError."""
+def make_image(root: Path, release: str) -> None:
+    """Install a release of Debian into `root`, once, from the network: 600 MB.
+
+    Raises CalledProcessError.
+    """
     if root.exists():
         return
     new = root.with_name(f"{root.name}.new")
     if new.exists():
         shutil.rmtree(new)
     new.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ("--variant=minbase", f"--include={_FIRST}", RELEASE, str(new), MIRROR)
+    arguments = ("--variant=minbase", f"--include={_FIRST}", release, str(new), MIRROR)
     subprocess.run(("debootstrap", *arguments), check=True)
     no_start = new / _NO_START
     no_start.write_text("#!/bin/sh\nexit 101\n")
