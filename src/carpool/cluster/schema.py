@@ -294,7 +294,7 @@ GROUP = Table(
         Field(
             "down",
             readers.Command(),
-            "Program to run after ceasing to be master and at the start; a list to give it arguments.",
+            "Program to run after ceasing to be master, and at the start; may be a list.",
             absent="none",
         ),
         Field(
