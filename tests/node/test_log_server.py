@@ -1,17 +1,19 @@
 """Log servers that read, stall, hang up and are not there: no line is waited for."""
 
 import errno
+import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import cast
 
 import pytest
 from tests.support.rfc5424 import read
 from tests.support.waiting import turn_until
 
-from carpool.node.log import About, Level, Log
+from carpool.node.log import About, Level, Log, StreamSink
 from carpool.node.log_lines import Rfc5424
 from carpool.node.log_server import MOST_WAITING, TcpSink, UdpSink
 from carpool.node.loop import Loop
@@ -197,6 +199,27 @@ def test_half_a_message_is_sent_anew_on_the_next_connection(
     server.hang_up()
     turn_until(loop, lambda: len(server.texts()) >= waiting)
     assert set(server.texts()) == {"x" * 1500}
+
+
+def test_what_waits_at_a_restart_is_sent_by_the_new_program(loop: Loop) -> None:
+    there = Server()
+    there.close()
+    old = Log(TcpSink(LOCALHOST, there.port, MESSAGE, loop))
+    old.info("first: é")
+    old.info("second")
+    turn_until(loop, lambda: cast("TcpSink", old.sinks[0])._retry.when is not None)
+    left = json.loads(json.dumps(old.leave()))
+    cast("TcpSink", old.sinks[0]).close()
+
+    late = Server(there.port)
+    sink = TcpSink(LOCALHOST, late.port, MESSAGE, loop)
+    new = Log(StreamSink(2), sink)
+    new.restore(left)
+    new.info("third")
+    turn_until(loop, lambda: late.texts() == ["first: é", "second", "third"])
+    assert (new.leave(), sink._waiting_bytes) == ([], 0)
+    sink.close()
+    late.close()
 
 
 def test_a_child_says_nothing_on_its_parents_connection(

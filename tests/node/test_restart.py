@@ -362,6 +362,7 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
             children=(),
             events={"next": 4},
             notices={"ops": [["www", "state", {"seq": 3}, 0]]},
+            lines=["3 <1>"],
         )
         sent.send()
         assert os.get_inheritable(claimed.lock)
@@ -370,6 +371,7 @@ def test_what_is_left_is_received_once_and_by_this_process_alone(
         assert received is not None
         assert received.groups[0].memory == memory
         assert (received.events, received.notices) == (sent.events, sent.notices)
+        assert received.lines == sent.lines
         assert (received.node, received.restarts, received.maintenance) == (
             *("left", 2),
             {"whole": True, "groups": []},

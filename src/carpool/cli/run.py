@@ -162,6 +162,8 @@ def _run(options: argparse.Namespace, handover: Handover | None) -> None:
         _try(tried, Running(cluster, node, groups, notifiers), options.successor_to)
         return
     run_log.direct(log, wanted, node.name, loop)
+    if handover is not None:
+        log.restore(handover.lines)
     state = open_state_directory(options.state_dir or default_state_directory(), log)
     claimed = _claim(options.run_dir, node.name, log, handover)
     try:

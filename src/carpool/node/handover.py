@@ -7,7 +7,7 @@ the successor reads the cluster file and the passwords itself.
 import json
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_interface
@@ -76,6 +76,8 @@ class Handover:
     """What has happened lately."""
     notices: Mapping[str, Any] = field(default_factory=dict)
     """What notifiers have not told yet."""
+    lines: Sequence[str] = ()
+    """What waits for a log server."""
     version: int = VERSION
     pid: int = field(default_factory=os.getpid)
 

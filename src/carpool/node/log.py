@@ -10,7 +10,7 @@ import socket
 import sys
 import syslog
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -109,6 +109,13 @@ class DroppingSink:
 
     def reopen(self) -> None:
         """Go on in a child that has closed what its parent had open, but for 0 to 2."""
+
+    def leave(self) -> list[str]:
+        """Return what waits to be sent, for the program that replaces this one."""
+        return []
+
+    def restore(self, waiting: Sequence[str]) -> None:
+        """Send what the program before this one has left; to be called before any line."""
 
     def _put(self, level: Level, text: str, about: About | None) -> bool:
         raise NotImplementedError
@@ -351,6 +358,17 @@ class Log:
         for sink in self.sinks:
             if isinstance(sink, DroppingSink):
                 sink.reopen()
+
+    def leave(self) -> list[str]:
+        """Return what waits for a log server, for the program that replaces this one."""
+        sinks = (sink for sink in self.sinks if isinstance(sink, DroppingSink))
+        return [message for sink in sinks for message in sink.leave()]
+
+    def restore(self, waiting: Sequence[str]) -> None:
+        """Send what the program before this one has left, if there is a log server yet."""
+        for sink in self.sinks:
+            if isinstance(sink, DroppingSink):
+                sink.restore(waiting)
 
     def flush(self) -> None:
         """Log how many lines were suppressed. Call it now and then, and before the end."""

@@ -6,7 +6,7 @@ Nothing here waits. A server is an IP address: to look up a name can take half a
 import errno
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 
@@ -94,6 +94,18 @@ class TcpSink(DroppingSink):
         if self._socket is not None:
             self._socket.detach()
         self._socket, self._mute = None, True
+
+    def leave(self) -> list[str]:
+        """Return the messages that wait, the first of them whole."""
+        return [frame.decode() for frame in self._waiting]
+
+    def restore(self, waiting: Sequence[str]) -> None:
+        """Let these be the first to be sent."""
+        for frame in map(str.encode, waiting):
+            self._waiting.append(frame)
+            self._waiting_bytes += len(frame)
+        if self._waiting:
+            self._connect()
 
     def _put(self, level: Level, text: str, about: About | None) -> bool:
         if self._mute or self._waiting_bytes >= MOST_WAITING:

@@ -297,6 +297,7 @@ class Restart:
             paces={} if punctuality is None else punctuality.saved(),
             events={} if self._events is None else self._events.saved(),
             notices=notices,
+            lines=self._log.leave(),
         )
         try:
             handover.send()
