@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.node.test_control import Served, line, served  # noqa: F401 - a fixture
+from tests.node.serving import Served, line
 
 from carpool.node.control import LONGEST_LINE, PATIENCE
 from carpool.node.http_page import is_whole, respond
@@ -19,7 +19,7 @@ def page(*pieces: bytes) -> tuple[str, Iterator[bytes]]:
     return "text/x-page", iter(pieces)
 
 
-def fetch(served: Served, client: socket.socket) -> tuple[bytes, bytes]:  # noqa: F811
+def fetch(served: Served, client: socket.socket) -> tuple[bytes, bytes]:
     """Return head and body of what a client gets until the daemon hangs up."""
     data = b""
     deadline = served.loop.now() + 10_000_000_000
@@ -36,7 +36,7 @@ def fetch(served: Served, client: socket.socket) -> tuple[bytes, bytes]:  # noqa
     raise AssertionError(f"it does not hang up after {data!r}")
 
 
-def test_a_page_is_got_in_pieces(served: Served) -> None:  # noqa: F811
+def test_a_page_is_got_in_pieces(served: Served) -> None:
     served.pages["/page"] = lambda: page(b"one ", b"", b"", b"two ", b"x" * 1_000_000)
     with served.connect() as client:
         for byte in REQUEST:
@@ -50,7 +50,7 @@ def test_a_page_is_got_in_pieces(served: Served) -> None:  # noqa: F811
     assert body == b"one two " + b"x" * 1_000_000
 
 
-def test_each_piece_takes_a_turn(served: Served) -> None:  # noqa: F811
+def test_each_piece_takes_a_turn(served: Served) -> None:
     served.pages["/page"] = lambda: page(*[b""] * 100, b"end")
     with served.connect() as slow, served.connect() as quick:
         slow.send(REQUEST)
@@ -59,7 +59,7 @@ def test_each_piece_takes_a_turn(served: Served) -> None:  # noqa: F811
         assert fetch(served, slow)[1] == b"end"
 
 
-def test_a_page_that_is_not_there(served: Served) -> None:  # noqa: F811
+def test_a_page_that_is_not_there(served: Served) -> None:
     served.pages["/page"] = lambda: page(b"x")
     with served.connect() as client:
         client.send(b"GET /other HTTP/1.0\r\n\r\n")
@@ -68,7 +68,7 @@ def test_a_page_that_is_not_there(served: Served) -> None:  # noqa: F811
     assert body == b"there is no page '/other'; there are /page\n"
 
 
-def test_who_hangs_up_or_does_not_read_costs_nothing(served: Served) -> None:  # noqa: F811
+def test_who_hangs_up_or_does_not_read_costs_nothing(served: Served) -> None:
     served.pages["/page"] = lambda: page(*[b"x" * 100_000] * 100)
     gone = served.connect()
     gone.send(REQUEST)
@@ -86,7 +86,7 @@ def test_who_hangs_up_or_does_not_read_costs_nothing(served: Served) -> None:  #
     lazy.close()
 
 
-def test_a_head_without_an_end(served: Served) -> None:  # noqa: F811
+def test_a_head_without_an_end(served: Served) -> None:
     with served.connect() as client:
         client.send(b"GET / HTTP/1.1\r\n")
         served.run()

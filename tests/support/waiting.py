@@ -26,11 +26,22 @@ def until(condition: Callable[[], T], what: What = "", seconds: float = PATIENCE
     return found
 
 
-def turn(loop: Loop, duration: int) -> None:
-    """Let a loop turn for that many nanoseconds, or until something stops it."""
-    end = loop.call_at(loop.now() + duration, loop.stop)
+def turn(loop: Loop, duration: int, rounds: int = 8) -> None:
+    """Let a loop turn for that many nanoseconds, or until something stops it.
+
+    And for some rounds after that: a busy machine may take all the time away.
+    """
+    left = iter(range(rounds))
+
+    def end() -> None:
+        if next(left, None) is None:
+            loop.stop()
+        else:
+            timer.reschedule(loop.now())
+
+    timer = loop.call_at(loop.now() + duration, end)
     loop.run()
-    end.cancel()
+    timer.cancel()
 
 
 def turn_until(
