@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.cli.test_status import document, group
+from tests.support.status import document, group
 
 import carpool
 from carpool.cli import COMMANDS, completion, daemons

@@ -17,7 +17,7 @@ from threading import Thread
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.cli.test_status import document, group, peer
+from tests.support.status import document, group, peer
 
 from carpool.cli import metrics
 from carpool.cli.whole_file import refuse_what_is_no_file, write_whole

@@ -2,50 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.status import check, document, group, peer
 
 from carpool.cli import status
 from carpool.cli.daemon_text import status_text
 from carpool.watch.durations import duration
-
-
-def peer(**keys: object) -> dict[str, Any]:
-    known = {"address": "10.0.0.9", "advbase": 1, "advskew": 20, "demotion": 0}
-    return {**known, "interval": 1.078125, "heard_seconds": 0.42, **keys}
-
-
-def group(name: str, state: str, **keys: object) -> dict[str, Any]:
-    return {
-        "group": name,
-        "state": state,
-        "state_seconds": 7384.0,
-        "addresses": ["10.0.0.100/16"],
-        "why": "started",
-        "master": None,
-        "peers": [],
-        "demotions": {},
-        "rejected": {},
-        "script": None,
-        **keys,
-    }
-
-
-def document(*groups: dict[str, Any], **keys: object) -> dict[str, Any]:
-    return {
-        "node": "web1",
-        "program": "1.0",
-        "pid": 123,
-        "uptime_seconds": 42.04,
-        "groups": list(groups),
-        "interfaces": [],
-        **keys,
-    }
-
-
-def check(name: str, health: str, problem: str | None = None) -> dict[str, Any]:
-    return {"check": name, "health": health, "health_seconds": 200.0, "problem": problem}
 
 
 def test_a_narrow_terminal_has_the_masters_by_their_addresses() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support import status as made_up
 from tests.support.lan import VIP, carpool, run_carpool
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
 from tests.support.processes import memory_kib
@@ -39,7 +40,9 @@ def test_each_node_says_who_is_master_and_why(
 
         said = lan.ask("left", "status")
         assert (said["node"], said["pid"]) == ("left", left.pid)
+        assert said.keys() == made_up.document().keys() | {"version", "ok"}
         (group,) = said["groups"]
+        assert group.keys() == made_up.group("www", "MASTER").keys()
         assert group["state"] == "MASTER"
         assert group["addresses"] == [f"{VIP}/16"]
         assert group["why"].startswith("no master heard for ")
@@ -50,6 +53,7 @@ def test_each_node_says_who_is_master_and_why(
 
         (group,) = lan.ask("right", "status")["groups"]
         assert (group["state"], group["why"]) == ("BACKUP", "started")
+        assert group["master"].keys() == made_up.peer().keys()
         assert group["master"]["address"] == "10.0.0.9"
         assert group["master"]["advskew"] == LEFT_SKEW
         assert group["master"]["interval"] == INTERVAL / 1e9

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.support import status as made_up
 from tests.support.lan import Daemon
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, MARGIN, Pair
 from tests.support.processes import states_of_children
@@ -179,6 +180,7 @@ def test_checks_of_every_type_are_run_and_told(tmp_path: Path) -> None:
             lan.until_logged(left, f"check {name}: bad: Connection refused")
         assert "(3 in all)" in left.text()
         told = {one["check"]: one for one in lan.ask("left", "status")["checks"]}
+        assert {frozenset(one) for one in told.values()} == {frozenset(made_up.check("", ""))}
         assert list(told) == list(checks)
         assert (told["page"]["health"], told["page"]["problem"]) == ("bad", "Connection refused")
         assert told["flag"]["health"] == "good"

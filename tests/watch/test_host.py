@@ -2,12 +2,13 @@
 
 import threading
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support import status
 from tests.support.screen import VirtualScreen
 
 from carpool.carp.timing import SECOND
@@ -24,14 +25,9 @@ SIZE = (80, 24)
 
 
 def peer(heard: float, address: str = PEER, advskew: int = 0, interval: float = 1.0) -> object:
-    return {
-        "address": address,
-        "advbase": 255 if advskew == 255 else 1,
-        "advskew": advskew,
-        "demotion": 0,
-        "interval": interval,
-        "heard_seconds": heard,
-    }
+    advbase = 255 if advskew == 255 else 1
+    keys = {"advbase": advbase, "advskew": advskew, "interval": interval, "heard_seconds": heard}
+    return status.peer(address, **keys)
 
 
 def backup(state: float, heard: float, name: str = "www", **of_peer: Any) -> dict[str, Any]:
@@ -41,26 +37,21 @@ def backup(state: float, heard: float, name: str = "www", **of_peer: Any) -> dic
 def group(
     state: str, seconds: float, name: str = "www", master: object = None, transitions: int = 1
 ) -> dict[str, Any]:
-    return {
-        "group": name,
-        "state": state,
-        "state_seconds": seconds,
-        "why": "no master heard for 3.000 s",
-        "transitions": transitions,
-        "interval": 1.25,
-        "master_down_time": 3.25,
-        "addresses": ["192.0.2.100/24"],
-        "master": master,
-        "demotions": {},
-        "peers": [],
-        "rejected": {},
-        "script": None,
-    }
+    return status.group(
+        name,
+        state,
+        state_seconds=seconds,
+        why="no master heard for 3.000 s",
+        transitions=transitions,
+        interval=1.25,
+        master_down_time=3.25,
+        addresses=["192.0.2.100/24"],
+        master=master,
+    )
 
 
-def answer(*groups: Mapping[str, Any], node: str = "web1") -> dict[str, Any]:
-    about = {"program": "1.0", "pid": 7, "uptime_seconds": 90.0}
-    return {"node": node, "groups": groups, "interfaces": [], **about}
+def answer(*groups: dict[str, Any], node: str = "web1") -> dict[str, Any]:
+    return status.document(*groups, node=node, pid=7, uptime_seconds=90.0)
 
 
 def changed(second: int, state: str, transition: int, master: str | None = None) -> dict[str, Any]:

@@ -7,45 +7,24 @@ from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
 from typing import Any
 
+from tests.support import status as daemon
+
 from carpool.web.sources import SourceError
 
 
 def group(name: str, state: str, **keys: object) -> dict[str, Any]:
     """Return a group as a status tells it, in that state for a minute."""
-    return {
-        "group": name,
-        "vhid": 42,
-        "interface": "net0",
-        "addresses": ["10.0.0.100/16"],
-        "sources": [],
-        "state": state,
-        "state_seconds": 60.0,
-        "why": "started",
-        "transitions": 1,
-        "advskew": 0,
-        "demotion": 0,
-        "demotions": {},
-        "master": None,
-        **keys,
-    }
+    return daemon.group(name, state, **{"state_seconds": 60.0, **keys})
 
 
 def master(address: str, heard: float = 0.1) -> dict[str, Any]:
     """Return the master that a backup hears."""
-    return {"address": address, "advskew": 0, "demotion": 0, "heard_seconds": heard}
+    return daemon.peer(address, advskew=0, heard_seconds=heard)
 
 
 def status(*groups: dict[str, Any], **keys: object) -> dict[str, Any]:
     """Return the status of a daemon."""
-    return {
-        "node": "web1",
-        "program": "1.0",
-        "uptime_seconds": 100.0,
-        "groups": list(groups),
-        "interfaces": [],
-        "checks": [],
-        **keys,
-    }
+    return daemon.document(*groups, **{"uptime_seconds": 100.0, **keys})
 
 
 class FakeSource:
