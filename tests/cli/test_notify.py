@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.notify.servers import PASSWORD, TOKEN, free_port, nrdp, web_server
+from tests.notify.servers import PASSWORD, TOKEN, closed_port, nrdp, web_server
 
 FILE = """\
 [nodes.web1]
@@ -44,8 +44,7 @@ def write(folder: Path, text: str) -> Path:
 def test_every_notifier_is_tried_and_each_result_is_told(tmp_path: Path) -> None:
     fifo = tmp_path / "nagios.cmd"
     os.mkfifo(fifo)
-    closed = free_port()
-    with web_server(nrdp) as web:
+    with web_server(nrdp) as web, closed_port() as closed:
         file = write(
             tmp_path,
             f'[notify.nrdp]\ntype = "nrdp"\nurl = "http://127.0.0.1:{web.port}/"\n'

@@ -158,7 +158,7 @@ def test_a_master_that_was_frozen_comes_back_if_it_preempts(tmp_path: Path) -> N
         lan.until_holders("right", seconds=TAKEN_OVER)
         thawed = time.monotonic_ns()
         left.send(signal.SIGCONT)
-        lan.until_settled("left", quiet=2 * DOWN_TIME, seconds=2 * DOWN_TIME + MARGIN)
+        lan.until_settled("left", quiet=2 * DOWN_TIME, seconds=3 * DOWN_TIME + MARGIN)
         mac = lan.mac(lan.left)
         told = [told for told in lan.heard.announcements(VIP.packed) if told.when > thawed]
         assert told

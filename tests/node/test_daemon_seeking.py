@@ -13,9 +13,9 @@ from carpool.lab.faults import heal, partition
 pytestmark = pytest.mark.namespaces
 
 OTHER = IPv4Address("10.0.7.7")
-SLOW = {"advbase": 1, "dead_ratio": 2}
-"""So that two masters, when the cut has just been noticed, are silent for most of a second."""
-SOON = 0.4
+SLOW = {"advbase": 2, "dead_ratio": 2}
+"""So that two masters, when the cut has just been noticed, are silent for most of two seconds."""
+SOON = 0.8
 """Seconds, for what takes 30 ms and a busy machine."""
 
 

@@ -231,3 +231,11 @@ def free_port(host: str = "127.0.0.1") -> int:
     """Return a port on which nobody listens now."""
     with socket.create_server((host, 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port of this machine on which nobody listens, and nobody else can meanwhile."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]

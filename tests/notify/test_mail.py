@@ -11,7 +11,7 @@ import pytest
 from tests.notify.servers import (
     PASSWORD,
     USER,
-    free_port,
+    closed_port,
     mail_server,
     make_certificates,
     odd_server,
@@ -105,7 +105,8 @@ def test_a_server_without_starttls_gets_no_password() -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    assert run(mail(free_port())) == (FAILED, "Connection refused")
+    with closed_port() as port:
+        assert run(mail(port)) == (FAILED, "Connection refused")
 
 
 def test_a_name_that_cannot_be_looked_up() -> None:

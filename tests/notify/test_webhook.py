@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.notify.servers import Request, free_port, make_certificates, odd_server, web_server
+from tests.notify.servers import Request, closed_port, make_certificates, odd_server, web_server
 from tests.notify.support import EVENT, NOW, job, notice, run
 
 from carpool.notify.job import DELIVERED, FAILED, REFUSED
@@ -122,8 +122,9 @@ def test_a_server_that_takes_too_long(speak: Any) -> None:
 
 
 def test_a_server_that_is_none() -> None:
-    port = free_port()
-    assert run(job("webhook", url=f"http://127.0.0.1:{port}/")) == (FAILED, "Connection refused")
+    with closed_port() as port:
+        refused = run(job("webhook", url=f"http://127.0.0.1:{port}/"))
+    assert refused == (FAILED, "Connection refused")
     with odd_server(lambda connection: connection.sendall(b"220 mail\r\n" * 9)) as port:
         code, said = run(job("webhook", url=f"http://127.0.0.1:{port}/"))
     assert code == FAILED

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Capture
 
 from carpool.cluster.toml_writing import toml_line
@@ -178,7 +179,7 @@ class Lan:
                     self._write_down(now, self._monitors[monitor], ip, here=False)
 
     def until(
-        self, condition: Callable[[], bool], seconds: float = 8.0, *, what: str = ""
+        self, condition: Callable[[], bool], seconds: float = PATIENCE, *, what: str = ""
     ) -> float:
         """Wait until `condition` holds; fail after `seconds`. Return the seconds it took."""
         start = looked = time.monotonic()
@@ -202,7 +203,7 @@ class Lan:
         self.look(0)
         return sorted(self._held[vip])
 
-    def until_holders(self, *zones: str, seconds: float = 8.0, vip: Address = VIP) -> float:
+    def until_holders(self, *zones: str, seconds: float = PATIENCE, vip: Address = VIP) -> float:
         """Wait until exactly these zones hold the address. Return the seconds it took."""
         wanted = sorted(zones)
         return self.until(lambda: self.holders(vip) == wanted, seconds, what=f"{vip} at {wanted}")

@@ -54,7 +54,7 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             screen.expect("10.0.1.5 (took over)")
             screen.expect("B 10.0.1.5")
             watch.type("q")
-            assert watch.wait(5) == 0
+            assert watch.wait(20) == 0
         lan.until_holders("right")
         command = [sys.executable, "-P", "-m", "carpool", "watch"]
         with Terminal(family, [*command, "--run-dir", str(lan.run_directory)]) as watch:
@@ -67,7 +67,7 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             watch.type("y")
             screen.expect("done: promote")
             watch.type("q")
-            assert watch.wait(5) == 0
+            assert watch.wait(20) == 0
 
 
 def test_scanning(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from tests.notify.servers import closed_port
 from tests.support.processes import is_alive, open_descriptors
 from tests.support.waiting import turn, turn_until
 
@@ -270,12 +271,6 @@ def server(*answers: bytes, tls: bool = False, tmp_path: Path | None = None) -> 
 requests: list[bytes] = []
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_port_that_listens_and_one_that_does_not(loop: Loop) -> None:
     with server() as port:
         probe = TcpProbe(loop, LOCAL, port)
@@ -332,7 +327,8 @@ def test_a_page(loop: Loop) -> None:
 
 
 def test_a_server_that_is_down_or_hangs_up(loop: Loop) -> None:
-    assert look(loop, HttpProbe(loop, Http(LOCAL, closed_port(), "/"))) == "Connection refused"
+    with closed_port() as port:
+        assert look(loop, HttpProbe(loop, Http(LOCAL, port, "/"))) == "Connection refused"
     with server() as port:
         assert look(loop, HttpProbe(loop, Http(LOCAL, port, "/"))) == "no answer"
 

@@ -525,10 +525,10 @@ def test_where_nothing_tells_it_looks_every_second(make_bench: MakeBench) -> Non
     bench.host.watch(bench.events.extend)
     with bench.stand_in.change() as state:
         state["interfaces"]["net0"]["carrier"] = False
-    bench.until(lambda: bool(bench.events), 2)
+    bench.until(lambda: bool(bench.events))
     with bench.stand_in.change() as state:
         state["interfaces"]["net0"]["carrier"] = True
-    bench.until(lambda: len(bench.events) == 2, 2)
+    bench.until(lambda: len(bench.events) == 2)
 
 
 def test_an_interface_made_anew_is_another(illumos: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
