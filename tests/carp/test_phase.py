@@ -63,6 +63,13 @@ def test_a_master_is_in_phase_from_its_second_advertisement_on(advskew: int) -> 
         assert (others[0] - 7 - interval // 4) % interval == 0
 
 
+@pytest.mark.parametrize("step", [0, SECOND // 3, SECOND - 1])
+def test_a_bunch_has_the_order_of_the_file_whenever_each_became_master(step: int) -> None:
+    made = enumerate(phases(9, origin=5))
+    last = [advertised(phase, step * number % SECOND)[-1] for number, phase in made]
+    assert [instant % SECOND for instant in last] == list(range(5, 14))
+
+
 def test_those_of_a_slot_that_took_over_at_any_time_advertise_together() -> None:
     phase = Phase(origin=0, slot=2, slots=8)
     ends = {tuple(advertised(phase, started)[-9:]) for started in range(0, SECOND, SECOND // 16)}
