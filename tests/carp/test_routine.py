@@ -1,4 +1,4 @@
-"""The short way for what a backup hears each second does what the long way would."""
+"""The short ways for what happens each second do what the long ways would."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,11 @@ from tests.carp.support import MS, PASSWORD, VHID, VIP, VIP6, packed
 
 from carpool.carp.auth import Authenticator
 from carpool.carp.counters import Counters, Replay
-from carpool.carp.effects import Effect
+from carpool.carp.effects import Advertise, Effect
 from carpool.carp.election import NEVER_MASTER, State
 from carpool.carp.packet import Datagram, ipv4_packet, ipv6_packet, parse_ipv4, parse_ipv6
 from carpool.carp.peers import MOST_PEERS
+from carpool.carp.phase import Phase
 from carpool.carp.receiver import Receiver
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
@@ -23,6 +24,7 @@ from carpool.recorder.snapshot import capture
 
 BOTH = (VIP, VIP6)
 SIGN = Authenticator(PASSWORD, VHID, BOTH).digest
+IPV4 = {"addresses": (VIP,)}
 FAST = {"advbase": 0, "fast": True}
 
 
@@ -32,11 +34,14 @@ class Side:
     def __init__(self, *, short: bool, **more: Any) -> None:
         self.short = short
         self.shortened = 0
-        given = {"advbase": 1, "advskew": 20, **more}
+        self.said: list[Effect] = []
+        phase = more.pop("phase", None)
+        given = {"addresses": BOTH, "advbase": 1, "advskew": 20, **more}
         self.host = Recorded(
-            Settings(VHID, BOTH, PASSWORD, **given),
+            Settings(VHID, password=PASSWORD, **given),
             sources={4: packed("192.0.2.10"), 6: packed("2001:db8::10")},
             counters=Counters(given.get("replay", Replay.WINDOW), seed=5),
+            phase=phase,
         )
         self.receiver = Receiver()
         self.receiver.add(self.host)
@@ -49,8 +54,17 @@ class Side:
         parse = parse_ipv4 if packet[0] >> 4 == 4 else parse_ipv6
         self.receiver.receive(parse(packet), now)
 
+    def runs(self, now: int) -> None:
+        """Let the timer run."""
+        payload = self.host.speak_again(now) if self.short else None
+        if payload is None:
+            self.host.handle_timer(now)
+        else:
+            self.shortened += 1
+            self.said.append(Advertise(4, payload))
+
     def effects(self) -> list[Effect]:
-        found = []
+        found, self.said = self.said, []
         while (effect := self.host.next_effect()) is not None:
             found.append(effect)
         return found
@@ -70,6 +84,7 @@ class Twins:
     def __init__(self, **more: Any) -> None:
         self.sides = (Side(short=True, **more), Side(short=False, **more))
         self.now = 0
+        self.sign = Authenticator(PASSWORD, VHID, more.get("addresses", BOTH)).digest
         self.counters = [Counters(seed=number) for number in range(3)]
         self.packets: list[bytes] = []
 
@@ -85,7 +100,8 @@ class Twins:
 
     def hear(self, who: int, advbase: int, advskew: int, demotion: int, family: int) -> None:
         counter = self.counters[who].next(self.now)
-        said = Advertisement(VHID, advbase, advskew, counter, SIGN(counter), demotion).encode()
+        digest = self.sign(counter)
+        said = Advertisement(VHID, advbase, advskew, counter, digest, demotion).encode()
         if family == 4:
             packet = ipv4_packet(packed(f"192.0.2.{who + 9}"), said)
         else:
@@ -110,7 +126,7 @@ class Twins:
             if due is None or due > end:
                 break
             self.now = max(self.now, due)
-            self.do(lambda side: side.host.handle_timer(self.now))
+            self.do(lambda side: side.runs(self.now))
         self.now = end
 
     def be_late(self, by: int) -> None:
@@ -118,7 +134,7 @@ class Twins:
         due = self.sides[0].host.timer()
         if due is not None:
             self.now = max(self.now, due) + by
-            self.do(lambda side: side.host.handle_timer(self.now))
+            self.do(lambda side: side.runs(self.now))
 
 
 Deed = Callable[[Twins], object]
@@ -174,8 +190,13 @@ DEEDS: st.SearchStrategy[Deed] = st.one_of(
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"preempt": True}, {"replay": Replay.STRICT}, {"replay": Replay.OFF}, FAST],
-    ids=["plain", "preempting", "strict", "off", "fast"],
+    [
+        *({}, {"preempt": True}, {"replay": Replay.STRICT}, {"replay": Replay.OFF}, FAST),
+        IPV4,
+        {**IPV4, **FAST, "seek_rival": SECOND // 4},
+        {**IPV4, "announce_every": 4 * SECOND, "phase": Phase(SECOND // 3, 1, 2)},
+    ],
+    ids=["plain", "preempting", "strict", "off", "fast", "ipv4", "fast ipv4", "in a bunch"],
 )
 @settings(max_examples=60, deadline=None)
 @given(st.lists(DEEDS, max_size=25))
@@ -268,6 +289,47 @@ def test_a_master_that_was_forgotten_among_many_over_ipv6_goes_the_long_way() ->
     twins.hear(0, 1, 0, 0, 4)
     assert twins.shortened == 2
     assert packed("192.0.2.9") in twins.sides[0].host.peers
+
+
+def ruling(**more: Any) -> Twins:
+    """Return twins that have become master and announced the second time."""
+    twins = Twins(**more)
+    twins.wait(5 * SECOND + SECOND // 2)
+    assert twins.sides[0].host.state is State.MASTER
+    twins.sides[0].shortened = 0
+    return twins
+
+
+def test_what_a_master_says_each_second_over_ipv4_is_routine() -> None:
+    twins = ruling(**IPV4)
+    twins.wait(6 * SECOND)
+    assert twins.shortened == 5  # One comes each 1.08 s.
+    assert ruling().shortened == 0
+
+
+def test_a_late_advertisement_is_no_routine_from_the_next_one_on() -> None:
+    interval = SECOND + 20 * SECOND // 256
+    twins = ruling(**IPV4)
+    twins.be_late(interval - 1)
+    assert twins.shortened == 1
+    twins.be_late(interval)
+    assert twins.shortened == 1
+    twins.be_late(3 * SECOND)
+    assert (twins.shortened, twins.sides[0].host.state) == (1, State.BACKUP)
+
+
+def test_who_is_no_master_or_not_alone_says_nothing_in_the_short_way() -> None:
+    twins = ruling(**IPV4, announce_every=2 * SECOND)
+    for side in twins.sides:
+        assert side.host.speak_again(twins.now) is None  # Nothing is due yet.
+    twins.wait(8 * SECOND)
+    assert 0 < twins.shortened < 8  # Every other one goes with an announcement.
+    done, host = twins.shortened, twins.sides[0].host
+    due = host.timer()
+    assert due is not None
+    twins.do(lambda side: side.host.stop(twins.now))
+    assert host.speak_again(due) is None
+    assert twins.shortened == done
 
 
 def test_the_short_way_is_for_whole_ipv4_packets_of_our_group() -> None:

@@ -113,8 +113,9 @@ def test_after_a_difference_it_compares_from_the_next_state_on(
 
 QUESTIONS = {"timer", "next_effect", "memory"}
 """What a virtual host is asked, not told."""
-SHORT_WAYS = {"turns_away", "hear_again"}
-"""What `receive` does too: the one changes but a number, the other is recorded as that."""
+SHORT_WAYS = {"turns_away", "hear_again", "speak_again"}
+"""What `receive` and `handle_timer` do too: the first changes but a number, the others are recorded
+as those."""
 
 
 def test_everything_that_a_virtual_host_is_told_is_recorded() -> None:

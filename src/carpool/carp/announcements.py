@@ -37,6 +37,11 @@ class Announcements:
         """Announce no more: the addresses are gone."""
         self._after = self._again_at = None
 
+    def are_due(self, now: int) -> bool:
+        """Tell whether `due` would have to be asked, or need not."""
+        again_at = self._again_at
+        return self._after is not None or (again_at is not None and now >= again_at - _EARLY)
+
     def due(self, now: int) -> bool:
         """Tell whether to announce with the advertisement that leaves now. Ask once for each."""
         due = False

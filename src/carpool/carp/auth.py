@@ -45,12 +45,11 @@ class Authenticator:
         if not all(0 < len(one) <= KEY_SIZE for one in passwords):
             raise ValueError(f"a CARP password has 1 to {KEY_SIZE} bytes")
         everything = set(addresses)
-        self._accepted = [_Prepared(one, vhid, everything) for one in passwords]
-        self._signer = self._accepted[0]
+        self._signer, *self._others = (_Prepared(one, vhid, everything) for one in passwords)
         # OpenBSD signs without link-local addresses and accepts both forms. So do we accept both.
         routable = {address for address in everything if not _is_link_local_v6(address)}
         if routable != everything:
-            self._accepted += [_Prepared(one, vhid, routable) for one in passwords]
+            self._others += [_Prepared(one, vhid, routable) for one in passwords]
 
     def digest(self, counter: int) -> bytes:
         """Return the 20-byte digest that goes with the 64-bit `counter`."""
@@ -62,8 +61,13 @@ class Authenticator:
 
     def fits(self, counter: bytes, digest: bytes) -> bool:
         """Tell whether a `digest` of 20 bytes is that of the 8 bytes of a `counter`."""
+        if compare_digest(self._signer.digest(counter), digest):
+            return True
         # Not any(), whose generator costs more than it saves: the time of a flood goes here.
-        return True in [compare_digest(one.digest(counter), digest) for one in self._accepted]
+        others = self._others
+        return bool(others) and True in [
+            compare_digest(one.digest(counter), digest) for one in others
+        ]
 
 
 class _Prepared:

@@ -26,8 +26,10 @@ REMEMBERED = 8192
 LEAP = 86400 << 16
 """How far a sequenced counter may be above the highest to be believed alone: a day."""
 
-_SLOT = struct.Struct("<QQQQI")
-SLOTS_SIZE = 2 * _SLOT.size
+_SLOT = struct.Struct("<QQQQ")
+_NO_CHECKSUM = bytes(4)
+_SLOT_SIZE = _SLOT.size + len(_NO_CHECKSUM)
+SLOTS_SIZE = 2 * _SLOT_SIZE
 """What `Counters` saves each time is in the first bytes, one slot after the other ..."""
 RING = 4096
 """... and from here on are the random counters, 8 bytes each."""
@@ -39,6 +41,7 @@ _LAST_CLOCK = (1 << 48) - (1 << 40)
 _END = _TAG + (1 << 48) - (1 << 39)
 """From here on a counter counts as random, so that the sequence can always be continued."""
 
+_64_BITS = (1 << 64) - 1
 _LEAST_SPREAD = 256
 _MOST_SPREAD = 1 << 15
 """Among how many counters chance chooses the next: half of those of the time since the last one,
@@ -48,6 +51,8 @@ draw the same once in 32,768 times."""
 
 _RECENT = 64
 """The last sequenced counters, among which one may be late."""
+_SPARE = 32
+"""So many more until the older ones are dropped, together: to move all for each is slow."""
 
 _STRIDE = 8
 """A counter that is at most so far above another one continues it: some may have been lost."""
@@ -144,7 +149,7 @@ class Counters:
         counter = _TAG + min(max(((self.wall + now) << 16) // SECOND, 0), _LAST_CLOCK)
         if self._highest is not None:
             counter = max(counter, self._highest + 1)
-        self._dice = (self._dice * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        self._dice = (self._dice * 6364136223846793005 + 1442695040888963407) & _64_BITS
         counter += (self._dice >> 32) * self._spread(now) >> 32
         self._sent_at = now
         self._raise(counter, now)
@@ -249,22 +254,28 @@ class Counters:
         self._note(counter, now)
 
     def _note(self, counter: int, now: int) -> None:
-        place = bisect_left(self._recent, counter)
-        self._recent.insert(place, counter)
-        self._noted_at.insert(place, now)
-        if len(self._recent) > _RECENT:
-            self._floor = self._recent.pop(0)
-            self._noted_at.pop(0)
+        recent = self._recent
+        if not recent or counter > recent[-1]:  # as nearly all are
+            recent.append(counter)
+            self._noted_at.append(now)
+        else:
+            place = bisect_left(recent, counter)
+            recent.insert(place, counter)
+            self._noted_at.insert(place, now)
+        if len(recent) > _RECENT + _SPARE:
+            self._floor = recent[_SPARE]
+            del recent[: _SPARE + 1], self._noted_at[: _SPARE + 1]
 
     # Random counters: the last of them, in a ring.
 
     def _remembers(self, counter: int) -> bool:
-        if self._ring is None:
+        ring = self._ring
+        if ring is None:
             return False
-        wanted, end = counter.to_bytes(8), 8 * min(self._heard, REMEMBERED)
-        place = self._ring.find(wanted, 0, end)
+        wanted = counter.to_bytes(8)
+        place = ring.find(wanted)
         while place > 0 and place % 8:
-            place = self._ring.find(wanted, place + 1, end)
+            place = ring.find(wanted, place + 1)
         return place >= 0
 
     def _remember(self, counter: int) -> None:
@@ -281,17 +292,18 @@ class Counters:
     def _save(self) -> None:
         if self._save_bytes is None:
             return
-        self._serial += 1
-        fields = (self._serial, self._highest or _NO_COUNTER, self._leapt or _NO_COUNTER)
-        slot = _SLOT.pack(*fields, self._heard, 0)
-        slot = slot[:-4] + crc32(slot).to_bytes(4, "little")
-        self._save_bytes(_SLOT.size * (self._serial % 2), slot)
+        serial = self._serial = self._serial + 1
+        highest, leapt = self._highest or _NO_COUNTER, self._leapt or _NO_COUNTER
+        fields = _SLOT.pack(serial, highest, leapt, self._heard)
+        checksum = crc32(fields + _NO_CHECKSUM)
+        self._save_bytes(_SLOT_SIZE * (serial % 2), fields + checksum.to_bytes(4, "little"))
 
     def _load(self, saved: bytes) -> None:
-        for place in (0, _SLOT.size):
-            slot = saved[place : place + _SLOT.size].ljust(_SLOT.size, b"\0")
-            serial, highest, leapt, heard, checksum = _SLOT.unpack(slot)
-            if serial <= self._serial or checksum != crc32(slot[:-4] + bytes(4)):
+        for place in (0, _SLOT_SIZE):
+            slot = saved[place : place + _SLOT_SIZE].ljust(_SLOT_SIZE, b"\0")
+            serial, highest, leapt, heard = _SLOT.unpack_from(slot)
+            checksum = int.from_bytes(slot[_SLOT.size :], "little")
+            if serial <= self._serial or checksum != crc32(slot[: _SLOT.size] + _NO_CHECKSUM):
                 continue
             self._serial = serial
             self._highest = highest or None

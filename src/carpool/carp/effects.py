@@ -1,6 +1,7 @@
 """What a virtual host asks of the machine it runs on, in the order in which it must happen."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from carpool.carp.election import Event, State
 
@@ -35,12 +36,13 @@ class RemoveAddresses:
     """Take the virtual addresses off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advertise:
+class Advertise(NamedTuple):
     """Send this 36-byte advertisement over IP `family`, 4 or 6.
 
     A farewell (a bow-out or a concession) tells the others that the addresses are gone. If taking
     them off takes time it waits for that, and is dropped if they are put back meanwhile.
+
+    A tuple, made in a fifth of the time of a frozen dataclass: there may be hundreds a second.
     """
 
     family: int

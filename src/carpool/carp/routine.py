@@ -17,13 +17,15 @@ _EVENTS = frozenset({Event.FASTER, Event.LESS_DEMOTED, Event.TIE_LOST, Event.TIE
 class Routine:
     """An advertisement over IPv4 that started the wait of a backup, and will again.
 
-    `source` has 4 bytes; `head` are the 6 bytes of the advertisement before its checksum. The rest
-    is in nanoseconds: how long the backup then waits, when it first looks whether it is late
-    itself, and the interval that it obeys in the fast profile.
+    `source` has 4 bytes; `head` are the 6 bytes of the advertisement before its checksum, and
+    `strength` is what it says in them: advbase, advskew and demotion. The rest is in nanoseconds:
+    how long the backup then waits, when it first looks whether it is late itself, and the interval
+    that it obeys in the fast profile.
     """
 
     source: bytes
     head: bytes
+    strength: tuple[int, int, int]
     patience: int
     look_after: int
     masters_interval: int

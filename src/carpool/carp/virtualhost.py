@@ -30,6 +30,7 @@ from carpool.carp.effects import (
 )
 from carpool.carp.election import NEVER_MASTER, TABLE, Action, Event, State
 from carpool.carp.memory import Memory
+from carpool.carp.pace import Paced
 from carpool.carp.packet import Datagram
 from carpool.carp.peers import Peer, Peers
 from carpool.carp.phase import Phase
@@ -49,11 +50,13 @@ REASSERTIONS = 3
 forger from making us shout. Where there are more, the next advertisement comes after an eighth of
 the interval, and announces: the last of many rivals to leave must not have the last word."""
 
-_INIT, _AUTHENTICATION = State.INIT, Rejection.AUTHENTICATION
-"""Looking up a member of an enumeration is slow before Python 3.12: for what a flood asks often."""
+_INIT, _BACKUP, _MASTER = State.INIT, State.BACKUP, State.MASTER
+_ADVERTISEMENT_DUE, _AUTHENTICATION = Event.ADVERTISEMENT_DUE, Rejection.AUTHENTICATION
+"""Looking up a member of an enumeration is slow before Python 3.12: for what is asked often."""
+_IPV4_ALONE = [4]
 
 
-class VirtualHost:
+class VirtualHost(Paced):
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
     def __init__(
@@ -70,9 +73,9 @@ class VirtualHost:
         ties. `counters`: those that this vhid has heard and sent, which may outlive us. `phase`:
         when to advertise as master; the interval that leads into it is shorter, never longer.
         """
-        self.settings = settings
+        super().__init__(settings)
         self.sources = dict(sources)
-        self.state = State.INIT
+        self.state = _INIT
         self.rejections: Counter[Rejection] = Counter()
         self.master: bytes | None = None
         """Source address of the master that keeps us BACKUP, or last did."""
@@ -83,15 +86,10 @@ class VirtualHost:
         self.routine: Routine | None = None
         """What `hear_again` takes, if anything."""
         self._started = False
-        self._demotion = 0
-        self._slowed_to = 0
-        self._masters_interval = 0
-        """Of the master that we obey, in the fast profile; 0 where there is none."""
         self._authenticator = Authenticator(
             settings.password, settings.vhid, settings.addresses, settings.accepted_passwords
         )
         self._families = sorted({address.version for address in settings.addresses})
-        self._set_pace()
         self._counters = counters
         self._phase = phase
         counters.patience = self.master_down_time + self.interval
@@ -113,54 +111,12 @@ class VirtualHost:
 
     # What the outside asks.
 
-    @property
-    def demotion(self) -> int:
-        """What is held against this node: 0 for nothing, NEVER_MASTER (255) if all is."""
-        return self._demotion
-
-    def _set_pace(self) -> None:
-        """Work out how fast we are, as settings and demotion have it: each advertisement asks."""
-        settings = self.settings
-        own = max(settings.advskew, self._slowed_to)
-        # Not in the fast profile. There the advskew is the whole interval, and a demoted node would
-        # need seconds to notice that a master has died: byte 4 says it all (OpenBSD's rule).
-        demoted = self._demotion and not settings.fast
-        self.advskew = max(own, timing.DEMOTED_ADVSKEW) if demoted else own
-        """The advskew that we advertise, 1/256 s: at least 240 while demoted."""
-        self.interval = timing.interval(settings.advbase, self.advskew)
-        """Our advertisement interval, nanoseconds."""
-        patience = timing.lapse_time(settings.advbase, self.advskew, settings.dead_ratio)
-        # A dead ratio that leaves no room for one late advertisement must not unseat us each time.
-        self._patience = max(patience, self.interval * 3 // 2)
-        """How long the backups have heard nothing of us when one takes over (ns)."""
-        # What our machine cannot hold as a master says nothing of how soon a dead one is noticed.
-        waits_as = settings.advskew if settings.fast else self.advskew
-        self._own_master_down_time = timing.master_down_time(
-            settings.advbase, waits_as, settings.dead_ratio
-        )
-        self._wanted_interval = timing.interval(settings.advbase, waits_as)
-
-    @property
-    def master_down_time(self) -> int:
-        """How long we hear nothing before we take over, nanoseconds.
-
-        In the fast profile a master that advertises more slowly than we would, because its machine
-        cannot do better, gets the patience that its own interval asks for.
-        """
-        masters = self.settings.dead_ratio * self._masters_interval
-        return max(self._own_master_down_time, masters)
-
-    @property
-    def _pace(self) -> int:
-        """How often, in nanoseconds, a master is to be heard."""
-        return max(self._wanted_interval, self._masters_interval)
-
     def timer(self) -> int | None:
         """Return the instant at which `handle_timer` wants to be called, or None."""
-        if self.state is State.MASTER:
+        if self.state is _MASTER:
             return self.seeking.due_before(self._advertise_at) or self._advertise_at
         due = self._wait.ends_at
-        if due is None or self.state is not State.BACKUP or self._demotion == NEVER_MASTER:
+        if due is None or self.state is not _BACKUP or self._demotion == NEVER_MASTER:
             return None
         looks = self.settings.fast and self._timer_event is Event.MASTER_DOWN
         return min(due, self._wait.look_at) if looks else due
@@ -183,7 +139,7 @@ class VirtualHost:
 
     def memory(self) -> Memory:
         """Return what `resume` needs."""
-        master = self.state is State.MASTER
+        master = self.state is _MASTER
         return Memory(
             master,
             self._advertised_at,
@@ -215,8 +171,8 @@ class VirtualHost:
 
     def advertise_now(self, now: int) -> None:
         """As master, say so now and not when it is due."""
-        if not self._lapsed(now) and self.state is State.MASTER:
-            self._fire(Event.ADVERTISEMENT_DUE, now)
+        if not self._lapsed(now) and self.state is _MASTER:
+            self._fire(_ADVERTISEMENT_DUE, now)
 
     def stop(self, now: int) -> None:
         """Leave: as master, addresses off and bow out. Only `start` brings it back."""
@@ -280,12 +236,29 @@ class VirtualHost:
             return
         if self._was_late(now - due):
             self._fire(Event.LATE, now)
-        elif self.state is State.BACKUP and due != self._wait.ends_at:
+        elif self.state is _BACKUP and due != self._wait.ends_at:
             self._wait.look_at += self._pace
-        elif self.state is State.MASTER and due != self._advertise_at:
+        elif self.state is _MASTER and due != self._advertise_at:
             self._fire(Event.SEEKING_DUE, now)
         else:
             self._fire(self._timer_event, now, self._invitation)
+
+    def speak_again(self, now: int) -> bytes | None:
+        """Return the advertisement that is due, if nothing else is: the rest has been done.
+
+        The short way for what a master does each second over IPv4 alone. None: nothing has
+        happened; `handle_timer` knows what is to be done.
+        """
+        due = self._advertise_at
+        if self.state is not _MASTER or due is None or self._families != _IPV4_ALONE:
+            return None
+        if not due <= now < due + self.interval or now - self._advertised_at >= self._patience:
+            return None  # Too early; too late; so late that it has lapsed.
+        if self.seeking.due_before(due) is not None or self._announcements.are_due(now):
+            return None
+        self._begin_interval(due)
+        self._note_speaking(now)
+        return self._signed(now, self.settings.advbase, self.advskew, self._demotion)
 
     def receive(
         self, datagram: Datagram, advertisement: Advertisement, now: int
@@ -309,9 +282,9 @@ class VirtualHost:
         event = self._classify(datagram, advertisement, now)
         heard = Heard(datagram.source, advertisement.interval, advertisement.demotion)
         row = TABLE.get((self.state, event))
-        if self.state is State.MASTER:
+        if self.state is _MASTER:
             self.rival_heard_at = now
-        if self.state is State.BACKUP and row is not None and row.next is State.MASTER:
+        if self.state is _BACKUP and row is not None and row.next is _MASTER:
             self._invite(event, heard, now)
         else:
             self._heard = (advertisement, datagram)
@@ -360,21 +333,22 @@ class VirtualHost:
 
     def _expect_again(self, event: Event, said: Advertisement, source: bytes, now: int) -> None:
         """Note that the next advertisement like this one does the same, if that is certain."""
-        obeyed = self.state is State.BACKUP and now >= self._stand_back_until
+        obeyed = self.state is _BACKUP and now >= self._stand_back_until
         obeyed = obeyed and not self._rulers.another_rules(4, source, now)
         if obeyed and is_routine(event, preempt=self.settings.preempt):
+            strength = (said.advbase, said.advskew, said.demotion)
             times = (self.master_down_time, self._pace * 3 // 2, self._masters_interval)
-            self.routine = Routine(source, head(said), *times)
+            self.routine = Routine(source, head(said), strength, *times)
 
     def _judge(
         self, datagram: Datagram, advertisement: Advertisement, now: int
     ) -> Rejection | None:
-        if self.state is State.INIT:
+        if self.state is _INIT:
             return Rejection.INACTIVE
         if datagram.source == self.sources.get(datagram.family):
             return Rejection.OWN
         if not self._authenticator.verify(advertisement):
-            return Rejection.AUTHENTICATION
+            return _AUTHENTICATION
         return self._counters.take(advertisement.counter, now)
 
     def _classify(self, datagram: Datagram, advertisement: Advertisement, now: int) -> Event:
@@ -382,7 +356,7 @@ class VirtualHost:
         own, theirs = self.interval, advertisement.interval
         if advertisement.is_bow_out:
             return self._unless_overruled(Event.BOW_OUT, datagram, now)
-        if self.state is State.BACKUP and now < self._stand_back_until:
+        if self.state is _BACKUP and now < self._stand_back_until:
             return Event.FASTER  # While we stand back everyone outranks us.
         if advertisement.demotion < self._demotion or self._demotion == NEVER_MASTER:
             return Event.LESS_DEMOTED
@@ -396,20 +370,20 @@ class VirtualHost:
         # OpenBSD skips this test at advbase 0, where the own patience is not in whole seconds.
         if self.settings.advbase and theirs > self.master_down_time:
             return self._unless_overruled(Event.TOO_SLOW, datagram, now)
-        if self.settings.preempt and (self.state is State.MASTER or now >= self._preempt_from):
+        if self.settings.preempt and (self.state is _MASTER or now >= self._preempt_from):
             return self._unless_overruled(Event.PREEMPTIBLE, datagram, now)
         return Event.SLOWER
 
     def _unless_overruled(self, event: Event, datagram: Datagram, now: int) -> Event:
         """Pass `event` on, unless it comes from a lesser master while we know a greater one."""
-        overruled = self.state is State.BACKUP and self._rulers.another_rules(
+        overruled = self.state is _BACKUP and self._rulers.another_rules(
             datagram.family, datagram.source, now
         )
         return Event.OVERRULED if overruled else event
 
     def _lapsed(self, now: int) -> bool:
         """As a master that was paused past the backups' patience, step down. Tell whether."""
-        if self.state is not State.MASTER or now - self._advertised_at < self._patience:
+        if self.state is not _MASTER or now - self._advertised_at < self._patience:
             return False
         self._fire(Event.LAPSED, now)
         if self.settings.fast:
@@ -473,17 +447,18 @@ class VirtualHost:
         # From the instant it was due, not from now: lateness must not add up.
         due = self._advertise_at
         on_time = due is not None and due <= now < due + self.interval
-        self._timer_event = Event.ADVERTISEMENT_DUE
+        self._timer_event = _ADVERTISEMENT_DUE
         self._invitation = None
-        interval = self.interval
-        next_due = (due if on_time and due is not None else now) + interval
-        if self._phase is not None:
-            next_due = self._phase.last(next_due, interval)
-        self._advertise_at = next_due
-        self._reassertions_left = REASSERTIONS
+        self._begin_interval(due if on_time and due is not None else now)
         self._speak(now)
         if self._announcements.due(now):
             self._effects.append(Announce())
+
+    def _begin_interval(self, instant: int) -> None:
+        interval, phase = self.interval, self._phase
+        due = instant + interval
+        self._advertise_at = due if phase is None else phase.last(due, interval)
+        self._reassertions_left = REASSERTIONS
 
     def _announce(self, now: int) -> None:
         self._announcements.announced(now)
@@ -563,19 +538,24 @@ class VirtualHost:
     # Speaking.
 
     def _speak(self, now: int) -> None:
-        self._advertised_at = now
-        self.seeking.spoke(now)
+        self._note_speaking(now)
         self._send(now, self.settings.advbase, self.advskew, self._demotion)
 
     def _send(
         self, now: int, advbase: int, advskew: int, demotion: int, *, farewell: bool = False
     ) -> None:
-        vhid = self.settings.vhid
         for family in self._families:
-            counter = self._counters.next(now)
-            digest = self._authenticator.digest(counter)
-            payload = encode(vhid, advbase, advskew, counter, digest, demotion)
+            payload = self._signed(now, advbase, advskew, demotion)
             self._effects.append(Advertise(family, payload, farewell))
+
+    def _note_speaking(self, now: int) -> None:
+        self._advertised_at = now
+        self.seeking.spoke(now)
+
+    def _signed(self, now: int, advbase: int, advskew: int, demotion: int) -> bytes:
+        counter = self._counters.next(now)
+        digest = self._authenticator.digest(counter)
+        return encode(self.settings.vhid, advbase, advskew, counter, digest, demotion)
 
     _ACTIONS: ClassVar[dict[Action, Callable[["VirtualHost", int], None]]] = {
         Action.ADD_ADDRESSES: _add_addresses,

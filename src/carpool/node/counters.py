@@ -145,10 +145,13 @@ class CounterFile:
             return
         start = at * SLOTS_SIZE + place
         self._slots[start : start + len(data)] = data
-        self._unwritten.append(at)
+        unwritten = self._unwritten
+        unwritten.append(at)
+        if len(unwritten) > 1:
+            return  # They will all be written.
         if self.later is None:
             self._write_slots()
-        elif len(self._unwritten) == 1:
+        else:
             self.later(self._write_slots)
 
     def _write_slots(self) -> None:

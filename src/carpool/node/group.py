@@ -372,17 +372,23 @@ class Group:
         if takes_over and self._turns is not None and not self._turns.take():
             self._timer.reschedule(self._loop.now())  # Behind all that is due already.
             return
-        self.virtual_host.handle_timer(self._loop.now())
-        self.pump()
+        now = self._loop.now()
+        advertisement = self.virtual_host.speak_again(now)
+        if advertisement is None:
+            self.virtual_host.handle_timer(now)
+            self.pump()
+        else:
+            self._rule(4, advertisement)
+            self.wait_again()
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Advertise(farewell=False):
-                self._rule(effect)
+                self._rule(effect.family, effect.payload)
             case Advertise() if self._removing:
                 self._farewells.append(effect)
             case Advertise():
-                self._advertise(effect)
+                self._advertise(effect.family, effect.payload)
             case AddAddresses():
                 self._add_addresses()
             case RemoveAddresses():
@@ -500,27 +506,27 @@ class Group:
         """Say the farewells, now that the addresses are gone."""
         self._removing = False
         for farewell in self._farewells:
-            self._advertise(farewell)
+            self._advertise(farewell.family, farewell.payload)
         self._farewells.clear()
         self._settled()
 
     # Frames.
 
-    def _rule(self, effect: Advertise) -> None:
+    def _rule(self, family: int, payload: bytes) -> None:
         """Advertise as a master, which gives the addresses a new term."""
         interval = self.virtual_host.interval
         if self._holding is None:
-            self._advertise(effect)
+            self._advertise(family, payload)
         elif self._holding.ready(interval):
-            self._advertise(effect)
+            self._advertise(family, payload)
             self._holding.advertised(interval)
 
     def _announce(self) -> None:
         if self.virtual_host.state is State.MASTER:
             self._sending.announce()
 
-    def _advertise(self, effect: Advertise) -> None:
-        if self._sending.advertise(effect, self.virtual_host.sources.get(effect.family)):
+    def _advertise(self, family: int, payload: bytes) -> None:
+        if self._sending.advertise(payload, self.virtual_host.sources.get(family)):
             if self._sending.fails:
                 self.demote(CANNOT_SEND, SEND_ERROR_DEMOTION)
                 # A backup sends nothing that could tell whether it can again.

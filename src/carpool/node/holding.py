@@ -51,6 +51,7 @@ class Holding:
         """
         self._interface: Interface | None = None
         self._settings = settings
+        self._fast = settings.carp.fast
         self._label = f"{settings.name}: " if settings.name else ""
         self._host = host
         self._loop = loop
@@ -134,7 +135,7 @@ class Holding:
             return
         told = self._lifetime
         self._begin_term(now, interval)
-        if self._settings.carp.fast and interval == self._told_interval:
+        if self._fast and interval == self._told_interval:
             return  # The guard does it: we have no time for that.
         self._told_interval = interval
         # A node that is demoted advertises more slowly: what the kernel was told may be too short.
@@ -167,7 +168,7 @@ class Holding:
         self._let_renew()
 
     def _let_renew(self) -> None:
-        if self._settings.carp.fast and self._interface is not None and self._held:
+        if self._fast and self._interface is not None and self._held:
             self._lease.let_renew(self._interface.index)
 
     def _begin_term(self, now: int, interval: int) -> None:
@@ -175,7 +176,7 @@ class Holding:
             self._interval = interval
             patience = self._settings.shortest_patience
             self._lifetime = kernel_lifetime(patience, interval)
-            if self._settings.carp.fast:
+            if self._fast:
                 self._lifetime = FAST_LIFETIME
             self._renewal = None
             self._guarded_time = guarded_time(patience, interval)
@@ -186,7 +187,7 @@ class Holding:
         if now - self._advertised_at >= self._guarded_time:
             return True
         kept = self._lifetime * SECOND - _KERNEL_EARLINESS
-        return now - self._renewed_at >= kept and not self._settings.carp.fast
+        return now - self._renewed_at >= kept and not self._fast
 
     def _forget_losses(self) -> None:
         if self._gone:

@@ -79,12 +79,14 @@ class _TimerQueue:
         self._live = 0
 
     def push(self, timer: Timer, when_ns: int) -> None:
-        self.discard(timer)
-        self._serial += 1
-        timer.serial = self._serial
-        timer.when = max(when_ns, clock.now())
-        heapq.heappush(self._heap, (timer.when, timer.serial, timer))
-        self._live += 1
+        if timer.when is None:
+            self._live += 1
+        elif len(self._heap) > 2 * self._live + _IDLE_GARBAGE:
+            self._sweep()
+        serial = self._serial = self._serial + 1
+        when = max(when_ns, clock.now())
+        timer.serial, timer.when = serial, when
+        heapq.heappush(self._heap, (when, serial, timer))
 
     def discard(self, timer: Timer) -> None:
         if timer.when is None:
@@ -93,14 +95,21 @@ class _TimerQueue:
         timer.serial = 0
         self._live -= 1
         if len(self._heap) > 2 * self._live + _IDLE_GARBAGE:
-            self._heap = [entry for entry in self._heap if entry[2].serial == entry[1]]
-            heapq.heapify(self._heap)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        self._heap = [entry for entry in self._heap if entry[2].serial == entry[1]]
+        heapq.heapify(self._heap)
 
     def next(self) -> int | None:
         """Return the earliest instant that is set, in ns."""
-        while self._heap and self._heap[0][2].serial != self._heap[0][1]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        while heap:
+            when, serial, timer = heap[0]
+            if timer.serial == serial:
+                return when
+            heapq.heappop(heap)
+        return None
 
     def pop_due(self, now_ns: int) -> Timer | None:
         """Take out the first timer that is due at `now_ns`."""

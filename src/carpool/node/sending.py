@@ -1,6 +1,5 @@
 """What a group sends, and whether it leaves this host: a master that nobody hears is none."""
 
-from carpool.carp.effects import Advertise
 from carpool.node.host import Link
 from carpool.node.log import Log
 from carpool.node.settings import GroupSettings
@@ -29,13 +28,13 @@ class Sending:
         self._in_a_row = 0
         """Against `fails`: errors while it works, successes while it fails."""
 
-    def advertise(self, effect: Advertise, source: bytes | None) -> bool:
+    def advertise(self, payload: bytes, source: bytes | None) -> bool:
         """Send an advertisement from `source`, if there is one. Tell whether `fails` changed."""
         if self.link is None or source is None:
             return False
         settings = self._settings
         try:
-            self.link.advertise(settings.carp.vhid, source, effect.payload, settings.advertise)
+            self.link.advertise(settings.carp.vhid, source, payload, settings.advertise)
         except OSError as error:
             self._log.warning(
                 f"{self._label}cannot advertise on {settings.interface}: {error.strerror}",

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from carpool.carp.counters import Counters
-from carpool.carp.effects import Effect
+from carpool.carp.effects import Advertise, Effect
 from carpool.carp.packet import Datagram
 from carpool.carp.phase import Phase
 from carpool.carp.settings import Settings
@@ -88,6 +88,14 @@ class Recorded(VirtualHost):
         effects, due = self._since(before), self.timer()
         if effects or (due or 0) != tape.due:
             tape.spoke(now, effects, due)
+
+    def speak_again(self, now: int) -> bytes | None:
+        """Advertise in the short way, as any virtual host does."""
+        tape = self.tape
+        payload = None if tape.full else super().speak_again(now)
+        if payload is not None:
+            tape.spoke(now, (Advertise(4, payload),), self.timer())
+        return payload
 
     def use_sources(self, sources: Mapping[int, bytes], now: int) -> None:
         """Speak from these addresses; nothing is recorded where they are the same."""

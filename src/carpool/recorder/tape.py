@@ -245,10 +245,9 @@ class Tape:
         """Record that what is routine was accepted, with another counter."""
         if self._suspicion is not None:
             self._tell_count(now)
-        _, _, advskew, _, demotion, advbase = routine.head
-        strength = (advbase, advskew, demotion)
-        if not self._heard(routine.source, strength, counter, now, due):
-            self.add(Entry(now, HEARD, (routine.source, *strength, counter), (), due))
+        source, strength = routine.source, routine.strength
+        if not self._heard(source, strength, counter, now, due):
+            self.add(Entry(now, HEARD, (source, *strength, counter), (), due))
 
     def _heard(
         self, source: bytes, strength: tuple[int, int, int], counter: int, now: int, due: int | None
@@ -314,9 +313,11 @@ class Tape:
         for effect, said in zip(effects, last.said, strict=True):
             if type(effect) is not Advertise or effect.farewell:
                 return False
-            if (effect.family, head(effect.payload)) != said:
+            payload = effect.payload
+            if (effect.family, head(payload)) != said:
                 return False
-            more, reached = counter(effect.payload) - reached, counter(effect.payload)
+            before, reached = reached, counter(payload)
+            more = reached - before
             if not 0 <= more <= _MOST:
                 return False
             record += _COUNTER.pack(more)
