@@ -10,7 +10,7 @@ from tests.recorder.support import Peer, host, steps
 from carpool.carp.effects import Announce
 from carpool.carp.timing import SECOND
 from carpool.carp.wire import Advertisement, Rejection
-from carpool.recorder.entry import REFUSED
+from carpool.recorder.entry import REFUSED, Entry
 from carpool.recorder.tape import LEAST_BYTES, Tape, TapeError, entries
 
 STATE = {"filler": random.Random(3).randbytes(500).hex()}
@@ -103,6 +103,39 @@ def test_the_least_tape_has_room_for_a_state() -> None:
         tape.heard(SOURCE, Advertisement(42, 1, now % 250, now, b""), now, (), 0, recalled=False)
     assert tape.segments
     assert tape.size <= LEAST_BYTES
+
+
+def test_a_line_is_not_written_while_an_address_moves() -> None:
+    tape = tape_of(LEAST_BYTES)
+    tape.begin(0)
+    (segment,) = tape.segments
+    for now in range(5):
+        tape.add(Entry(now, "woke", ()))
+    assert not segment.records
+    assert tape.segments
+    assert [one.instant for one in entries(bytes(segment.records), 0)] == [0, 1, 2, 3, 4]
+
+
+def test_lines_that_wait_keep_their_place_and_the_tape_its_bytes() -> None:
+    tape = tape_of(LEAST_BYTES)
+    largest = 0
+    for now in range(500):
+        if tape.full:
+            tape.begin(now)
+        if now % 3:
+            tape.add(Entry(now, "set_demotion", (now % 256, "x" * 200)))
+        else:
+            tape.heard(SOURCE, Advertisement(42, 1, 0, now, b""), now, (), 5, recalled=False)
+        if now % 7 == 0:
+            largest = max(largest, tape.size)
+    instants = [
+        one.instant
+        for segment in tape.segments
+        for one in entries(bytes(segment.records), segment.begins)
+    ]
+    assert 10 < len(instants) < 100
+    assert instants == list(range(instants[0], 500))
+    assert largest <= LEAST_BYTES
 
 
 def test_bytes_that_are_no_tape_are_refused_and_nothing_else() -> None:

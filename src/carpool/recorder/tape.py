@@ -6,7 +6,8 @@ begin with any of them; when the tape is full the oldest is dropped.
 What goes on for ever is packed: an advertisement like the last one of its sender, which did no more
 than set the timer, takes 10 bytes, and an advertisement of our own like the last one 5 and 4 for
 each IP family, with an announcement or without. All else is a line of JSON. Both tell the instant
-and the counters exactly.
+and the counters exactly. A line is written later: to make it takes longer than to put an address
+on, for which a network may be waiting.
 
 Who floods us with advertisements that are refused must not wash the tape away: beyond a few of
 them, they are counted only.
@@ -43,6 +44,8 @@ _LEAST_SEGMENT = 1 << 12
 """Bytes: a state takes a quarter of that."""
 _LONGEST_RECORD = 512
 """Bytes by which a segment may become too long."""
+_MOST_WAITING = 8
+"""Entries whose lines may be written later."""
 
 _LINE = struct.Struct("<BI")
 _HEARD = struct.Struct("<BIBI")
@@ -157,8 +160,8 @@ class Tape:
 
     __slots__ = (
         *("_counted_since", "_harmful", "_harmless", "_last", "_most", "_only_counted", "_records"),
-        *("_room", "_segment_bytes", "_snapshot", "_suspicion", "_suspicion_now", "full"),
-        *("on_entry", "segments"),
+        *("_room", "_segment_bytes", "_segments", "_snapshot", "_suspicion", "_suspicion_now"),
+        *("_waiting", "full", "on_entry"),
     )
 
     def __init__(
@@ -178,9 +181,11 @@ class Tape:
         self._suspicion_now = suspicion
         self._most = max(most_bytes, LEAST_BYTES)
         self._segment_bytes = max(self._most // _SEGMENTS, _LEAST_SEGMENT) - _LONGEST_RECORD
-        self.segments: deque[Segment] = deque()
+        self._segments: deque[Segment] = deque()
         self._records = bytearray()
         """Those of the last segment."""
+        self._waiting: list[Entry] = []
+        """The last entries, whose lines are still to be written."""
         self._last = _Last(0)
         self._harmless = _Allowance(8, 10 * SECOND)
         self._harmful = _Allowance(32, SECOND // 4)
@@ -192,6 +197,12 @@ class Tape:
         """Whether `begin` is to be called before the next input."""
         self._room = 0
         """Bytes of records in the last segment until it is full."""
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """The pieces, the oldest first."""
+        self._write()
+        return self._segments
 
     @property
     def size(self) -> int:
@@ -210,17 +221,18 @@ class Tape:
 
     def begin(self, now: int) -> None:
         """Begin a segment, and forget the oldest if there is no room for it."""
-        if self._only_counted and self.segments:
+        if self._only_counted and self._segments:
             self._tell_count(now)
+        self._write()
         text = json.dumps(self._snapshot(), separators=(",", ":"))
         state = zlib.compress(text.encode(), 1)
-        self.segments.append(Segment(state, now))
-        self._records = self.segments[-1].records
+        self._segments.append(Segment(state, now))
+        self._records = self._segments[-1].records
         self._room = max(self._segment_bytes - len(state), self._segment_bytes // 4)
         self.full = False
         self._last = _Last(now)
-        while len(self.segments) > 1 and self.size + self._room > self._most:
-            self.segments.popleft()
+        while len(self._segments) > 1 and self.size + self._room > self._most:
+            self._segments.popleft()
 
     def heard(
         self,
@@ -329,12 +341,24 @@ class Tape:
         """Record any entry."""
         if self._suspicion is not None:
             self._tell_count(entry.instant)
-        line = json.dumps(_as_json(entry), separators=(",", ":")).encode()
-        self._append(_LINE.pack(_LINE_KIND, len(line)) + line)
+        waiting = self._waiting
+        waiting.append(entry)
+        room = self._room - len(self._records) - _LONGEST_RECORD * len(waiting)
+        if room < 0 or len(waiting) >= _MOST_WAITING:
+            self._write()
         self._last.note(entry)
         self.on_entry(entry)
 
+    def _write(self) -> None:
+        """Write the lines that wait."""
+        waiting, self._waiting = self._waiting, []
+        for entry in waiting:
+            line = json.dumps(_as_json(entry), separators=(",", ":")).encode()
+            self._append(_LINE.pack(_LINE_KIND, len(line)) + line)
+
     def _append(self, record: bytes) -> None:
+        if self._waiting:
+            self._write()
         records = self._records
         records += record
         if len(records) >= self._room:
@@ -342,7 +366,7 @@ class Tape:
 
     def flush(self) -> None:
         """Record what has only been counted so far."""
-        if self._only_counted and self.segments:
+        if self._only_counted and self._segments:
             self._tell_count(self._last.instant)
 
     def _tell_count(self, now: int) -> None:
