@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.node.world import SOURCE, World, demotions, holds, state, unplug
+from tests.node.world import SOURCE, FakeLink, World, demotions, holds, state, unplug
 
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND
@@ -14,6 +14,7 @@ from carpool.node.blink import LONGEST_BLINK, SHORTEST_BLINK
 from carpool.node.daemon import DEMOTED_REASON, restore_demotions
 from carpool.node.handover import GroupState, Handover
 from carpool.node.health.settings import CheckSettings
+from carpool.node.host import Interface, Link
 from carpool.node.services import REASON, Services, _Service
 from carpool.node.together import join
 
@@ -281,6 +282,22 @@ def test_a_node_that_could_not_send_tries_again_after_a_minute_as_a_backup(world
     assert len(group.demotions) == 2
     world.loop.run(2 * SECOND)
     assert group.demotions.keys() == {"maintenance"}
+
+
+def test_what_an_interface_could_not_do_says_nothing_of_the_next_one(world: World) -> None:
+    group = world.group("www", 1)
+    world.links["www"].fails = True
+    world.loop.run(3 * SECOND)
+    world.hosts["www"].problem = "no such device"
+    group.link_gone()
+    group.use_link(None, None)
+    group.use_link(cast("Link", FakeLink()), Interface("net0", 1, b"\2" * 6, carrier=True))
+    group.link_changed(carrier=True)
+    world.loop.run(5 * SECOND)
+    assert group.demotions == {"the addresses cannot be put on": 240}
+    world.hosts["www"].problem = None
+    group.use_link(cast("Link", FakeLink()), Interface("net0", 2, b"\2" * 6, carrier=True))
+    assert group.demotions == {}
 
 
 def test_a_node_that_cannot_hold_the_addresses_is_demoted_for_a_minute_or_until_it_can(

@@ -272,6 +272,9 @@ class Group:
         self._sending.link = link
         if self._holding is not None:
             self._holding.use_interface(interface)
+        if link is not None:  # What another interface could not do says nothing of this one.
+            self._can_send()
+            self._can_hold()
 
     def use_sources(self, sources: dict[int, bytes]) -> None:
         """Advertise from these addresses, packed, by family; complain about one that is missing."""
