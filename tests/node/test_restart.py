@@ -18,7 +18,7 @@ from carpool.carp.election import State
 from carpool.carp.memory import Memory
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.node import handover, restart
+from carpool.node import handover, realtime, restart
 from carpool.node.changes import Described
 from carpool.node.commands import Result
 from carpool.node.control import RequestError
@@ -67,7 +67,7 @@ class Asked:
             is_stopping=False,
             notifying=None,
             punctuality=None,
-            may_hurry=False,
+            realtime=False,
         )
         self.restart = Restart(
             cast(Daemon, self.daemon),
@@ -289,11 +289,12 @@ CHANGE = {
 
 
 def test_a_program_that_need_not_wait_for_the_processor_is_in_time_on_a_busy_machine(
-    loop: Loop,
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Asked(loop)
     became = becoming(asked)
-    asked.daemon.may_hurry = True
+    asked.daemon.realtime = True
+    monkeypatch.setattr(realtime, "may_take_priority", lambda: True)
     busy = json.dumps({**json.loads(FIT), "processor_wait_seconds": 4.5})
     asked.found(busy, after=5 * SECOND)
     turn(loop, SECOND // 5)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from carpool.carp.auth import Address
 from carpool.carp.counters import Counters
-from carpool.carp.election import State
 from carpool.carp.phase import Phase, phases
 from carpool.carp.timing import SECOND
 from carpool.node.counters import CounterFile, make_counters
@@ -69,7 +68,8 @@ class Daemon:
         """What tells of its events, if anybody is to be told."""
         self._checks: Checks | None = None
         self._recorder = recorder
-        self._realtime = realtime
+        self.realtime = realtime
+        """Whether it may take a real-time priority."""
         self._host = host
         self._loop = loop
         self._log = log
@@ -198,15 +198,6 @@ class Daemon:
         pids = (self._guard.pid, *(check.pid for check in self.checks), *told)
         return tuple(pid for pid in pids if pid is not None)
 
-    @property
-    def may_hurry(self) -> bool:
-        """Whether a program that replaces this one has a real-time priority until all go on."""
-        if not self._realtime:
-            return False
-        from carpool.node.realtime import may_take_priority  # noqa: PLC0415
-
-        return may_take_priority()
-
     def leave_to_successor(self) -> None:
         """End what does not survive the change of program; the addresses stay."""
         if self._checks is not None:
@@ -214,24 +205,16 @@ class Daemon:
         self._guard.dismiss(keep_addresses=True)
         if self._punctuality is not None:
             self._punctuality.pause()
-        masters = any(group.virtual_host.state is State.MASTER for group in self._groups)
-        if self._realtime and masters:
-            # A new program needs a part of a second of processor time before it can say that its
-            # groups have a master. On a busy machine that would take seconds.
-            from carpool.node.realtime import take_priority  # noqa: PLC0415
-
-            take_priority()
 
     def _calm_down(self) -> None:
         """Be an ordinary process again, now that the groups go on, if nothing else is asked for."""
-        if self._punctuality is None or not self._realtime:
+        if self._punctuality is None or not self.realtime:
             from carpool.node.realtime import drop_priority  # noqa: PLC0415
 
             drop_priority()
 
     def go_on_after_all(self) -> None:
         """Undo `leave_to_successor`."""
-        self._calm_down()
         if self._punctuality is not None:
             self._punctuality.go_on()
         if self._guarded:

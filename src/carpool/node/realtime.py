@@ -1,12 +1,11 @@
 """Real-time priority and locked memory, where the system permits them: for the fast profile.
 
 The priority is SCHED_FIFO's (sched(7)), low among real-time ones, so that threads of the kernel
-come first, and is not passed on: scripts and other children are ordinary processes. Loaded only by
-daemons that have a group of the fast profile, and while a program is being replaced.
+come first, and is not passed on: scripts and other children are ordinary processes. A daemon takes
+it while its program is replaced, too.
 """
 
 import os
-import resource
 from contextlib import suppress
 
 PRIORITY = 10
@@ -52,13 +51,14 @@ def lock_memory() -> str | None:
     """Keep what is in memory from being paged out (mlockall(2)). Return None, or why not."""
     flags = _MCL_CURRENT | _MCL_ONFAULT
     try:
+        # Only here: a daemon without the fast profile need not have these.
+        import ctypes  # noqa: PLC0415
+        import resource  # noqa: PLC0415
+
         # illumos has no such limit, nor this form of mlockall.
         if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
             # Not where there is a limit: one day the memory beyond it would be refused.
             flags |= _MCL_FUTURE
-        # Only here: it takes 10 ms to import.
-        import ctypes  # noqa: PLC0415
-
         library = ctypes.CDLL(None, use_errno=True)
         if library.mlockall(flags) == 0:
             return None

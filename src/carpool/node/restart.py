@@ -18,6 +18,7 @@ from typing import Any
 from carpool import __version__
 from carpool.carp.election import State
 from carpool.carp.timing import SECOND, lapse_time
+from carpool.node import realtime
 from carpool.node.changes import SALT, Described, Running, changes
 from carpool.node.commands import Commands, Result
 from carpool.node.control import Reply, RequestError
@@ -121,7 +122,7 @@ class Restart:
         except (ValueError, LookupError, TypeError):
             self._refuse("the new program does not say what it would run")
             return
-        if self._daemon.may_hurry:
+        if self._daemon.realtime and realtime.may_take_priority():
             took -= waited  # For the processor: then it need not, as its trial had to.
         if self._what == "restart":
             self._replace(took)
@@ -305,10 +306,15 @@ class Restart:
             self._go_on(f"{claimed.directory}: {error.strerror}")
             return
         self._daemon.leave_to_successor()
+        if self._daemon.realtime and any(group.memory.master for group in handover.groups):
+            # A new program needs a part of a second of processor time before it can say that its
+            # groups have a master: on a busy machine that would take seconds.
+            realtime.take_priority()
         try:
             os.execv(self._argv[0], self._argv)  # noqa: S606 - ourselves, with the same arguments
         except OSError as error:
             handover.take_back()
+            realtime.drop_priority()
             self._daemon.go_on_after_all()
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
