@@ -36,6 +36,29 @@ def fetch(served: Served, client: socket.socket) -> tuple[bytes, bytes]:
     raise AssertionError(f"it does not hang up after {data!r}")
 
 
+def test_a_page_that_fails_is_told_and_harms_nothing_else(served: Served) -> None:
+    def missing() -> tuple[str, Iterator[bytes]]:
+        raise ImportError("bad local file header")
+
+    def broken() -> Iterator[bytes]:
+        yield b"one "
+        raise AttributeError("no such thing")
+
+    for made, status, told in (
+        (missing, b"503", b"ImportError: bad local file header; has the program been replaced?"),
+        (lambda: ("text/x-page", broken()), b"200", b"one "),
+    ):
+        served.pages["/page"] = made
+        with served.connect() as client:
+            client.send(REQUEST)
+            head, body = fetch(served, client)
+        assert status in head.split(b"\r\n")[0]
+        assert body.startswith(told)
+    assert "AttributeError: no such thing" in served.log.texts[-1]
+    with served.connect() as client:
+        assert served.says(client, line("echo"))["ok"]
+
+
 def test_a_page_is_got_in_pieces(served: Served) -> None:
     served.pages["/page"] = lambda: page(b"one ", b"", b"", b"two ", b"x" * 1_000_000)
     with served.connect() as client:

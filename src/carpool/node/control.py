@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from carpool.carp.timing import SECOND
-from carpool.node.http_page import GET, Page, is_whole, respond
+from carpool.node.http_page import GET, Page, is_whole, respond, unavailable
 from carpool.node.log import Log
 from carpool.node.loop import Loop
 
@@ -231,8 +231,21 @@ class Control:
             client.reply({"ok": False, "error": str(error)})
 
     def page(self, request: bytes) -> Iterator[bytes]:
-        """Return the pieces of the answer to a GET."""
-        return respond(request, self._pages)
+        """Yield the pieces of the answer to a GET.
+
+        What a page does wrong is told, and ends that page alone. Its code may be loaded only now,
+        when a new program lies where this one was.
+        """
+        begun = False
+        try:
+            for piece in respond(request, self._pages):
+                begun = True
+                yield piece
+        except Exception as error:  # noqa: BLE001 - no view is worth the addresses
+            why = f"{type(error).__name__}: {error}; has the program been replaced? carpool restart"
+            self._log.error(f"control socket: a page cannot be made: {why}", key="control page")
+            if not begun:
+                yield unavailable(why)
 
     def _begin(self, stream: Stream, client: "_Client") -> None:
         if len(self._followers) >= MOST_FOLLOWERS:

@@ -26,12 +26,21 @@ def respond(request: bytes, pages: Mapping[str, Page]) -> Iterator[bytes]:
     target = (*request.split(b"\n")[0].split(), b"")[1]
     path = target.decode("ascii", "replace").partition("?")[0]
     if path not in pages:
-        there = f"there is no page {path!r}; there are {', '.join(pages) or 'none'}\n"
-        yield _head("404 Not Found", "text/plain; charset=utf-8") + there.encode()
+        there = f"there is no page {path!r}; there are {', '.join(pages) or 'none'}"
+        yield _plain("404 Not Found", there)
         return
     kind, pieces = pages[path]()
     yield _head("200 OK", kind)
     yield from pieces
+
+
+def unavailable(why: str) -> bytes:
+    """Return the response of a page that cannot be made."""
+    return _plain("503 Service Unavailable", why)
+
+
+def _plain(status: str, text: str) -> bytes:
+    return _head(status, "text/plain; charset=utf-8") + f"{text}\n".encode()
 
 
 def _head(status: str, kind: str) -> bytes:
