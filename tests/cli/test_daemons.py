@@ -78,21 +78,31 @@ def test_a_trace_that_cannot_be_printed_is_one_that_cannot_be_written(run_direct
     assert (done.returncode, done.stderr) == (trace.CANNOT_WRITE, said)
 
 
-@pytest.mark.parametrize(("output_is_one", "which"), [(True, "input"), (False, "output")])
-def test_watch_says_what_is_no_terminal(
+@pytest.mark.parametrize(
+    ("output", "keyboard", "why"),
+    [
+        (True, False, "standard input is no terminal"),
+        (False, True, "standard output is no terminal"),
+        (True, True, "this terminal cannot move its cursor (TERM=dumb)"),
+    ],
+)
+def test_watch_says_why_it_cannot_draw(
     run_directory: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *,
-    output_is_one: bool,
-    which: str,
+    output: bool,
+    keyboard: bool,
+    why: str,
 ) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: output_is_one)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: output)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: keyboard)
     with ExitStack() as stack:
         listener = listening(stack, run_directory, "web1")
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         assert watch.main(["--run-dir", str(run_directory)]) == 2
         thread.join()
-    assert f"standard {which} is no terminal" in capsys.readouterr().err
+    assert f"carpool watch: {why}; see carpool status" in capsys.readouterr().err

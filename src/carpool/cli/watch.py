@@ -1,6 +1,7 @@
 """``carpool watch``: a live view of this host's daemons, or of all groups of a network."""
 
 import argparse
+import os
 import socket
 import sys
 import time
@@ -46,7 +47,7 @@ Groups without one master stand first.
 keys: up and down choose a group, / finds those with a text, d demotes this host in the chosen one
 and p promotes it (asks first), q quits.
 
-With IFACE, and without a terminal for input and output, it writes a line for each change instead;
+With IFACE, and without a terminal (or with TERM=dumb), it writes a line for each change instead;
 for this host's groups there is carpool events --follow.
 
 exit codes: 0 quit; 2 cannot listen, or wrong usage; 3 no daemon runs here; 4 it cannot be asked.
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> int:
         return _watch_host(options, names)
     try:
         with Ear(options.interface) as ear:
-            if sys.stdout.isatty() and sys.stdin.isatty():
+            if not _no_screen():
                 return _watch_network(ear, options, names)
             return _write_changes(ear, names)
     except CannotListenError as error:
@@ -135,17 +136,23 @@ def _watch_host(options: argparse.Namespace, names: Mapping[bytes, str]) -> int:
         print(f"carpool watch: {problem}", file=sys.stderr)
     if not answers:
         return code
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        which = "input" if sys.stdout.isatty() else "output"
-        print(
-            f"carpool watch: standard {which} is no terminal; see carpool status, or "
-            "carpool events --follow",
-            file=sys.stderr,
-        )
+    if why := _no_screen():
+        text = f"carpool watch: {why}; see carpool status, or carpool events --follow"
+        print(text, file=sys.stderr)
         return 2
 
     view = HostView(options, names)
     return _show(view.frame, lambda act: _steer(act, options, view.keys))
+
+
+def _no_screen() -> str:
+    """Return why there is no screen to draw on; nothing if there is one."""
+    for stream, name in ((sys.stdout, "output"), (sys.stdin, "input")):
+        if not stream.isatty():
+            return f"standard {name} is no terminal"
+    if os.environ.get("TERM") == "dumb":
+        return "this terminal cannot move its cursor (TERM=dumb)"
+    return ""
 
 
 def _show(

@@ -1,7 +1,7 @@
 """A page of lines on a terminal that is rewritten only where it has changed.
 
 Plain ANSI (ECMA-48) sequences: a line of 80 characters is all that a change costs, so that it works
-over a slow line. No colour with NO_COLOR in the environment (no-color.org), or TERM=dumb.
+over a slow line. No colour with NO_COLOR in the environment (no-color.org).
 """
 
 import os
@@ -64,8 +64,7 @@ class Screen:
         self._shown: list[Line] = []
         self._size = (0, 0)
         self._typed = b""
-        dumb = environment.get("TERM") == "dumb" or bool(environment.get("NO_COLOR"))
-        self._styles = _PLAIN_STYLES if dumb else _STYLES
+        self._styles = _PLAIN_STYLES if environment.get("NO_COLOR") else _STYLES
 
     def __enter__(self) -> Self:
         self._saved = termios.tcgetattr(sys.stdin)
