@@ -45,7 +45,8 @@ def write(folder: Path, text: str) -> str:
         (["--smf", "--node", "two"], GOOD, 96),
         (["--smf", "--nod"], GOOD, 96),
         (["--smf", "--node", "one"], GOOD, 1),  # no such interface: it may come
-        (["--node", "one"], GOOD, 2),
+        (["--node", "one"], GOOD, 1),  # likewise, and systemd's Restart= tries again
+        (["--node", "two"], GOOD, 2),
         (["--nod"], GOOD, 2),
         (["--smf", "--help"], GOOD, 0),
     ],

@@ -267,6 +267,17 @@ def _frozen(pair: Pair) -> str:
     return "never on both; the watchdog has started another"
 
 
+def _late(pair: Pair) -> str:
+    _, backup = pair.settled()
+    backup.shell("systemctl stop carpool && ip link set net0 down && ip link set net0 name later")
+    backup.shell("systemctl start --no-block carpool")
+    restarts = "systemctl show --property NRestarts --value carpool"
+    pair.until(lambda: int(backup.shell(restarts)) > 1, 20, "it is started again and again")
+    backup.shell("ip link set later name net0 && ip link set net0 up")
+    pair.settled()
+    return f"started {backup.shell(restarts).strip()} times more"
+
+
 def _rebooted(pair: Pair) -> str:
     master, backup = pair.settled()
     master.try_shell("systemctl reboot")
@@ -309,6 +320,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Pair], str]], ...]] = (
         _all_killed,
     ),
     ("A daemon that is stopped loses its address, then the watchdog ends it.", _frozen),
+    ("An interface comes late: the daemon is started again until it is there.", _late),
     (
         "The machine of the master reboots: the other one takes over, and nothing is in the way.",
         _rebooted,

@@ -20,7 +20,7 @@ from carpool.cluster.model import Cluster, Node
 from carpool.cluster.password import PasswordError
 from carpool.node.changes import SALT, Running
 from carpool.node.counters import BusyError, open_counter_file
-from carpool.node.daemon import CannotRunError, Daemon
+from carpool.node.daemon import CannotRunError, Daemon, NoInterfaceError
 from carpool.node.detach import detach, open_standard_descriptors
 from carpool.node.events import Events
 from carpool.node.handover import HELD_BACK, OLDEST, TRY, VERSION, Handover, identities, receive
@@ -55,13 +55,15 @@ if TYPE_CHECKING:
 EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow out); USR1 logs the
 state of every group and check; USR2 hands every group that is master here to another node.
 
-exit codes: 0 stopped cleanly; 2 the file, the node or the host is not fit to run, and nothing was
-touched. With --smf: 96 the file or the node is wrong, which parks the service; 1 this host cannot
-run it now, which SMF tries again.
+exit codes: 0 stopped cleanly; 1 an interface is not there, which may come: start it again; 2 the
+file, the node or the host is not fit to run. With 1 and 2 nothing was touched. With --smf: 96
+the file or the node is wrong, which parks the service; 1 this host cannot run it now, which SMF
+tries again.
 """
 
 _UNFIT = 2
-_SMF_RETRY = 1
+_TRY_AGAIN = 1
+"""For service managers: smf_method(7), and Restart= of the systemd units."""
 _SMF_ERR_CONFIG = 96
 """smf_method(7): a configuration that no further try will mend."""
 
@@ -86,7 +88,7 @@ def main(arguments: list[str]) -> int:
         return _SMF_ERR_CONFIG if under_smf else _UNFIT
     except (CannotRunError, HostError, BusyError) as error:
         tell(f"{who}{error}")
-        return _SMF_RETRY if under_smf else _UNFIT
+        return _TRY_AGAIN if under_smf or isinstance(error, NoInterfaceError) else _UNFIT
     return 0
 
 

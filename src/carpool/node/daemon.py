@@ -38,6 +38,10 @@ class CannotRunError(Exception):
     """The daemon cannot start on this host; the text says why and how to mend it."""
 
 
+class NoInterfaceError(CannotRunError):
+    """An interface is not there. It may come: while a host boots, or by hand."""
+
+
 class Daemon:
     """Opens everything a node needs and runs it, until told to stop.
 
@@ -302,7 +306,7 @@ class Daemon:
     def _add_group(self, settings: GroupSettings, counters: Counters, phase: Phase | None) -> None:
         if settings.interface not in self._surroundings.interfaces:
             there = ", ".join(sorted(self._surroundings.interfaces))
-            raise CannotRunError(
+            raise NoInterfaceError(
                 f"there is no interface {settings.interface} on this host; it has: {there}"
             )
         group = Group(
