@@ -180,9 +180,12 @@ def test_what_does_not_arrive(tmp_path: Path) -> None:
 
 
 def test_a_packet_filter_is_named(tmp_path: Path) -> None:
-    """Also by a master that hears nobody, because nobody speaks."""
+    """Also by a master that hears nobody, because nobody speaks; an onlooker sees no reason."""
     with Patient(tmp_path) as lan:
         file = lan.file()
+        onlooker = "--interface", "net0", "--run-dir", str(tmp_path)
+        nobody = {("www", "doctor-no-master")}
+        lan.expect(Wanted(nobody, lan.client, (str(file), *onlooker)))
         lan.filter("meta l4proto vrrp", lan.left)
         lan.filter("meta l4proto 112", lan.right)
         lan.run(lan.left, file)
@@ -194,6 +197,7 @@ def test_a_packet_filter_is_named(tmp_path: Path) -> None:
         lan.expect(
             Wanted(found, lan.left, (str(file), "--node", "left"), rule),
             Wanted(found, lan.right, ("--node", "right"), rule),
+            Wanted({(None, "doctor-two-masters")}, lan.client, onlooker),
         )
 
 
