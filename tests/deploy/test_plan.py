@@ -243,8 +243,8 @@ def test_a_changed_configuration_is_shown_as_a_diff() -> None:
     update, set_up = plan_node(wanted, found).steps
     assert set_up.kind is Kind.SET_UP
     text = "\n".join(update.details)
-    assert '    -advskew = { "web1" = 0, "web2" = 20 }' in text
-    assert '    +advskew = { "web1" = 7, "web2" = 27 }' in text
+    assert "    -advskew = { web1 = 0, web2 = 20 }" in text
+    assert "    +advskew = { web1 = 7, web2 = 27 }" in text
 
 
 def test_the_same_is_planned_every_time() -> None:

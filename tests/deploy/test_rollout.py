@@ -337,7 +337,7 @@ def test_without_a_library_the_error_says_what_to_install(monkeypatch: pytest.Mo
         raise ModuleNotFoundError(f"No module named {name!r}", name="pyinfra")
 
     monkeypatch.setattr(ssh, "import_module", missing)
-    with pytest.raises(DeployError, match=r"pip install 'carpool\[deploy\]'"):
+    with pytest.raises(DeployError, match=r"pip install '\.\[deploy\]'"):
         Fleet(make(), ssh.Network(), 1).survey()
 
 
