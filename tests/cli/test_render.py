@@ -103,6 +103,9 @@ def test_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_compat(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(file), "--compat", "none"])
+    assert "argument --compat: invalid choice: 'none' (choose from" in capsys.readouterr().err
     assert main([str(file), "--node", "web1", "--compat", "ucarp"]) == 0
     assert '"allow_mac_spoofing": true' in capsys.readouterr().out
 

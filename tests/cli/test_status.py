@@ -163,9 +163,15 @@ def test_the_exit_code_says_who_is_master(states: list[str], code: int) -> None:
 
 def test_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["--run-dir", str(tmp_path)]) == 3
-    assert f"no daemon has a socket in {tmp_path}" in capsys.readouterr().err
+    said = f"no daemon has a socket in {tmp_path}; start one by its service, or with: carpool run"
+    assert said in capsys.readouterr().err
     assert status.main(["--run-dir", str(tmp_path), "--node", "x", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["daemons"] == []
+    (tmp_path / "web1.sock").touch()
+    assert status.main(["--run-dir", str(tmp_path), "--node", "x"]) == 3
+    assert f"no daemon of node x has a socket in {tmp_path}; here run web1" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_socket_that_nobody_listens_at(

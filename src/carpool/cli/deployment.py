@@ -24,7 +24,7 @@ from carpool.deploy.fleet import Fleet
 from carpool.deploy.program import build
 from carpool.deploy.ssh import Access, Network
 from carpool.deploy.targets import Goal, Program, goal
-from carpool.smartos.payload import RenderError
+from carpool.smartos.payload import Compat, RenderError
 
 PARALLEL = 32
 """Hypervisors at a time, unless the user says otherwise."""
@@ -115,7 +115,7 @@ def _goal(options: argparse.Namespace, *, secrets: bool) -> Goal:
             return goal(cluster, None, Program(b""))
         passwords = read_secrets(cluster)
         program = Program(options.program.read_bytes()) if options.program else build()
-        return goal(cluster, passwords, program, options.compat)
+        return goal(cluster, passwords, program, Compat(options.compat))
     except OSError as error:
         raise RefusedError(f"{error.filename}: {error.strerror}; nothing was touched") from None
     except (PasswordError, RenderError) as error:

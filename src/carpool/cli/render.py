@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
             return _refuse(str(found))
         nodes = (found,)
     try:
-        rendered = _render(loaded.cluster, nodes, options.compat, secrets=secrets)
+        rendered = _render(loaded.cluster, nodes, Compat(options.compat), secrets=secrets)
         if options.output is None:
             show(_as_json(rendered) if options.json else _as_text(rendered))
         else:
@@ -181,9 +181,8 @@ def add_compat(parser: argparse.ArgumentParser) -> None:
     """Add the option that says whose habits a zone must suit."""
     parser.add_argument(
         "--compat",
-        type=Compat,
-        choices=[Compat.UCARP],
-        default=Compat.NONE,
+        choices=[Compat.UCARP.value],
+        default=Compat.NONE.value,
         help="ucarp: let the zone use any address and any MAC, as ucarp needs it",
     )
 

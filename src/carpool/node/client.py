@@ -14,6 +14,7 @@ from carpool.node.rundir import nodes_in
 _CHUNK = 65536
 _PAUSE_SECONDS = 0.02
 _MOST_BYTES = 16 << 20  # of an answer: no daemon has so many groups
+_START = "; start one by its service, or with: carpool run FILE"
 
 
 class NotRunningError(Exception):
@@ -132,8 +133,9 @@ def find(directories: Sequence[Path], node: str | None) -> dict[str, Path]:
         raise AskError(f"{error.filename}: {error.strerror}; ask as root") from None
     if node is not None:
         if node not in there:
-            raise NotRunningError(f"no daemon of node {node} has a socket in {places}")
+            others = f"; here run {', '.join(there)}" if there else _START
+            raise NotRunningError(f"no daemon of node {node} has a socket in {places}{others}")
         return {node: there[node]}
     if not there:
-        raise NotRunningError(f"no daemon has a socket in {places}")
+        raise NotRunningError(f"no daemon has a socket in {places}{_START}")
     return there
