@@ -148,10 +148,12 @@ def test_data_files_are_found(archive: Path, tmp_path: Path) -> None:
         '[nodes.a]\naddress = "192.168.0.1/24"\ninterface = "net0"\n'
         '[nodes.b]\naddress = "192.168.0.2/24"\ninterface = "net0"\n'
         '[groups.g]\nvhid = 1\naddresses = ["192.168.0.3/24"]\npassword_file = "key"\n'
+        'services = ["apache2"]\n'
     )
     done = run(sys.executable, archive, tmp_path, "render", "cluster.toml")
     assert done.returncode == 0, done.stderr
-    assert "ExecStart=" in done.stdout
+    for line in "ExecStart=", "polkit.addRule(", "u carpool ":
+        assert line in done.stdout
 
 
 def test_what_is_left_out_says_so(archive: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ OMITTED = (
 )
 """What only an operator's machine runs; modules that import it are left out too."""
 
-DATA = (".sh", ".service", ".rules", ".typed")
+DATA = (".sh", ".service", ".rules", ".conf", ".typed")
 """Endings of the files that go in beside the modules."""
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
