@@ -218,7 +218,7 @@ class _Run:
     def _terminate(self) -> None:
         self._timed_out = True
         seconds = (self._loop.now() - self.started) / 1e9
-        text = f"still running after {seconds:g} s, ending it"
+        text = f"still running after {seconds:.1f} s, ending it"
         _happened(self._log, Level.ERROR, self.hook, text, outcome="timed out", seconds=seconds)
         self._kill(signal.SIGTERM)
         self._timer = self._loop.call_at(self._loop.now() + _GRACE, self._kill_for_good)
