@@ -37,6 +37,7 @@ from carpool.carp.packet import GROUP_V4, GROUP_V6
 from carpool.carp.timing import SECOND
 from carpool.doctor.diagnosis import diagnose
 from carpool.doctor.faults import BY_CODE, Fault, markdown
+from carpool.doctor.guess import guess
 from carpool.doctor.observation import (
     Observation,
     Running,
@@ -290,6 +291,14 @@ def test_the_difference_is_named() -> None:
     for make, text in said:
         (one,) = diagnose(with_port(with_words(HEALTHY, make()), claims=claims))
         assert text in one.seen
+
+
+def test_a_sender_with_many_addresses_does_not_hide_the_difference() -> None:
+    claimed = [ip_address(f"198.51.100.{number}") for number in range(1, 41)]
+    said = word(vips=("192.0.2.100", "192.0.2.200")).advertisement
+    assert said is not None
+    known = guess(said, CARP, networks=VIPS, claimed=claimed, most=2000)
+    assert known.text == "the password fits with 192.0.2.200 besides ours"
 
 
 def test_no_frame_tells_a_secret() -> None:

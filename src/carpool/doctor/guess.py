@@ -21,6 +21,8 @@ MOST_TRIES = 140_000
 """Half a second or so: any two addresses of one /16."""
 _MOST_SUBSETS = 1024
 _MOST_NEAR = 1 << 16
+_NEAREST = 512
+"""Addresses that are tried before what a sender with many addresses might have of them."""
 _FEW = 4
 
 _Set = list[bytes]
@@ -114,10 +116,14 @@ def _sets(
         yield list({*ours, *theirs}), (f"those of our group {name} besides", ())
         yield theirs, (f"those of our group {name} instead", ())
     yield from islice(_subsets(ours), _MOST_SUBSETS)
+    near = chain.from_iterable(map(_near, networks))
+    for address in islice(near, _NEAREST):
+        if address not in ours:
+            yield [*ours, address], ("{} besides ours", [address])
     for extra in range(2, min(len(foreign), _FEW) + 1):
         for several in combinations(foreign, extra):
             yield [*ours, *several], ("{} besides ours, which it claims", several)
-    for address in chain.from_iterable(map(_near, networks)):
+    for address in near:
         if address not in ours:
             yield [*ours, address], ("{} besides ours", [address])
     for interface in networks:
