@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.lan import Daemon, carpool
-from tests.support.pair import Pair
+from tests.support.pair import INTERVAL, Pair
 
 from carpool.lab.zone import Zone
 
-SECONDS = "1.6"
-"""Of listening: eight intervals of a pair."""
+SECONDS = f"{9 * INTERVAL / 1e9:.2f}"
+"""Of listening: nine intervals of a pair."""
 _ARP = 0x0806
 
 
