@@ -1,11 +1,9 @@
 """`carpool run --smf`: SMF's exit codes, and the background only once all is open."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.support.lan import carpool
+from tests.support.lan import carpool, run_carpool
 from tests.support.pair import Pair
 
 GOOD = """\
@@ -17,16 +15,6 @@ vhid = 42
 addresses = ["192.0.2.100/24"]
 password_file = "www.key"
 """
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "carpool", "run", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 def write(folder: Path, text: str) -> str:
@@ -52,7 +40,7 @@ def write(folder: Path, text: str) -> str:
     ],
 )
 def test_exit_codes(tmp_path: Path, arguments: list[str], text: str, code: int) -> None:
-    ended = run(write(tmp_path, text), *arguments)
+    ended = run_carpool("run", write(tmp_path, text), *arguments)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from ipaddress import ip_interface
@@ -15,6 +14,7 @@ from zipfile import ZipFile
 import pytest
 from tests.deploy.desk import MILLISECOND, SECRET, WEB1, WEB2, Desk, desk
 from tests.lab.smartos.support import NEEDS
+from tests.support.lan import run_carpool
 from tests.support.program import built
 from tests.support.waiting import until
 
@@ -102,12 +102,7 @@ def test_what_was_changed_by_hand_is_put_right() -> None:
 
 
 def test_a_refusal_is_json_if_that_is_asked_for(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "carpool", "apply", "--json", str(tmp_path / "nowhere.toml")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_carpool("apply", "--json", str(tmp_path / "nowhere.toml"))
     assert done.returncode == 2
     assert "nothing was touched" in json.loads(done.stdout)["error"]
 

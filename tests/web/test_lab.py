@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from tests.conftest import lacking
+from tests.support.lan import carpool
 from tests.support.waiting import until
 from tests.web.browser import chromium, overflow, take, visit
 
@@ -43,10 +43,6 @@ password_file = "key"
 advskew = { web2 = 0, web1 = 100 }
 preempt = true
 """
-
-
-def carpool(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "carpool", *arguments]
 
 
 class Lab:
