@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from carpool.carp.counters import Counters
-from carpool.carp.effects import Advertise, Effect
+from carpool.carp.effects import Effect
 from carpool.carp.packet import Datagram
 from carpool.carp.phase import Phase
 from carpool.carp.settings import Settings
@@ -94,7 +94,7 @@ class Recorded(VirtualHost):
         tape = self.tape
         payload = None if tape.full else super().speak_again(now)
         if payload is not None:
-            tape.spoke(now, (Advertise(4, payload),), self.timer())
+            tape.spoke_once(now, payload, self.timer())
         return payload
 
     def use_sources(self, sources: Mapping[int, bytes], now: int) -> None:

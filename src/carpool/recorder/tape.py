@@ -51,6 +51,8 @@ _LINE = struct.Struct("<BI")
 _HEARD = struct.Struct("<BIBI")
 _SPOKE = struct.Struct("<BI")
 _COUNTER = struct.Struct("<I")
+_SPOKE_ONCE = struct.Struct("<BII")
+"""What `_SPOKE` and one `_COUNTER` are."""
 _LINE_KIND, _HEARD_KIND, _SPOKE_KIND, _ANNOUNCED_KIND = 1, 2, 3, 4
 _ANNOUNCED: Outcome = ("announce",)
 _MOST = (1 << 32) - 1
@@ -269,11 +271,13 @@ class Tape:
         peer = last.peers.get(source)
         if peer is None or strength != peer.strength:
             return False
-        passed, more = now - last.instant, counter - peer.counter
-        wait = None if due is None else due - now
-        if wait != peer.wait or not 0 <= passed <= _MOST or not 0 <= more <= _MOST:
+        if (None if due is None else due - now) != peer.wait:
             return False
-        self._append(_HEARD.pack(_HEARD_KIND, passed, peer.index, more))
+        try:
+            passed, more = now - last.instant, counter - peer.counter
+            self._append(_HEARD.pack(_HEARD_KIND, passed, peer.index, more))
+        except struct.error:
+            return False  # They do not fit.
         peer.counter = counter
         last.instant, last.due = now, due or 0
         return True
@@ -302,6 +306,21 @@ class Tape:
             self._suspicion = self._suspicion_now()
         elif now - self._counted_since >= _TELL_COUNT_EVERY:
             self._tell_count(now)
+
+    def spoke_once(self, now: int, payload: bytes, due: int | None) -> None:
+        """Record that the timer ran, of which came an advertisement over IPv4 and no more."""
+        last, number = self._last, counter(payload)
+        like_last = due is not None and due - last.due == last.step
+        if like_last and self._suspicion is None and last.said == ((4, head(payload)),):
+            try:
+                passed, more = now - last.instant, number - last.counter
+                self._append(_SPOKE_ONCE.pack(_SPOKE_KIND, passed, more))
+            except struct.error:
+                pass  # They do not fit.
+            else:
+                last.instant, last.counter, last.due = now, number, due or 0
+                return
+        self.spoke(now, (Advertise(4, payload),), due)
 
     def spoke(self, now: int, effects: Sequence[Effect], due: int | None) -> None:
         """Record that the timer ran."""
