@@ -105,6 +105,12 @@ def soon(milliseconds: int) -> int:
     return time.monotonic_ns() + milliseconds * MS
 
 
+def test_there_is_one_however_often_it_is_started(bench: Bench) -> None:
+    # As when one has ended just before a change of program that fails.
+    pid = bench.start()
+    assert bench.start() == pid
+
+
 def test_it_takes_off_what_has_run_out_and_that_only(bench: Bench) -> None:
     bench.start()
     bench.renew(bench.a, soon(50))

@@ -133,7 +133,9 @@ class Guard:
         self._renewals[index] = interface
 
     def start(self) -> None:
-        """Fork a guard; from now on one that ends, or cannot be started, is replaced."""
+        """Fork a guard if none runs; from now on one that ends, or cannot start, is replaced."""
+        if self.pid is not None:
+            return
         self._started_at = self._loop.now()
         try:
             self._fork()
