@@ -23,9 +23,11 @@ from carpool.node.rundir import socket_path
 pytestmark = pytest.mark.namespaces
 
 MISBEHAVING = 100
-MISBEHAVING_SECONDS = 2.0
+MISBEHAVING_SECONDS = 3.0
 OFTEN = 26
 """advskew of a master that advertises every 0.1 s."""
+SELDOM = 128
+"""Every 0.5 s: what else a busy machine does makes it late by less than that."""
 MOST_KIB = 4096
 """By which a daemon's memory may grow: all of its clients' buffers are less."""
 
@@ -156,7 +158,7 @@ def drip(held: list[socket.socket], chance: random.Random) -> None:
             client.recv(1)
 
 
-@pytest.mark.parametrize("skew", [LEFT_SKEW, pytest.param(OFTEN, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("skew", [SELDOM, pytest.param(OFTEN, marks=pytest.mark.slow)])
 def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path, skew: int) -> None:
     chance = random.Random(1)
     skews = {"left": skew, "right": skew + 16}

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from carpool.lab.faults import crash
 
 pytestmark = pytest.mark.namespaces
 
+LONG_WAIT = 100 * MS
 POLICY = 38
 """The scheduling policy among the fields of proc_pid_stat(5) behind the name of the program."""
 
@@ -138,10 +140,32 @@ def strengths(lan: Pair, since: int) -> list[tuple[int, int]]:
 
 
 def test_a_frozen_master_has_lost_the_address_when_another_takes_over(tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
-        left, _ = run_both(lan, interval="250ms", dead_ratio=4)
-        left.send(signal.SIGSTOP)
-        lan.until_holders("right")
-        assert lan.shared(0) == 0
-        left.send(signal.SIGCONT)
-        lan.during(0.5, "right")
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        with Pair(folder) as lan:
+            left, _ = run_both(lan, interval="250ms", dead_ratio=4)
+            left.send(signal.SIGSTOP)
+            waits: list[int] = []
+
+            def taken_over() -> bool:
+                waits.append(wait_for_kernel(lan))  # noqa: B023 - called here
+                return lan.holders() == ["right"]
+
+            lan.until(taken_over)
+            if max(waits) > LONG_WAIT and lan.shared(0):
+                continue  # Who takes an address off waits as long as that; the guard has 250 ms.
+            assert lan.shared(0) == 0
+            left.send(signal.SIGCONT)
+            lan.during(0.5, "right")
+            return
+    pytest.fail("the kernel lets addresses wait, each time")
+
+
+def wait_for_kernel(lan: Pair) -> int:
+    """Return how long (ns) it takes to change an address: others may hold the kernel's lock."""
+    begun = time.monotonic_ns()
+    index, other = lan.client.ports["net0"].index, ip_interface("203.0.113.1/32")
+    lan.client.route.add_address(index, other)
+    lan.client.route.delete_address(index, other)
+    return time.monotonic_ns() - begun
