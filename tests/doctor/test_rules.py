@@ -329,6 +329,13 @@ def test_a_link_is_told_once_with_its_own_mend() -> None:
         assert mend in text
 
 
+def test_it_is_wrapped_for_the_terminal() -> None:
+    seen = with_words(MASTER, OUR_WORD, word(delivered=0))
+    for columns, most in ((200, 98), (80, 80), (10, 40)):
+        told = [*lines(seen, diagnose(seen), columns)][2:]  # below what was looked at
+        assert most - 15 < max(map(len, told)) <= most
+
+
 def test_what_was_not_listened_to_is_not_said_to_be() -> None:
     deaf = with_port(with_words(HEALTHY), listened=False)
     assert next(lines(deaf, [])) == "node web1: listened on no interface for 4.0 s"

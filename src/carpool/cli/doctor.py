@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import get_terminal_size
 
 from carpool.cli.check import show
 from carpool.cli.daemons import add_options, directories
@@ -19,7 +20,7 @@ from carpool.doctor.expected import Status, from_cluster, from_status
 from carpool.doctor.gather import Daemon, enough_seconds, gather
 from carpool.doctor.host import addresses
 from carpool.doctor.observation import Group, Running
-from carpool.doctor.text import document, lines
+from carpool.doctor.text import MOST_COLUMNS, document, lines
 from carpool.node.client import AskError, Connection, NotRunningError, find
 
 EPILOG = """With FILE it knows what should be there: passwords, addresses, nodes. It asks the daemon
@@ -70,7 +71,8 @@ def main(arguments: list[str]) -> int:
     if options.json:
         show(json.dumps(document(seen, found), indent=2) + "\n")
     else:
-        show("".join(f"{line}\n" for line in lines(seen, found)))
+        columns = get_terminal_size().columns if sys.stdout.isatty() else MOST_COLUMNS
+        show("".join(f"{line}\n" for line in lines(seen, found, columns)))
         if not found and not seen.blind:
             print("nothing found")
     if found:

@@ -16,14 +16,21 @@ from carpool.doctor.names import speakers
 from carpool.doctor.observation import Group, Observation, Word
 from carpool.watch.sighting import Protocol, Sighting
 
-_COLUMNS = 98
+MOST_COLUMNS, LEAST_COLUMNS = 98, 40
+"""Of what it prints."""
 _MOST_ALIKE, _MOST_FRAMES = 12, 3
 """Findings of one kind that are told, and those of them with their frames."""
 _DIGEST_AT, _VRRP_HEAD = 16, 8
 
 
-def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
-    """Yield what was looked at, what was found, and what could not be looked at."""
+def lines(
+    seen: Observation, found: Sequence[Finding], columns: int = MOST_COLUMNS
+) -> Iterator[str]:
+    """Yield what was looked at, what was found, and what could not be looked at.
+
+    It is wrapped for a terminal of so many columns, within the bounds above.
+    """
+    columns = max(LEAST_COLUMNS, min(columns, MOST_COLUMNS))
     where = ", ".join(name for name, port in seen.ports.items() if port.listened) or "no interface"
     who = f"node {seen.node}: " if seen.node else ""
     yield f"{who}listened on {where} for {seen.seconds:.1f} s"
@@ -33,11 +40,11 @@ def lines(seen: Observation, found: Sequence[Finding]) -> Iterator[str]:
         yield f"  {_heard(seen)}"
     for _, alike in groupby(found, lambda one: one.fault):
         yield ""
-        yield from _told(list(alike))
+        yield from _told(list(alike), columns)
     if seen.blind:
         yield ""
     for text in seen.blind:
-        yield from _wrapped("not looked at: ", text)
+        yield from _wrapped("not looked at: ", text, columns)
 
 
 def _heard(seen: Observation) -> str:
@@ -52,30 +59,30 @@ def _heard(seen: Observation) -> str:
     return f"{len(groups)} group{'s' * (len(groups) != 1)} heard: carpool scan tells of each"
 
 
-def _told(alike: Sequence[Finding]) -> Iterator[str]:
+def _told(alike: Sequence[Finding], columns: int) -> Iterator[str]:
     """Tell findings of one kind; what it means once."""
     for number, one in enumerate(alike[:_MOST_ALIKE]):
         place = one.group.name if one.group else one.interface
         begins = one.group is None and one.seen.startswith(f"{place} ")
         label = f"{place}: " if place and not begins else ""
-        yield from _wrapped(f"{one.fault.code}: ", label + one.seen)
+        yield from _wrapped(f"{one.fault.code}: ", label + one.seen, columns)
         for frame, decoded in _frames(one) if number < _MOST_FRAMES else ():
-            yield from _wrapped("    frame: ", decoded)
-            yield from textwrap.wrap(frame, _COLUMNS, initial_indent=" " * 11, **_INDENT)
+            yield from _wrapped("    frame: ", decoded, columns)
+            yield from textwrap.wrap(frame, columns, initial_indent=" " * 11, **_INDENT)
     if len(alike) > _MOST_ALIKE:
         yield f"    and {len(alike) - _MOST_ALIKE} more: --json has all"
-    yield from _wrapped("    means: ", alike[0].fault.means)
+    yield from _wrapped("    means: ", alike[0].fault.means, columns)
     for mend in dict.fromkeys(one.mend for one in alike[:_MOST_ALIKE]):
-        yield from _wrapped("    mend:  ", mend)
+        yield from _wrapped("    mend:  ", mend, columns)
 
 
 _INDENT: dict[str, Any] = {"subsequent_indent": " " * 11, "break_on_hyphens": False}
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def _wrapped(head: str, text: str, columns: int) -> list[str]:
     return textwrap.wrap(
         printable(text),
-        _COLUMNS,
+        columns,
         initial_indent=head,
         subsequent_indent=" " * (11 if head.startswith(" ") else 4),
         break_on_hyphens=False,
