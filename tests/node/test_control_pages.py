@@ -104,8 +104,8 @@ def test_who_hangs_up_or_does_not_read_costs_nothing(served: Served) -> None:
         assert served.says(client, line("echo", text="x"))["ok"]
     served.until(lambda: len(served.control._clients) == 1)
     (waiting,) = served.control._clients
-    assert waiting.deadline is not None
-    assert waiting.deadline <= served.loop.now() + PATIENCE
+    served.until(lambda: waiting.deadline is not None)  # as much as the system takes is sent first
+    assert (waiting.deadline or 0) <= served.loop.now() + PATIENCE
     lazy.close()
 
 
