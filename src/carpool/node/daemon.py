@@ -274,12 +274,12 @@ class Daemon:
         if self._stopping:
             self._loop.stop()
             return
-        if self._checks is not None:
-            self._checks.stop()
         if self.notifying is not None:
             self.notifying.stop()  # Whoever takes over tells; nobody waits for a mail here.
         for group in self._groups:
             group.stop()
+        if self._checks is not None:
+            self._checks.stop()  # Only now: another node waits for the addresses, nobody for this.
         self._stopping = True
         for callback in self.on_stop:
             callback()
