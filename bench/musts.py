@@ -142,8 +142,8 @@ _CROWD = (
     "time 91 % is not the kernel's, of the master's 73 %. So a ring of packets mapped from the "
     "kernel, which would save the system calls, has little to gain. A short way for what is heard "
     "each second has halved the work of the core for each (30 to 15 us on a busy machine); one for "
-    "what is said, with fewer objects and calls on both sides, took 13 % off a master's time and "
-    "10 % off a backup's (beside the version before, in two pairs of rounds)."
+    "what is said, with fewer objects and calls on both sides, took 15 % off a master's time and "
+    "12 % off a backup's (beside the version before, in three pairs of rounds)."
 )
 _STOP = (
     "It takes the old master's last word, the backup's wake-up, the address put on and announced, "
