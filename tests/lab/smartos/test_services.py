@@ -189,7 +189,7 @@ def test_signals_reach_every_process() -> None:
 
 def test_a_stop_method_that_does_not_end() -> None:
     with zone() as host:
-        bring(host, start="/bin/sh -c 'trap : TERM; (while :; do sleep 0.1; done) &'", timeout=1)
+        bring(host, start="/bin/sh -c 'trap : TERM; (while :; do sleep 0.1; done) &'")
         until(lambda: state(host, UUID, "test") == "online", "it is online")
         script(host, "sleep 100")
         bring(host, stop="/start", timeout=1)
