@@ -1,5 +1,7 @@
 """A node that was away and comes back: paused, asleep, or replaced by a new program."""
 
+from typing import Any
+
 import pytest
 from tests.carp.rows import backup, master
 from tests.carp.support import TAKE_OVER, Bench, Peer
@@ -89,9 +91,9 @@ def test_sleep__a_backup_waits_afresh_because_it_could_not_hear_the_master() -> 
 # A daemon that replaces its program: what it was, it is again, if it is in time.
 
 
-def successor(of: Bench) -> Bench:
+def successor(of: Bench, **keys: Any) -> Bench:
     """Return a new virtual host that goes on with the memory of another."""
-    bench = Bench.of(of.host.settings.advskew, source="10.0.0.7")
+    bench = Bench.of(of.host.settings.advskew, source="10.0.0.7", **keys)
     bench.now = of.now
     return bench
 
@@ -136,6 +138,39 @@ def test_a_backup_that_resumes_takes_over_when_its_master_dies() -> None:
     assert after.state() is State.BACKUP
     after.wait(1)
     assert after.state() is State.MASTER
+
+
+@pytest.mark.parametrize(("now_so_long", "left"), [(30, 20), (5, 5), (0, 0)])
+def test_a_hold_down_that_runs_goes_on_if_it_is_still_so_long(now_so_long: int, left: int) -> None:
+    before = Bench.of(100, hold_down=30 * SECOND).start()
+    before.wait(10 * SECOND)
+    after = successor(before, hold_down=now_so_long * SECOND)
+    after.host.resume(before.host.memory(), after.now)
+    assert after.host.timer() == after.now + left * SECOND + after.host.master_down_time
+
+
+def test_who_does_not_preempt_yet_does_not_after_a_change_of_program_either() -> None:
+    before = Bench.of(0, preempt=True, preempt_delay=60 * SECOND).start()
+    before.wait(SECOND)
+    after = successor(before, preempt=True, preempt_delay=60 * SECOND)
+    after.host.resume(before.host.memory(), after.now)
+    assert after.hears(1, 100) is None
+    after.wait(SECOND // 10)
+    assert after.state() is State.BACKUP
+    after.now += 60 * SECOND
+    assert after.hears(1, 100) is None
+    after.wait(SECOND // 10)
+    assert after.state() is State.MASTER
+
+
+def test_who_has_yielded_stands_back_over_a_change_of_program() -> None:
+    before = master()
+    before.host.yield_mastership(before.now)
+    after = successor(before, preempt=True)
+    after.host.resume(before.host.memory(), after.now)
+    assert after.hears(1, 200) is None
+    after.wait(SECOND // 10)
+    assert after.state() is State.BACKUP
 
 
 def test_who_resumes_goes_on_above_the_highest_counter_heard() -> None:

@@ -16,3 +16,7 @@ class Memory:
     """The advskew (1/256 s) with which it last advertised, where that is not the configured one."""
     seeking_until: int = 0
     """Until when it looks for a rival, nanoseconds of that clock."""
+    preempt_from: int = 0
+    """From when on it preempts, and until when it holds down and stands back, likewise."""
+    hold_down_until: int = 0
+    stand_back_until: int = 0

@@ -146,14 +146,21 @@ class VirtualHost(Paced):
             self._counters.highest,
             self._slowed_to,
             self.seeking.until,
+            self._preempt_from,
+            self._hold_down_until,
+            self._stand_back_until,
         )
 
     def resume(self, memory: Memory, now: int) -> None:
         """Go on where a former self was: as master, unless it is too late for that.
 
-        A former backup waits for its master afresh. No hold-down and no delay begins.
+        A former backup waits for its master afresh. No hold-down and no delay begins; one that runs
+        goes on, unless it is shorter by now.
         """
         self._started = True
+        self._preempt_from = min(memory.preempt_from, now + self.settings.preempt_delay)
+        self._hold_down_until = min(memory.hold_down_until, now + self.settings.hold_down)
+        self._stand_back_until = memory.stand_back_until
         if memory.counter is not None:
             self._counters.follow(memory.counter, now)
         if not memory.master:
