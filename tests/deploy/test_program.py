@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.program import built
 
-from carpool.deploy.program import build, narrowed
+from carpool.deploy.program import build
 
 
 def test_it_runs_and_is_the_same_every_time(tmp_path: Path) -> None:
@@ -29,32 +29,3 @@ def test_what_only_the_operator_runs_is_left_out() -> None:
         for name in names
         if "deploy" in name or "/lab" in name or ("plan.py" in name and "cli" in name)
     ]
-
-
-def test_a_text_of_several_lines_is_no_indentation() -> None:
-    source = (
-        "if 1:\n"
-        "    # a comment\n"
-        "    def f(\n"
-        "        a,\n"
-        "    ):\n"
-        '        return """x  \n'
-        "            y\n"
-        '        """\n'
-        "\n"
-        "    b = f(1) + \\\n"
-        "        'z'\n"
-    )
-    assert narrowed(source) == (
-        "if 1:\n"
-        "# a comment\n"
-        " def f(\n"
-        "a,\n"
-        "):\n"
-        '  return """x  \n'
-        "            y\n"
-        '        """\n'
-        "\n"
-        " b = f(1) + \\\n"
-        "'z'\n"
-    )

@@ -87,7 +87,8 @@ def test_what_is_in_it(archive: Path) -> None:
 
 
 def test_it_is_small(archive: Path) -> None:
-    assert archive.stat().st_size < 420_000
+    """It is copied into every zone: who makes it grow by a twentieth shall have to say why."""
+    assert archive.stat().st_size < 445_000
 
 
 def statements(source: str) -> tuple[str, list[tuple[str, int]]]:

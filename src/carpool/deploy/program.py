@@ -50,7 +50,7 @@ def build() -> Program:
         for path in members(package):
             data = path.read_bytes()
             if path.suffix == ".py":
-                data = narrowed(without_words(data.decode())).encode()
+                data = without_words(data.decode()).encode()
             _add(archive, path.relative_to(package.parent).as_posix(), data)
     return Program(made.getvalue())
 
@@ -73,37 +73,6 @@ def without_words(source: str) -> str:
                 lines[first] = " " * node.col_offset + '""'
                 lines[first + 1 : last] = [""] * (last - 1 - first)
     return "\n".join(lines) + "\n"
-
-
-def narrowed(source: str) -> str:
-    """Return a module that is indented as little as can be, each statement in its line.
-
-    It is a fortieth of the archive.
-    """
-    indents: dict[int, int] = {}
-    within: set[int] = set()
-    depth, begins = 0, True
-    read = iter(source.splitlines(keepends=True))
-    for token in tokenize.generate_tokens(lambda: next(read, "")):
-        match token.type:
-            case tokenize.INDENT:
-                depth += 1
-            case tokenize.DEDENT:
-                depth -= 1
-            case tokenize.NEWLINE:
-                begins = True
-            case tokenize.NL | tokenize.COMMENT | tokenize.ENDMARKER:
-                pass
-            case _:
-                if begins:
-                    indents[token.start[0]] = depth
-                begins = False
-                # What follows in a text of several lines is the text's own.
-                within.update(range(token.start[0] + 1, token.end[0] + 1))
-    return "".join(
-        line if row in within else " " * indents.get(row, 0) + line.lstrip(" ")
-        for row, line in enumerate(source.splitlines(keepends=True), 1)
-    )
 
 
 def members(package: Path) -> list[Path]:
