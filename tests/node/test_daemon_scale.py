@@ -49,6 +49,8 @@ def test_255_vhids_converge_to_one_master_and_all_fail_over(tmp_path: Path) -> N
         lan.until(lambda: len({sent.advertisement.vhid for sent in lan.heard.adverts()}) == 255)
         crash(lan.lab, lan.left)
         lan.until(lambda: all_at(lan, "right"), DOWN_TIME + MARGIN)
+        # A group says so when its address is on, and so a moment later.
+        lan.until_logged(right, "to state: MASTER", times=255)
         assert right.text().count("to state: MASTER") == 255
         assert left.process.poll() is not None
 
