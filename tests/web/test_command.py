@@ -100,6 +100,11 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
     assert web.parser().parse_args(["--listen", text]).listen == address
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "[::]:80"])
+def test_every_address_needs_a_name(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "say with --host by which name" in refused(capsys, "--listen", address)
+
+
 def test_mistakes_in_the_cluster_file_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,6 +130,11 @@ def _run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(format="carpool web: %(message)s", level=logging.WARNING)
     logging.getLogger("carpool.web").setLevel(logging.INFO)
+    if ip_address(options.listen[0]).is_unspecified and not options.host:
+        raise UnfitError(
+            f"--listen {options.listen[0]}: requests for a name that is not known are refused; "
+            "say with --host by which name or address browsers will ask for this page"
+        )
     token = _token(options.token_file)
     cluster = None if options.file is None else _load(options.file)
     ledger = Ledger(None if cluster is None else _members(cluster))
