@@ -226,11 +226,14 @@ class Terminal:
         os.write(self._fd, f"{text}\n".encode())
 
     def interrupt(self) -> None:
-        """Interrupt it, and again if it overheard that: a signal just before readline waits."""
-        for _ in range(20):
+        """Interrupt it, and again if it overheard that: a signal just before readline waits.
+
+        Not sooner than it can have ended: a Python that is about to end dies of the second one.
+        """
+        for _ in range(6):
             self._process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
+                self._process.wait(10)
                 return
 
     def end(self) -> int:

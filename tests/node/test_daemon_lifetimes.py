@@ -53,7 +53,7 @@ def test_the_guard_of_many_groups_takes_off_those_that_have_run_out(tmp_path: Pa
         left.send(signal.SIGSTOP)
         lan.until(lambda: all(lan.holders(vip) == ["right"] for vip in vips), DOWN_TIME + MARGIN)
         assert sum(lan.shared(stopped, vip) for vip in vips) == 0
-        assert "guard: the daemon does not advertise" in left.text()
+        lan.until(lambda: "guard: the daemon does not advertise" in left.text())
 
 
 def test_a_guard_that_is_killed_is_replaced_and_the_next_does_its_work(tmp_path: Path) -> None:
