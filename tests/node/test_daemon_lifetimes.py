@@ -41,8 +41,8 @@ def test_when_all_of_a_node_is_frozen_the_kernel_takes_the_address_off(tmp_path:
 def test_the_guard_of_many_groups_takes_off_those_that_have_run_out(tmp_path: Path) -> None:
     vips = [IPv4Address("10.0.7.0") + number for number in range(1, 31)]
     with Pair(tmp_path) as lan:
-        # The guard's term is 0.56 s, the kernel's at least 0.79. With an interval of 0.25 s, which is
-        # how often the kernel is told, its term may be the shorter one.
+        # The guard's term is 0.56 s, the kernel's at least 0.79. With an interval of 0.25 s, which
+        # is how often the kernel is told, its term may be the shorter one.
         timing = {"advskew": {"left": 48, "right": 64}, "dead_ratio": 4}
         groups = {
             f"g{number}": {"vhid": number, "addresses": [f"{vip}/16"], **timing}
