@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.lan import MS, SECOND, VIP, Address
-from tests.support.pair import DOWN_TIME, MARGIN, VIP6, Pair
+from tests.support.pair import DOWN_TIME, INTERVAL, MARGIN, VIP6, Pair
 
 from carpool.carp.frames import announcement
 from carpool.lab.faults import heal, partition
@@ -95,9 +95,10 @@ def test_a_group_that_yields_leaves_the_address_to_the_stranger(tmp_path: Path) 
     with Pair(tmp_path) as lan:
         left = lan.run(lan.left, lan.file(on_conflict="yield"))
         lan.until_holders("left")
+        lan.until(lambda: len(lan.adverts_of(lan.left)) >= 2)  # and so listens for claims
         shout(lan, stranger_on(lan), VIP)
-        lan.until_holders(seconds=MARGIN)
-        assert "leaving it alone for 60 s" in left.text()
+        lan.until_holders(seconds=0.1 + 1.5 * INTERVAL / SECOND + MARGIN)
+        lan.until_logged(left, "leaving it alone for 60 s")
         lan.during(3 * DOWN_TIME)
         assert left.stop() == 0
 
