@@ -51,7 +51,7 @@ def test_whoever_insists_is_answered_once_a_second_and_then_another_node_takes_o
         assert back[2] - back[0] > SECOND
         take_off(lan, f"{VIP}/16")
         lan.until_holders("right", seconds=3)
-        assert "again and again" in left.text()
+        lan.until_logged(left, "again and again")
         assert left.process.poll() is None
 
 
@@ -85,4 +85,4 @@ def test_a_master_that_has_lost_its_own_address_yields_to_whoever_takes_over(
         take_off(lan, "10.0.0.9/16")
         lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
         lan.during(2 * DOWN_TIME, "right")
-        assert "demoted by 240: there is no address of its own" in left.text()
+        lan.until_logged(left, "demoted by 240: there is no address of its own")

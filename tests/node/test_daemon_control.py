@@ -205,7 +205,7 @@ def test_maintenance_hands_over_and_survives_a_restart(tmp_path: Path) -> None:
         lan.until_holders("right", seconds=MARGIN)
         assert left.stop() == 0
         left = lan.run(lan.left, lan.file(preempt=True))
-        assert "must not be master: maintenance" in left.text()
+        lan.until_logged(left, "must not be master: maintenance")
         assert right.stop() == 0
         lan.during(2 * DOWN_TIME)
         assert lan.ask("left", "status")["groups"][0]["demotions"] == {"maintenance": 255}

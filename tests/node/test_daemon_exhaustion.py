@@ -66,8 +66,8 @@ def test_a_backup_that_can_open_no_file_takes_over_all_the_same(tmp_path: Path) 
         lan.until(lambda: len(lan.adverts_of(lan.right)) >= 3)
         assert lan.heard.announcements(VIP.packed)[-1].mac == lan.mac(lan.right)
         # Only the script could not be run, and that is told.
-        assert "up script: cannot run" in right.text()
-        assert "Too many open files" in right.text()
+        lan.until_logged(right, "up script: cannot run")
+        lan.until_logged(right, "Too many open files")
         assert not ran.exists()
         assert right.stop() == 0
         lan.until_holders()

@@ -59,7 +59,7 @@ def test_a_dead_node_is_replaced_within_a_second_and_nothing_moves_before(tmp_pa
         assert told["wakeups"] > 10
         assert sum(one["wakeups"] for one in told["lateness"]) == told["wakeups"]
         assert told["groups"][0]["configured_interval"] == pytest.approx(13 / 256, abs=1e-6)
-        assert "fast: an advertisement every" in right.text()
+        lan.until_logged(right, "fast: an advertisement every")
 
 
 def test_a_clean_stop_does_not_wait(tmp_path: Path) -> None:
