@@ -63,6 +63,10 @@ EXPLAINED = {
         "time until then. `rss` counts shared pages for each process, `pss` and `alone` as above. "
         "Programs have their bytecode, as installed ones."
     ),
+    "The cost of an interval": (
+        "Below a second it is the fast profile, which wakes up ten times a second more, to see how "
+        "late the machine wakes it: at half a second that is most of its cost."
+    ),
     "Floods": (
         "`drained`: how many frames the backup gets rid of in a second of processor time, in the "
         "kernel or by itself. `missed`: advertisements of the master that were late or lost; "
