@@ -28,7 +28,7 @@ test-slow: $(VENV)/.dev  ## the other tests: more whole deployments, and their d
 lint: $(VENV)/.dev
 	@$(LINT)
 
-bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 40 minutes)
+bench: $(BIN)/carpool  ## docs/performance.md beside ucarp and keepalived (root, both, nftables; 45 minutes)
 	@$(BIN)/python -m bench $(BENCH)
 
 faults: $(BIN)/carpool  ## docs/faults.md beside ucarp and keepalived (root, both, nftables, libfaketime; 20 minutes)

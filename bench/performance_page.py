@@ -29,7 +29,7 @@ HEAD = """\
 
 carpool beside Debian's ucarp and keepalived, in the same network namespaces, in one run, in turn:
 {versions}; Linux {kernel}, Python {python}, {cpus} cores; {dates}.
-`make bench` does it again, in 40 minutes; `make bench BENCH=--quick` in six or seven.
+`make bench` does it again, in 45 minutes; `make bench BENCH=--quick` in six or seven.
 
 A client asks the virtual address every millisecond, and an outage is its longest wait; an observer
 asks by ARP every five, and two holders are both answering. Rounds divide the advertisement interval
