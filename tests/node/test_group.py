@@ -271,6 +271,22 @@ def test_a_master_that_cannot_send_is_demoted_until_it_can(world: World) -> None
     assert world.lines.texts[-1].startswith("www: no longer demoted")
 
 
+def test_an_address_has_the_term_of_the_interval_that_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is another, because the advertisement before it could not be sent."""
+    group = world.group("www", 1)
+    terms: list[int] = []
+    monkeypatch.setattr(
+        type(group._holding), "advertised", lambda _, interval: terms.append(interval)
+    )
+    world.links["www"].fails = True
+    world.loop.run(3 * SECOND)
+    assert group.virtual_host.demotion == 240
+    assert terms[0] == SECOND
+    assert terms[-1] == group.virtual_host.interval > SECOND
+
+
 def test_a_node_that_could_not_send_tries_again_after_a_minute_as_a_backup(world: World) -> None:
     group = world.group("www", 1)
     world.links["www"].fails = True

@@ -74,6 +74,8 @@ def test_what_is_permitted_is_taken_and_garbage_is_collected_when_it_suits(
         "www: fast: an advertisement every 3.9 ms (1/256 s), a dead master is noticed after 11.7 ms"
     ]
     watch.pause()
+    assert taken[2:] == []  # A program that is to replace this one keeps it.
+    watch.end()
     assert taken[2:] == ["drop"]
 
 

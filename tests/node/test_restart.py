@@ -180,6 +180,22 @@ def test_a_signal_that_came_just_before_the_new_program_is_not_lost(loop: Loop) 
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & HELD_BACK
 
 
+def test_a_mastership_that_ends_at_the_last_moment_has_its_scripts_seen_to(loop: Loop) -> None:
+    asked = Asked(loop)
+    asked.restart._wanted = json.loads(FIT)["groups"]
+    asked.restart._began_at = loop.now()
+    asked.group.virtual_host.slow_down = lambda _advskew: None
+    asked.group.advertise_now = lambda: setattr(asked.group, "is_settled", False)
+    asked.restart._become()  # or it would fail without a claim
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & HELD_BACK
+    became = becoming(asked)
+    turn(loop, SECOND // 10)
+    assert became == []
+    asked.group.is_settled = True
+    turn(loop, SECOND // 5)
+    assert became == [True]
+
+
 def becoming(asked: Asked) -> list[bool]:
     """Let it become another program, but for that."""
     became: list[bool] = []

@@ -162,6 +162,19 @@ def test_a_host_that_cannot_be_listed_after_lost_events_is_no_reason_to_end() ->
     assert place.happens(AddressChanged(VIP.ip, gone=True)) == [f"{VIP.ip} gone"]
 
 
+def test_a_host_that_could_not_be_listed_is_listed_later() -> None:
+    place = Place(addresses_there=[OWN, VIP])
+    place.fails = True
+    assert place.happens(EventsLost()) == []
+    place.addresses_there = [OWN]
+    place.loop.run(10 * SECOND)
+    place.fails = False
+    place.loop.run(SECOND)
+    assert place.told == [f"{VIP.ip} gone"]
+    place.loop.run(10 * SECOND)
+    assert place.told == [f"{VIP.ip} gone"]
+
+
 def test_an_interface_that_could_not_be_opened_is_tried_again_until_it_can() -> None:
     place = Place()
     place.full = True

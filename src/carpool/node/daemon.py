@@ -164,9 +164,7 @@ class Daemon:
         self._loop.on_wake(self._on_wake)
         self._loop.run()
         if self._punctuality is not None:
-            # To end takes tens of milliseconds, in which others need the processor more.
-            self._punctuality.pause()
-            self._punctuality.catch_up()
+            self._punctuality.end()
         self._guard.dismiss()
 
     def start_group(self, group: Group, handover: Handover | None = None) -> None:
@@ -207,6 +205,8 @@ class Daemon:
         if self._checks is not None:
             self._checks.stop()
         self._guard.dismiss(keep_addresses=True)
+        if self.notifying is not None:
+            self.notifying.abandon()
         if self._punctuality is not None:
             self._punctuality.pause()
 

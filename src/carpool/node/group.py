@@ -381,8 +381,10 @@ class Group:
             self.virtual_host.handle_timer(now)
             self.pump()
         else:
+            self._pumping = True  # What comes of it, as when it cannot be sent, comes after it.
             self._rule(4, advertisement)
-            self.wait_again()
+            self._pumping = False
+            self.pump()
 
     def _perform(self, effect: Effect) -> None:
         match effect:

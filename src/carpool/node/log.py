@@ -365,7 +365,7 @@ class Log:
         return [message for sink in sinks for message in sink.leave()]
 
     def restore(self, waiting: Sequence[str]) -> None:
-        """Send what the program before this one has left, if there is a log server yet."""
+        """Send what the program before this one has left, if there still is a log server."""
         for sink in self.sinks:
             if isinstance(sink, DroppingSink):
                 sink.restore(waiting)

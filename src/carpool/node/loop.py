@@ -27,7 +27,6 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from carpool.node import clock
@@ -286,10 +285,13 @@ class Loop:
 
     def dispatch_signals(self) -> None:
         """Do now what signals ask that have arrived, and not in the next round."""
-        with suppress(BlockingIOError):
-            for signum in dict.fromkeys(os.read(self._wake_reader, 65536)):
-                if signum in self._signals:
-                    self._signals[signum]()
+        try:
+            arrived = os.read(self._wake_reader, 65536)
+        except BlockingIOError:
+            return
+        for signum in dict.fromkeys(arrived):
+            if signum in self._signals:
+                self._signals[signum]()
 
     def _reap(self) -> None:
         for pid in list(self._children):

@@ -136,8 +136,16 @@ class Punctuality:
         self._timer.reschedule(self._loop.now() + _BEAT)
 
     def pause(self) -> None:
-        """Leave no priority to a program that is to replace this one."""
+        """Do what was put off, and measure nothing until `go_on`. The priority stays."""
         self._timer.cancel()
+        self.catch_up()
+
+    def end(self) -> None:
+        """Measure no more, and be an ordinary process.
+
+        To end takes tens of milliseconds, in which others need the processor more.
+        """
+        self.pause()
         realtime.drop_priority()
 
     def go_on(self) -> None:

@@ -43,8 +43,11 @@ def _has_priority() -> bool:
 def drop_priority() -> None:
     """Become an ordinary process again, if we are none."""
     if _has_priority():
+        # To take the flag away as well would need CAP_SYS_NICE (sched(7)), which a daemon that has
+        # its priority from a resource limit does not have.
+        policy = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
         with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 def lock_memory() -> str | None:

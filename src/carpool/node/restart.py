@@ -272,9 +272,6 @@ class Restart:
         claimed = self._claimed
         stay = [group for group in self._daemon.groups if self._stays(group)]
         self._happened(Level.NOTICE, f"{self._what}: replacing the program", "replacing")
-        notifying = self._daemon.notifying
-        # Before the events: what is too much to be left is one.
-        notices = {} if notifying is None else notifying.leave()
         self._log.flush()
         # Said once more, so that the new program has all the time that backups wait.
         for group in stay:
@@ -284,7 +281,15 @@ class Restart:
             if group.settings.carp.fast:
                 group.advertise_now()  # One may be lost, and then nobody waits.
         self._loop.end_round()
-        punctuality = self._daemon.punctuality
+        if self._busy():
+            # A signal, or a pause, has just ended a mastership: its scripts are to be seen to.
+            self._keep_pace()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+            self._loop.call_at(self._loop.now() + _POLL, self._go)
+            return
+        punctuality, notifying = self._daemon.punctuality, self._daemon.notifying
+        # Before the events: what is too much to be left is one.
+        notices = {} if notifying is None else notifying.leave()
         handover = Handover(
             node=claimed.node,
             run_directory=str(claimed.directory),
@@ -303,7 +308,7 @@ class Restart:
         try:
             handover.send()
         except OSError as error:
-            self._go_on(f"{claimed.directory}: {error.strerror}")
+            self._go_on(f"cannot leave anything to the new program: {error.strerror}")
             return
         self._daemon.leave_to_successor()
         if self._daemon.realtime and any(group.memory.master for group in handover.groups):
@@ -315,17 +320,23 @@ class Restart:
         except OSError as error:
             handover.take_back()
             realtime.drop_priority()
+            # First: a guard has the mask of who makes it, and TERM is to reach it.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             self._daemon.go_on_after_all()
             self._go_on(f"{self._argv[0]}: {error.strerror}")
 
     def _go_on(self, problem: str) -> None:
-        if self._daemon.punctuality is not None:
-            self._daemon.punctuality.keep_pace()
+        self._keep_pace()
         self._happened(Level.ERROR, f"{self._what}: {problem}; going on as before", "failed")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         for group in self._leaving:
             self._daemon.start_group(group)
         self._under_way = False
+
+    def _keep_pace(self) -> None:
+        """Undo that groups were slowed down for their backups' patience."""
+        if self._daemon.punctuality is not None:
+            self._daemon.punctuality.keep_pace()
 
 
 def _counted(found: Sequence[Mapping[str, Any]]) -> str:

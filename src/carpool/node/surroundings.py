@@ -19,7 +19,7 @@ from carpool.node.loop import Loop
 from carpool.node.segment import Segment, own_sources
 
 _RETRY_AFTER = SECOND
-"""Until the next try to open the sockets of an interface that has come back (ns)."""
+"""Until the next try to open an interface that has come back, or to list what there is (ns)."""
 
 
 class Surroundings:
@@ -37,8 +37,10 @@ class Surroundings:
         self._holders: dict[Address, Group] = {}
         self._host = host
         self._log = log
-        self._again = loop.call_at(loop.now(), self._open_again)
+        self._again = loop.call_at(loop.now(), self._try_again)
         self._again.cancel()
+        self._missed = False
+        """Whether events were missed, and what has happened could not be found out yet."""
         self._loop = loop
 
     def look(self) -> None:
@@ -80,7 +82,10 @@ class Surroundings:
             here = {one.interface.ip for one in self._host.addresses()}
         except HostError as error:
             self._log.error(str(error), key="addresses")
+            self._missed = True
+            self._again.reschedule(self._loop.now() + _RETRY_AFTER)
             return
+        self._missed = False
         indexes = {one.index for one in interfaces}
         for known in list(self.interfaces.values()):
             if known.index not in indexes:
@@ -180,8 +185,11 @@ class Surroundings:
         self.refresh_sources()
         return True
 
-    def _open_again(self) -> None:
-        """Open what could not be opened, on interfaces that are there."""
+    def _try_again(self) -> None:
+        """Find out what was missed; open what could not be opened, where there is the interface."""
+        if self._missed:
+            self._look_again()
+            self.refresh_sources()
         for segment in self._segments.values():
             interface = self.interfaces.get(segment.interface)
             if segment.link is None and interface is not None:

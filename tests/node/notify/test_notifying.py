@@ -269,6 +269,8 @@ def test_what_is_being_told_is_told_anew() -> None:
     rig.loop.run(S)
     assert rig.notifying.pids == (77,)
     left = handed(rig)
+    assert rig.abandoned == 0
+    rig.notifying.abandon()
     assert rig.abandoned == 1
     new = Rig()
     new.notifying.restore(left)

@@ -12,9 +12,10 @@ def listen(
     program: Sequence[Step],
     kind: socket.SocketKind = socket.SOCK_RAW,
 ) -> socket.socket:
-    """Return a socket that hears frames of others that `program` accepts. Raises OSError.
+    """Return a socket that hears the frames that `program` accepts. Raises OSError.
 
-    With the kind SOCK_DGRAM both have them without the Ethernet header.
+    Frames of one ethertype are those of others; with ETH_P_ALL it hears the host's own, too. With
+    the kind SOCK_DGRAM the socket and `program` have them without the Ethernet header.
     """
     # Protocol 0 hears nothing yet, so that nothing comes in before the filter is there.
     listener = socket.socket(socket.AF_PACKET, kind | socket.SOCK_NONBLOCK, 0)

@@ -97,10 +97,15 @@ class Notifying:
     def leave(self) -> dict[str, list[list[Any]]]:
         """Return what is not told yet, by notifier, for the program that replaces this one.
 
-        What is being told is told anew by that one: how it ends is known to nobody.
+        What is being told is among it, for `abandon` is to follow.
         """
         room = MOST_LEFT // max(1, len(self._queues))
         return {queue.name: queue.leave(room) for queue in self._queues}
+
+    def abandon(self) -> None:
+        """End the children that tell: how they would end, the new program would not know."""
+        for queue in self._queues:
+            queue.abandon()
 
     def restore(self, left: Mapping[str, Sequence[Sequence[Any]]]) -> None:
         """Tell what the program before this one has left, to the notifiers that are still there."""
@@ -169,9 +174,7 @@ class _Queue:
         self._tell_dropped("the daemon ends", Level.NOTICE)
 
     def leave(self, room: int) -> list[list[Any]]:
-        """Return what is not told yet, the latest that has room; end the child that tells it."""
-        if self._delivery is not None:
-            self._delivery.abandon()
+        """Return what is not told yet, the latest that has room."""
         waiting = _joined(self._told, self._waiting)
         left: list[list[Any]] = []
         for (group, kind), one in reversed(waiting.items()):
@@ -183,6 +186,11 @@ class _Queue:
         self._dropped += len(waiting) - len(left)
         self._tell_dropped("too many waited at the restart")
         return left[::-1]
+
+    def abandon(self) -> None:
+        """End the child, if one runs."""
+        if self._delivery is not None:
+            self._delivery.abandon()
 
     def restore(self, left: Sequence[Sequence[Any]]) -> None:
         """Let what the program before this one has left wait, as if it had just happened."""
