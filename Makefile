@@ -73,4 +73,4 @@ $(VENV)/.fuzz: requirements-fuzz.txt | $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build/fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build/fuzz build/systemd .pytest_cache .mypy_cache .ruff_cache .hypothesis

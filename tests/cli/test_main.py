@@ -60,7 +60,7 @@ def test_help_is_a_word_too(
     def told(*words: str) -> str:
         return said(monkeypatch, capsys, *words)
 
-    assert told("help") == told() == told("--help") == told("-h")
+    assert told("help") == told() == told("--help") == told("-h") == told("help", "help")
     assert told("help", "yield") == told("yield", "--help")
     assert told("help", "lab", "run") == told("lab", "run", "--help")
     assert told("help", "yeild").endswith("there is no command 'yeild'; did you mean yield?\n")

@@ -352,12 +352,13 @@ def test_whether_the_group_was_joined_is_told_of_the_family() -> None:
 
 def test_rules_that_nft_does_not_list_are_told_of() -> None:
     dropped = with_words(MASTER, OUR_WORD, word(delivered=0))
-    for tables, drops_in, says in (
-        ((), "", "accept protocol 112"),
-        (("filter", "raw"), "", "iptables-legacy has some (filter, raw)"),
-        (("filter",), "a rule", "it is a rule; accept"),
+    for tables, port, says in (
+        ((), {}, "accept protocol 112"),
+        (("filter", "raw"), {}, "iptables-legacy has tables (filter, raw) whose rules"),
+        (("filter",), {"reverse_path": True}, "if no rule drops it, rp_filter = 1 does"),
+        (("filter",), {"drops_in": "a rule"}, "it is a rule; accept"),
     ):
-        seen = replace(with_port(dropped, drops_in=drops_in), legacy_tables=tables)
+        seen = replace(with_port(dropped, **port), legacy_tables=tables)
         (one,) = diagnose(seen)
         assert says in one.mend
 

@@ -118,7 +118,7 @@ def test_two_masters_and_their_end() -> None:
         seen.hear(second, ADVERT)
         seen.hear(second + 0.5, OF_B)
     assert set(seen.masters()) == {A, B}
-    assert seen.lan.events[-1].why == "several advertise"
+    assert seen.lan.events[-1].why == "several masters"
     told = "CARP 42: several masters: A web1, B 192.0.2.2"
     assert list(remarks(seen.group, {A: "web1"})) == [told]
     for second in range(8, 12):

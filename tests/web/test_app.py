@@ -301,7 +301,9 @@ def test_the_secret_of_another_session_does_not_do(signed_in: Stage) -> None:
 
 def test_get_changes_nothing(signed_in: Stage) -> None:
     form = signed_in.form()
-    assert signed_in.client.get("/act", params=form).status_code == 405
+    answer = signed_in.client.get("/act", params=form)
+    assert answer.status_code == 405
+    assert "That takes a form" in answer.text
     assert signed_in.client.get("/logout", params=form).status_code == 405
     assert signed_in.web1.told == []
 

@@ -13,6 +13,7 @@ from tests.support.processes import is_alive
 from tests.support.waiting import until
 
 from carpool.cli import web
+from carpool.deploy.ssh import Access
 from carpool.web import hosts
 from carpool.web.hosts import HostSource
 from carpool.web.sources import RefusalError, SourceError
@@ -56,6 +57,10 @@ def test_a_host_is_asked_without_a_question_or_a_terminal(words: Path) -> None:
     assert said.endswith(" -- root@web2 carpool status --node web2 --json\n")
     HostSource("web2", "web2", named=False).ask()
     assert words.read_text().endswith(" -- web2 carpool status --json\n")
+    access = Access(Path("/k"), Path("/known hosts"), Path("/c"))
+    HostSource("web2", "web2", named=False, access=access).ask()
+    said = words.read_text().splitlines()[-1]
+    assert ' -i /k -o UserKnownHostsFile="/known hosts" -F /c -- web2 ' in said
 
 
 def test_a_host_that_cannot_be_reached_says_why(
@@ -150,7 +155,7 @@ def test_hosts_have_the_names_of_the_cluster_file(words: Path, tmp_path: Path) -
         ("root@elsewhere", "elsewhere", "carpool status --json"),
     ):
         options = web.parser().parse_args([str(file), "--ssh", destination])
-        (source,) = web._hosts(options.ssh, cluster)
+        (source,) = web._hosts(options.ssh, Access(), cluster)
         assert source.node == node
         source.ask()
         assert option in words.read_text().splitlines()[-1]

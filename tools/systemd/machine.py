@@ -89,7 +89,11 @@ class Machine:
             path.mkdir(parents=True)
         layers = f"lowerdir={image},upperdir={upper},workdir={work}"
         mount = ("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
-        subprocess.run(mount, check=True)
+        if subprocess.run(mount, check=False).returncode:
+            raise TrialError(
+                f"{folder}: cannot be the upper layer of an overlay; check carpool out on a file "
+                "system that can (ext4, xfs), not in a container's own"
+            )
 
     def start(self) -> None:
         """Boot it."""

@@ -59,7 +59,7 @@ options:
   -h, --help     show this text
   -V, --version  show the version
 
-`carpool COMMAND --help` tells more of a command.
+`carpool COMMAND --help`, or `carpool help COMMAND`, tells more of a command.
 """
 
 
@@ -69,7 +69,7 @@ def main() -> int:
         _open_standard_files()
     arguments = sys.argv[1:]
     if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
+        arguments = [*(word for word in arguments if word != "help"), "--help"]
     name = arguments[0] if arguments else "--help"
     if name in COMMANDS:
         module = f"carpool.cli.{name}{'_' * iskeyword(name)}"

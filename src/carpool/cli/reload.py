@@ -11,7 +11,8 @@ from carpool.cli.daemons import CANNOT_ASK, daemon_parser, tell
 from carpool.cli.restart import PATIENCE, came_back
 
 _EPILOG = """The daemon reads the file that it was started with. A file with errors is refused, with
-the findings of carpool check, and nothing changes.
+the findings of carpool check, and nothing changes. Under the hardened systemd unit that is what it
+was given at its start: there a changed file or password takes systemctl restart.
 
 """
 

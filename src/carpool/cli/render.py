@@ -22,8 +22,9 @@ from carpool.smartos.payload import Compat, RenderError
 
 EPILOG = """A node that is a SmartOS zone gets the payload for vmadm, the first-boot script (which
 is in the payload too), its service, the daemon's cluster file, and the scripts vip-up and vip-down
-for ucarp. Any other gets the cluster file, its password files and a systemd unit. From the same
-cluster file come the same files, every time.
+for ucarp. Any other gets the cluster file, its password files and a systemd unit; where groups have
+services, also what gives the unit's user the right to them. From the same cluster file come the
+same files, every time.
 
 Files with a password in them are made with mode 600. Printed, they have a placeholder instead,
 unless --secrets is given.

@@ -56,7 +56,7 @@ EPILOG = """signals: TERM, INT, QUIT and HUP stop cleanly (addresses off, bow ou
 state of every group and check; USR2 hands every group that is master here to another node.
 
 exit codes: 0 stopped cleanly; 1 an interface is not there, which may come: start it again; 2 the
-file, the node or the host is not fit to run. With 1 and 2 nothing was touched. With --smf: 96
+file, the node or the host is not fit to run. A start that ends so touched nothing. With --smf: 96
 the file or the node is wrong, which parks the service; 1 this host cannot run it now, which SMF
 tries again.
 """

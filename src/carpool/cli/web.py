@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from carpool.cluster.model import Cluster
+    from carpool.deploy.ssh import Access
     from carpool.web.asking import Finder
     from carpool.web.sources import Source
 
@@ -138,8 +139,9 @@ def _run(options: argparse.Namespace) -> int:
     token = _token(options.token_file)
     cluster = None if options.file is None else _load(options.file)
     ledger = Ledger(None if cluster is None else _members(cluster))
-    zones = [] if cluster is None else _zones(options, cluster)
-    hosts = _hosts(options.ssh, cluster)
+    access = _access(options)
+    zones = [] if cluster is None else _zones(access, cluster)
+    hosts = _hosts(options.ssh, access, cluster)
     finders = _finders(options, local=not zones)
     listener = _listen(options.listen)
     asking = Asking(ledger, [*zones, *hosts], finders)
@@ -233,19 +235,25 @@ def _members(cluster: "Cluster") -> "Mapping[str, Sequence[str]]":
     return {group.name: [one.node for one in group.members] for group in cluster.groups}
 
 
-def _zones(options: argparse.Namespace, cluster: "Cluster") -> "Sequence[Source]":
-    """Return the zones of the cluster file; none if it has none."""
-    nodes = [node for node in cluster.nodes if node.zone is not None and node.hypervisor]
-    if not nodes:
-        return []
-    from carpool.deploy.errors import DeployError
+def _access(options: argparse.Namespace) -> "Access":
+    """Return how to get to zones and hosts."""
     from carpool.deploy.ssh import Access
-    from carpool.web.zones import zone_sources
 
     access = Access(options.identity, options.known_hosts, options.ssh_config)
     for path in (access.identity, access.known_hosts, access.ssh_config):
         if path is not None and not path.is_file():
             raise UnfitError(f"{path}: there is no such file")
+    return access
+
+
+def _zones(access: "Access", cluster: "Cluster") -> "Sequence[Source]":
+    """Return the zones of the cluster file; none if it has none."""
+    nodes = [node for node in cluster.nodes if node.zone is not None and node.hypervisor]
+    if not nodes:
+        return []
+    from carpool.deploy.errors import DeployError
+    from carpool.web.zones import zone_sources
+
     try:
         return zone_sources(nodes, access)
     except DeployError as error:
@@ -261,7 +269,7 @@ def _host(destination: str) -> str:
 
 
 def _hosts(
-    wanted: "Sequence[tuple[str | None, str]]", cluster: "Cluster | None"
+    wanted: "Sequence[tuple[str | None, str]]", access: "Access", cluster: "Cluster | None"
 ) -> "Sequence[Source]":
     """Return the hosts to be asked through ssh, by the names that the cluster file has for them."""
     if not wanted:
@@ -280,7 +288,8 @@ def _hosts(
         called = name or known.get(host, host)
         if called in made:
             raise UnfitError(f"--ssh: two hosts for {called}; name the nodes: --ssh NODE={host}")
-        made[called] = HostSource(called, destination, named=bool(name) or host in known)
+        is_named = bool(name) or host in known
+        made[called] = HostSource(called, destination, named=is_named, access=access)
     return list(made.values())
 
 

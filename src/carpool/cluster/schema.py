@@ -44,8 +44,8 @@ NODE = Table(
             "realtime",
             readers.Boolean(),
             "Whether the daemon may, if the system permits it, have a real-time priority while its "
-            "program is replaced, and with a group of the fast profile as long as it runs; and "
-            "keep its memory from being paged out.",
+            "program is replaced; and with a group of the fast profile as long as it runs, with "
+            "its memory kept from being paged out.",
             default=True,
         ),
         Field(

@@ -107,6 +107,17 @@ class Access:
     known_hosts: Path | None = None
     ssh_config: Path | None = None
 
+    def words(self) -> list[str]:
+        """Return what says the same to the program ssh."""
+        words = []
+        if self.identity is not None:
+            words += ["-i", str(self.identity)]
+        if self.known_hosts is not None:
+            words += ["-o", f'UserKnownHostsFile="{self.known_hosts}"']
+        if self.ssh_config is not None:
+            words += ["-F", str(self.ssh_config)]
+        return words
+
 
 @dataclass(slots=True)
 class Network:

@@ -22,7 +22,7 @@ MOST_TRIES = 140_000
 _MOST_SUBSETS = 1024
 _MOST_NEAR = 1 << 16
 _NEAREST = 512
-"""Addresses that are tried before what a sender with many addresses might have of them."""
+"""So many neighbouring addresses are tried before sets of a sender's own addresses."""
 _FEW = 4
 
 _Set = list[bytes]

@@ -35,7 +35,7 @@ def rules(seen: Observation) -> Iterator[Finding]:
 def _links(seen: Observation) -> Iterator[Finding]:
     for name, port in seen.ports.items():
         if not port.present:
-            what, mend = "is not there", "correct the name; ip link lists those that there are"
+            what, mend = "is not there", "correct the name, or make the interface"
         elif not port.up:
             what, mend = "is switched off", f"switch it on: ip link set {name} up"
         elif not port.carrier:

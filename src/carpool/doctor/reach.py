@@ -100,18 +100,19 @@ def _is_taken(word: Word, port: Port) -> bool:
 def _dropper(port: Port, seen: Observation) -> str:
     if port.drops_in:
         return f"it is {port.drops_in}"
+    hints = []
     if seen.legacy_tables:
         tables = ", ".join(seen.legacy_tables)
-        return (
-            f"nft lists no rule that does it; iptables-legacy has some ({tables}): look with "
+        hints.append(
+            f"iptables-legacy has tables ({tables}) whose rules are not read here: look with "
             "iptables-legacy-save and ip6tables-legacy-save"
         )
     if port.reverse_path:
-        return (
+        hints.append(
             f"if no rule drops it, rp_filter = 1 does on {port.name} where this host has no "
             "route back to the sender"
         )
-    return ""
+    return "; ".join(hints)
 
 
 def _silent(group: Group, port: Port, seen: Observation) -> Iterator[Finding]:

@@ -28,7 +28,8 @@ def lines(
 ) -> Iterator[str]:
     """Yield what was looked at, what was found, and what could not be looked at.
 
-    It is wrapped for a terminal of so many columns, within the bounds above.
+    What was found is wrapped for a terminal of so many columns, within the bounds above; what was
+    looked at has a line for each group.
     """
     columns = max(LEAST_COLUMNS, min(columns, MOST_COLUMNS))
     where = ", ".join(name for name, port in seen.ports.items() if port.listened) or "no interface"

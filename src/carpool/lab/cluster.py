@@ -74,8 +74,11 @@ class ClusterLab:
         return write(cluster, passwords, self.folder, name)
 
     def run_directory(self, name: str) -> Path:
-        """Return where the daemon of a zone has its control socket, as on a host of its own."""
-        return self.folder / "run" / name
+        """Return where the daemon of a zone has its control socket, as on a host of its own.
+
+        A number, and not the name once more: a socket's path has 107 bytes at most.
+        """
+        return self.folder / "run" / str(self.zone(name).number)
 
     def zone(self, name: str) -> Zone:
         """Return the zone of that node, or the client; LabError if there is none such."""

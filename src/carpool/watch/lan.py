@@ -191,7 +191,7 @@ def _why(group: Group, before: tuple[bytes, ...], sighting: Sighting | None) -> 
     if sighting is not None and sighting.leaving:
         return "took its leave"
     if len(group.masters) > 1:
-        return "several advertise"
+        return "several masters"
     if not group.masters:
         return "fell silent"
     if not before:

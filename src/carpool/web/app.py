@@ -155,7 +155,7 @@ class Site:
             return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
         title = _TITLES.get(error.status_code, "That does not work")
         by_itself = error.detail == HTTPStatus(error.status_code).phrase
-        text = "There is no such page." if by_itself else error.detail
+        text = _TEXTS.get(error.status_code, error.detail) if by_itself else error.detail
         back = "/login" if error.status_code == 401 else "/"
         return self._page(
             request, "error.html", code=error.status_code, title=title, text=text, back=back
@@ -360,6 +360,10 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     502: "The node refuses",
+}
+_TEXTS = {
+    404: "There is no such page.",
+    405: "That takes a form: go back to the overview.",
 }
 _NOTICES = {name: f"Done: {action.yes.lower()}." for name, action in ACTIONS.items()}
 

@@ -11,7 +11,7 @@ from signal import SIGKILL, SIGTERM
 from threading import Lock, Timer
 from typing import Final
 
-from carpool.deploy.ssh import Output
+from carpool.deploy.ssh import Access, Output
 from carpool.web.commands import CommandSource, until_input_ends
 from carpool.web.sources import SourceError
 
@@ -37,10 +37,12 @@ _LONGEST_LINE: Final = 1 << 20  # bytes
 class HostSource(CommandSource):
     """A daemon on another host."""
 
-    def __init__(self, node: str, destination: str, *, named: bool) -> None:
+    def __init__(
+        self, node: str, destination: str, *, named: bool, access: Access | None = None
+    ) -> None:
         """`named`: a daemon of this name is meant, and not whichever runs there."""
         super().__init__(node, f"ssh {destination}")
-        self._destination = destination
+        self._ssh = [*_SSH, *(access or Access()).words(), "--", destination]
         self._options = ["--node", node] if named else []
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
@@ -87,7 +89,7 @@ class HostSource(CommandSource):
                 raise SourceError("the page ends")
             try:
                 process = subprocess.Popen(
-                    [*_SSH, "--", self._destination, script],
+                    [*self._ssh, script],
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
