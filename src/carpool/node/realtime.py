@@ -42,12 +42,14 @@ def _has_priority() -> bool:
 
 def drop_priority() -> None:
     """Become an ordinary process again, if we are none."""
-    if _has_priority():
-        # To take the flag away as well would need CAP_SYS_NICE (sched(7)), which a daemon that has
-        # its priority from a resource limit does not have.
-        policy = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
+    if not _has_priority():
+        return
+    # To take the flag away as well needs CAP_SYS_NICE (sched(7)), which a daemon that has its
+    # priority from a resource limit does not have.
+    for policy in (os.SCHED_OTHER, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK):
         with suppress(OSError):
             os.sched_setscheduler(0, policy, os.sched_param(0))
+            return
 
 
 def lock_memory() -> str | None:
