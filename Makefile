@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 LINT   := $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
-WORKERS ?= 8
+WORKERS ?= 6
 BENCH ?= # options: make bench BENCH=--quick
 
 # Hundreds of tests start Python, which would compile everything each time.
