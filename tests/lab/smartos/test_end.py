@@ -22,7 +22,10 @@ def processes() -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
-            status = (entry / "stat").read_text().rpartition(")")
+            try:
+                status = (entry / "stat").read_text().rpartition(")")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It has ended meanwhile.
             if status[2].split()[0] != "Z":
                 found.append(status[0])
     return found
