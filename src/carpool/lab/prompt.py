@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from carpool.carp.timing import SECOND, master_down_time
-from carpool.cluster.model import Cluster
+from carpool.cluster.model import Cluster, Group
 from carpool.lab.cluster import ClusterLab, until
 from carpool.lab.namespaces import LabError, why_unsupported
 from carpool.lab.prepare import Prepared
@@ -53,7 +53,7 @@ def run_lab(prepared: Prepared, commands: str | None, *, as_json: bool) -> int:
 
 
 def _start(shell: Shell) -> bool:
-    """Start all daemons, in the order of the file, and wait until masters answer.
+    """Start all daemons, in the order of the file, and wait until masters answer and say so.
 
     Return whether all started.
     """
@@ -67,12 +67,18 @@ def _start(shell: Shell) -> bool:
             started = False
     until(
         lambda: (
-            all(len(lab.holders(group)) == 1 for group in lab.cluster.groups)
+            all(_has_master(lab, group) for group in lab.cluster.groups)
             and all(probe.answers() for probe in shell.probes)
         ),
         min(_settling(lab.cluster), _LONGEST_SETTLING),
     )
     return started
+
+
+def _has_master(lab: ClusterLab, group: Group) -> bool:
+    """Return whether one node has the address, and has logged so, which comes a bit later."""
+    holders = lab.holders(group)
+    return len(holders) == 1 and lab.states(holders[0]).get(group.name) == "MASTER"
 
 
 def _settling(cluster: Cluster) -> float:
