@@ -31,6 +31,16 @@ def test_the_longest_is_of_those_that_ended_after_an_instant() -> None:
     assert later.start == 66 * MS
 
 
+def test_what_the_client_slept_is_no_wait() -> None:
+    slept = [Answer(10 * MS, 11 * MS, "a"), Answer(12 * MS, 575 * MS, "a", stalled=560 * MS)]
+    waited = [Answer(574 * MS, 576 * MS, "a"), Answer(578 * MS, 583 * MS, "a")]
+    (asleep, *_) = outages([*slept, *waited], at_least=0)
+    assert (asleep.duration, asleep.waited) == (564 * MS, 4 * MS)
+    gap = longest([*slept, *waited], since=0)
+    assert gap is not None
+    assert (gap.start, gap.waited) == (576 * MS, 7 * MS)
+
+
 def test_without_two_answers_there_is_no_outage() -> None:
     assert longest([], since=0) is None
     assert longest(answers((10, "a")), since=0) is None

@@ -160,7 +160,7 @@ class _Demo:
             raise _WentWrongError(f"{fault.name}: nobody took over from {master}")
         first = next(answer for answer in self._answers(struck) if answer.zone != master)
         outage = self._longest_wait(struck)
-        taken_over = first.received - struck
+        taken_over = self._felt(struck, first.received)
         self._say(
             f"{first.zone} is master in {duration(taken_over)}; "
             f"the client's longest wait: {duration(outage)}",
@@ -316,7 +316,13 @@ class _Demo:
         answers = self._received(since)
         gap = longest(answers, since=since)
         unanswered = now - answers[-1].received
-        return max(gap.duration if gap else 0, unanswered)
+        return max(gap.waited if gap else 0, unanswered)
+
+    def _felt(self, since: int, until: int) -> int:
+        """Return the time between two instants to a client that has its processor."""
+        received = self._received(since)
+        stalled = sum(one.stalled for one in received if since < one.received <= until)
+        return max(0, until - since - stalled)
 
     def _received(self, since: int) -> Sequence[Answer]:
         """Return the answers that came after an instant, and the last one before."""

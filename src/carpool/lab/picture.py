@@ -65,7 +65,7 @@ class Story:
             answers = [answer for answer in self.answers if answer.received <= end]
             gap = longest(answers, since=mark.instant)
             if mark.fault and gap:
-                yield mark.instant, gap.duration
+                yield mark.instant, gap.waited
 
 
 def duration(length: int) -> str:

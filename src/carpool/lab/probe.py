@@ -25,11 +25,15 @@ _STOP_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question of the client that was answered: when sent and received (ns), by which zone."""
+    """One question of the client that was answered: when sent and received (ns), by which zone.
+
+    `stalled`: for how many ns since the answer before the client itself had no processor.
+    """
 
     sent: int
     received: int
     zone: str
+    stalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,24 @@ class Outage:
     """A stretch without answers, from the last answer before it to the first after it (ns).
 
     `before` and `after` are the zones that gave them. It is longer than the true outage by one
-    interval of the client at the most.
+    interval of the client at the most, and by the time that the client did not run (`stalled`).
     """
 
     start: int
     end: int
     before: str
     after: str
+    stalled: int = 0
 
     @property
     def duration(self) -> int:
         """Nanoseconds without an answer."""
         return self.end - self.start
+
+    @property
+    def waited(self) -> int:
+        """Nanoseconds without an answer to a client that did run."""
+        return self.duration - self.stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +116,9 @@ class Probe:
             if not whole:
                 break
             self._offset += whole
-            for sent, received, number in RECORD.iter_unpack(records[:whole]):
-                self._answers.append(Answer(sent, received, self._names.get(number, "?")))
+            for sent, received, number, stalled in RECORD.iter_unpack(records[:whole]):
+                zone = self._names.get(number, "?")
+                self._answers.append(Answer(sent, received, zone, stalled))
         return self._answers
 
     def close(self) -> None:
@@ -138,16 +149,16 @@ def outages(answers: Sequence[Answer], *, at_least: int) -> list[Outage]:
     One that has not ended is not among them: nothing tells it from a client that was stopped.
     """
     return [
-        Outage(last.received, first.received, last.zone, first.zone)
+        Outage(last.received, first.received, last.zone, first.zone, first.stalled)
         for last, first in pairwise(answers)
         if first.received - last.received >= at_least
     ]
 
 
 def longest(answers: Sequence[Answer], *, since: int) -> Outage | None:
-    """Return the longest stretch without an answer that ended after `since` (ns), or None."""
+    """Return the stretch that the client waited longest in and that ended after `since` (ns)."""
     ended = (gap for gap in outages(answers, at_least=0) if gap.end > since)
-    return max(ended, key=lambda gap: gap.duration, default=None)
+    return max(ended, key=lambda gap: gap.waited, default=None)
 
 
 def tenures(answers: Sequence[Answer]) -> list[Tenure]:

@@ -334,7 +334,7 @@ class _Demo:
         """Return the client's longest wait that ended after an instant, or goes on."""
         gap = longest(self._probe.answers(), since=instant)
         unanswered = time.monotonic_ns() - self._last()
-        return max(gap.duration if gap else 0, unanswered)
+        return max(gap.waited if gap else 0, unanswered)
 
     def _last(self) -> int:
         """Return when the client was last answered."""

@@ -6,17 +6,15 @@ their kernels answer, and the hypervisors' link protection judges the answers.
 """
 
 import os
-import select
 import socket
 import struct
 import sys
-import time
 from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final
 
 from carpool.carp.wire import internet_checksum
-from carpool.lab.client import RECORD
+from carpool.lab.client import Pace
 
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum, identifier, number: RFC 792
 _SENT: Final = struct.Struct("=q")
@@ -27,7 +25,6 @@ _ADDRESS_AT: Final = 12  # the source, in an IPv4 header: RFC 791
 _FRAME_BYTES: Final = 2048
 _ETH_P_IP: Final = 0x0800
 _SOL_RAW, _ICMP_FILTER = 255, 1  # linux/icmp.h
-_PATIENCE: Final = 1_000_000_000  # ns
 
 
 def main(address: str, interval: int, output: int) -> None:
@@ -37,17 +34,14 @@ def main(address: str, interval: int, output: int) -> None:
     # A packet socket: an ICMP socket does not tell the MAC.
     hearing = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_IP))
     identifier = os.getpid() & 0xFFFF
-    due = time.monotonic_ns()
+    pace = Pace(hearing, interval)
     while True:
-        wait = max(0, due - time.monotonic_ns()) / 1e9
-        if select.select([hearing], [], [], wait)[0]:
-            _take(hearing.recv(_FRAME_BYTES), IPv4Address(address), identifier, output)
-        now = time.monotonic_ns()
-        if now >= due:
+        if pace.hears():
+            _take(hearing.recv(_FRAME_BYTES), IPv4Address(address), identifier, pace, output)
+        if now := pace.question():
             # Nobody has the address: that is what we measure.
             with suppress(OSError):
                 asking.sendto(_question(identifier, now), (address, 0))
-            due = max(due + interval, now)
 
 
 def _question(identifier: int, now: int) -> bytes:
@@ -56,9 +50,8 @@ def _question(identifier: int, now: int) -> bytes:
     return _HEADER.pack(_REQUEST, 0, checksum, identifier, 0) + data
 
 
-def _take(frame: bytes, address: IPv4Address, identifier: int, output: int) -> None:
+def _take(frame: bytes, address: IPv4Address, identifier: int, pace: Pace, output: int) -> None:
     """Record a frame, if it is an answer to us."""
-    received = time.monotonic_ns()
     packet = frame[_ETHERNET_BYTES:]
     if packet[_ADDRESS_AT : _ADDRESS_AT + 4] != address.packed or packet[9] != socket.IPPROTO_ICMP:
         return
@@ -67,8 +60,8 @@ def _take(frame: bytes, address: IPv4Address, identifier: int, output: int) -> N
         return
     kind, _, _, whose, _ = _HEADER.unpack_from(message)
     (sent,) = _SENT.unpack_from(message, _HEADER.size)
-    if (kind, whose) == (_REPLY, identifier) and received - sent < _PATIENCE:
-        os.write(output, RECORD.pack(sent, received, int.from_bytes(frame[6:12])))
+    if (kind, whose) == (_REPLY, identifier):
+        os.write(output, pace.record(sent, int.from_bytes(frame[6:12])))
 
 
 if __name__ == "__main__":
