@@ -27,7 +27,7 @@ exec sh -c "$last"
 CARPOOL = """#!/bin/sh
 case "$*" in
 status*) echo "$STATUS"; echo "$COMPLAINT" >&2; exit "${CODE:-0}";;
-*--follow*) echo '{"seq": 2, "epoch": "e", "text": "two"}'; echo $$ >"$FOLLOWER"; exec sleep 60;;
+*--follow*) echo $$ >"$FOLLOWER"; echo '{"seq": 2, "epoch": "e", "text": "two"}'; exec sleep 60;;
 events*) echo '{"seq": 1, "epoch": "e", "text": "one"}';;
 yield*) echo "carpool yield: not now" >&2; exit 1;;
 *) exec sleep 60;;
@@ -112,7 +112,7 @@ def test_a_host_is_followed_until_we_hang_up(words: Path, tmp_path: Path) -> Non
     told = [next(events) for _ in range(3)]
     assert [one and one["text"] for one in told] == ["one", None, "two"]
     assert "--follow --json --since e/1" in words.read_text()
-    follower = int(until_written(tmp_path / "follower"))
+    follower = int((tmp_path / "follower").read_text())
     Thread(target=source.close).start()
     with pytest.raises(SourceError, match="the events have ended"):
         next(events)
@@ -130,15 +130,10 @@ def test_what_follows_ends_with_its_standard_input(words: Path, tmp_path: Path) 
     (process,) = source._running
     assert process.stdin is not None
     process.stdin.close()
-    follower = int(until_written(tmp_path / "follower"))
+    follower = int((tmp_path / "follower").read_text())
     until(lambda: not is_alive(follower))
     with pytest.raises(SourceError, match="the events have ended"):
         next(events)
-
-
-def until_written(path: Path) -> str:
-    until(lambda: path.exists() and path.read_text().endswith("\n"))
-    return path.read_text()
 
 
 def test_hosts_have_the_names_of_the_cluster_file(words: Path, tmp_path: Path) -> None:
