@@ -76,9 +76,10 @@ EXPLAINED = {
         "`changes` of master, each a false failover; `stalls`: how often a processor of this "
         "machine stood still for longer than a backup waits, also for a sleeper of real-time "
         "priority above the daemons'. Both nodes share the processors: one may be struck and the "
-        "other not, which then rightly takes over. `dark`: all silences of 50 ms and more that the "
-        "client met, who has no priority. `interval`: what the master kept: carpool uses a longer "
-        "one if the machine cannot hold the one asked for."
+        "other not, which then rightly takes over. `dark`: all waits of 50 ms and more of the "
+        "client, less what it stood still itself; what answers it has no priority either. "
+        "`interval`: what the master kept: carpool uses a longer one if the machine cannot hold "
+        "the one asked for."
     ),
 }
 

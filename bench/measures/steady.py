@@ -4,8 +4,8 @@ The fast profile beside VRRPv3 at 10 ms: on an idle machine, with a busy loop fo
 with a share of the nodes' frames lost. `changes` counts the times that another node began to
 advertise; `stalls` how often a processor stood still for longer than a backup waits: what no
 daemon can tell from the death of the one that ran there. `dark` is the client's time without an
-answer, in silences of 50 ms and more. `interval` is the median of what the master kept: carpool
-uses a longer one if the machine cannot hold it.
+answer, in waits of 50 ms and more, less what it stood still itself. `interval` is the median of
+what the master kept: carpool uses a longer one if the machine cannot hold it.
 """
 
 import os
@@ -75,15 +75,16 @@ def _steady(load: bool, loss: float, *, recommended: bool = False) -> Callable[[
                 time.sleep(seconds)
                 stalls = machine.longer_than(float(dead_ratio * interval * 1000))
             answers = [one for one in scene.answers() if one.received > scene.began]
-            gaps = [gap.duration for gap in outages(answers, at_least=NOISE)]
+            waits = [gap.waited for gap in outages(answers, at_least=NOISE)]
+            waits = [wait for wait in waits if wait >= NOISE]
             changes = changes_of_master(scene.seen(), scene.began, interval)
             return {
                 "changes": changes,
                 "stalls": len(stalls),
                 "longest_stall": max(stalls, default=0.0),
                 "per_minute": changes / (seconds / 60),
-                "dark": sum(gaps) / MILLISECOND,
-                "longest": max(gaps, default=0) / MILLISECOND,
+                "dark": sum(waits) / MILLISECOND,
+                "longest": max(waits, default=0) / MILLISECOND,
                 "two": scene.two(scene.began),
                 "master_cpu": uses["a"].percent(),
                 "backup_cpu": uses["b"].percent(),
