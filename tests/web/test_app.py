@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.web.fakes import FakeSource, group, master, status
 
 from carpool.web import app
@@ -34,17 +34,23 @@ class Stage:
         self.web2 = FakeSource("web2", status(group("www", "BACKUP", master=master("10.0.0.1"))))
         self.sources = {source.node: source for source in (self.web1, self.web2)}
         self.ledger = Ledger()
+        self.now = time.time()
+        """It stands still: how long the test itself takes is not shown."""
         self.asked: list[str] = []
         for source in self.sources.values():
             self.hear(source)
         self.site = Site(
-            self.ledger, self.sources.get, name="demo", token=token, acted=self.asked.append
+            self.ledger,
+            self.sources.get,
+            name="demo",
+            token=token,
+            acted=self.asked.append,
+            clock=lambda: self.now,
         )
         self.client = TestClient(self.site.app, base_url=HOME, follow_redirects=False)
 
     def hear(self, source: FakeSource) -> None:
-        now = time.time()
-        self.ledger.answered(source.node, source.place, source.document, now, now)
+        self.ledger.answered(source.node, source.place, source.document, self.now, self.now)
 
     def sign_in(self) -> None:
         answer = self.client.post("/login", data={"token": TOKEN}, headers=OURS)
@@ -126,8 +132,8 @@ def test_what_nodes_say_is_text() -> None:
         interfaces=[{"interface": bad, "open": False}],
     )
     stage.hear(stage.web2)
-    stage.ledger.silent("web2", "", bad, time.time())
-    stage.ledger.done("web1", None, bad, time.time())
+    stage.ledger.silent("web2", "", bad, stage.now)
+    stage.ledger.done("web1", None, bad, stage.now)
     for path in ("/", "/group/www", f"/?q={bad}", "/group/" + bad.replace("/", "%2F")):
         text = stage.client.get(path).text
         assert "alert(1)" in text
@@ -162,8 +168,8 @@ def test_nothing_that_a_node_says_turns_the_text_around(stage: Stage) -> None:
     turned = "\u202eliam"
     stage.web1.document = status(group("www", "MASTER", why=turned), program=turned)
     stage.hear(stage.web1)
-    stage.ledger.silent("web2", "", turned, time.time())
-    stage.ledger.done("web1", None, turned, time.time())
+    stage.ledger.silent("web2", "", turned, stage.now)
+    stage.ledger.done("web1", None, turned, stage.now)
     for path in ("/", "/group/www"):
         text = stage.client.get(path).text
         assert r"\u202eliam" in text
@@ -198,7 +204,7 @@ def test_the_filter_works_without_javascript(stage: Stage) -> None:
 
 
 def test_the_state_for_programs(stage: Stage) -> None:
-    stage.ledger.silent("web2", "there", "no answer", time.time())
+    stage.ledger.silent("web2", "there", "no answer", stage.now)
     state = stage.client.get("/api/state").json()
     (www,) = state["groups"]
     assert (www["group"], www["holders"], www["grade"]) == ("www", ["web1"], "warning")
@@ -414,12 +420,12 @@ def messages(stage: Stage, changes: list[Any], *, path: str = "/stream") -> list
                 got.put_nowait(json.loads(body.partition("data: ")[2]))
 
         task = asyncio.create_task(stage.site.app(scope, receive, send))
-        found = [await asyncio.wait_for(got.get(), 10)]
+        found = [await asyncio.wait_for(got.get(), PATIENCE)]
         for change in changes:
             change()
-            found.append(await asyncio.wait_for(got.get(), 10))
+            found.append(await asyncio.wait_for(got.get(), PATIENCE))
         stage.site.close()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE)
         return found
 
     return asyncio.run(read())
@@ -427,7 +433,7 @@ def messages(stage: Stage, changes: list[Any], *, path: str = "/stream") -> list
 
 def test_the_stream_says_all_then_what_changes_and_ends_with_the_server(stage: Stage) -> None:
     def fail() -> None:
-        stage.ledger.silent("web2", "there", "no answer", time.time())
+        stage.ledger.silent("web2", "there", "no answer", stage.now)
 
     first, after = messages(stage, [fail])
     assert set(first["parts"]) == {"group-www", "summary", "nodes", "news"}

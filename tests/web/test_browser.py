@@ -154,7 +154,7 @@ def _the_plain_table(browser: Browser, address: str) -> None:
         assert re.fullmatch(r"\d+m \d+s", page.locator("#group-www time.age").inner_text())
         page.select_option("#span", "6h")
         page.click("#apply")
-        assert "span=6h" in page.url
+        expect(page).to_have_url(re.compile("span=6h"))
         page.click("text=www")
         expect(page.locator("h1")).to_contain_text("www")
         assert overflow(page) <= 0

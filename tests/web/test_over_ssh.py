@@ -91,7 +91,7 @@ def test_zones_are_asked_followed_and_told_over_ssh() -> None:
             assert nodes["web2"]["place"].endswith("of gz2")
             # What zones have kept of the past is there, so their events come.
             until(lambda: "to state: MASTER" in browser.get("/"), "events")
-            assert len(followers()) == 2
+            until(lambda: len(followers()) == 2, "both are followed")
             found.hosts[0].cut_ssh()
             cut = time.time()
             until(lambda: browser.answered("web1") > cut + 1, "it is connected to again")
