@@ -321,7 +321,7 @@ def run(lan: Lan, zone: Zone, command: Command, environment: dict[str, str]) -> 
     daemon = lan.start(zone, arguments, environment=environment)
     if serves:
         up = "to state: BACKUP" if text.startswith("carpool run") else "\n"
-        lan.until(lambda: up in daemon.text() or daemon.process.poll() is not None, 20)
+        lan.until(lambda: up in daemon.text() or daemon.process.poll() is not None)
         assert daemon.process.poll() is None, f"{command}: ended: {daemon.text()}"
         daemon.send(signal.SIGTERM)
     code = daemon.process.wait(60)

@@ -52,14 +52,14 @@ def test_frozen_daemons_hold_up_neither_each_other_nor_the_rest(run_directory: P
         thread.start()
         began = time.monotonic()
         options = Namespace(run_dir=run_directory, node=None)
-        answers, silent, problems, code = ask_all("status", options, 0.5)
+        answers, silent, problems, code = ask_all("status", options, 2)
         took = time.monotonic() - began
         thread.join()
     assert [one["node"] for one in answers] == ["web1"]
     assert silent == frozen
     assert problems[0] == "node a0: the daemon does not answer: is it frozen?"
     assert code == CANNOT_ASK
-    assert took < 3, "eight times half a second, one after the other, would be four"
+    assert took < 10, "eight times two seconds, one after the other, would be sixteen"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import PATIENCE
 
 from carpool.cli import check, init
 from carpool.cluster.load import load
@@ -249,7 +250,7 @@ class Terminal:
         raise AssertionError
 
     def _until(self, done: Any) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not done():
             left = deadline - time.monotonic()
             assert select.select([self._fd], [], [], max(0, left))[0], self.seen

@@ -1,5 +1,6 @@
 """`carpool lab demo`, from the command line to the last process."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from tests.support.nobody import NOBODY, copy_sources, python_for_nobody
 from tests.support.processes import Family
 from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE, until
 
 from carpool.cli import lab
 from carpool.lab import performance
@@ -107,7 +110,7 @@ def test_an_interrupt_from_the_terminal(family: Family, temporary: Path) -> None
         assert len(family.alive()) > 5
         assert len(family.namespaces) >= 4  # the hub, the two zones, the client
         terminal.type("\x1a\x03")  # Ctrl-Z does nothing, Ctrl-C ends it
-        assert terminal.wait(20) == 130
+        assert terminal.wait(PATIENCE) == 130
     assert "Interrupted; the zones and all in them are gone." in terminal.text
     assert "Traceback" not in terminal.text
     family.all_gone()
@@ -131,7 +134,7 @@ def test_nothing_is_left_of_a_demo_that_is_ended(
         assert not Path("/dev/shm/cluster.toml").exists()  # that folder is the lab's alone
         assert mounts() == before
         demo.send_signal(number)
-        assert demo.wait(20) == code
+        assert demo.wait(PATIENCE) == code
         rest = demo.stdout.read()
     assert "Traceback" not in rest
     family.all_gone()
@@ -189,13 +192,23 @@ def test_where_there_are_no_namespaces_it_says_so_and_plays(
 
 def test_whoever_looks_on_may_go(family: Family) -> None:
     command = [*DEMO, "--virtual", "--fast"]
-    with family.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
-        assert demo.stdout is not None
+    reader, writer = os.pipe()
+    # Nearly full: the demo begins to speak, and has not ended before its audience has gone.
+    room = 200
+    before = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096) - room
+    os.write(writer, bytes(before))
+    with family.popen(command, stdout=writer, stderr=subprocess.PIPE) as demo:
+        os.close(writer)
+        until(lambda: waiting_in(reader) > before, "it speaks")
+        os.close(reader)
+        assert demo.wait(PATIENCE) == 1
         assert demo.stderr is not None
-        demo.stdout.readline()
-        demo.stdout.close()
-        assert demo.wait(30) == 1
         assert demo.stderr.read() == ""
+
+
+def waiting_in(pipe: int) -> int:
+    """Return how many bytes can be read from a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 ONE_NODE = """

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.support.processes import Family
 from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE
 
 from carpool.cli import lab
 from carpool.lab import prompt
@@ -68,7 +69,7 @@ def run(
         env=family.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE,
         check=False,
     )
 
@@ -141,7 +142,7 @@ def test_a_script_on_standard_input(family: Family, file: Path) -> None:
     exec a cat
     heal a
     exec a CARPOOL status --json
-    exec client ping -c1 -W5 10.0.0.100
+    exec client ping -c1 -w20 10.0.0.100
     quit
     nonsense
     """
@@ -175,7 +176,7 @@ def test_a_file_with_two_interfaces_and_both_families(family: Family) -> None:
         env=family.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -223,7 +224,7 @@ def test_at_a_prompt(family: Family, file: Path) -> None:
         terminal.type("\x1astatus\n")  # Ctrl-Z does nothing
         terminal.expect("held by")
         terminal.type("quit\n")
-        assert terminal.wait(20) == 0, terminal.text
+        assert terminal.wait(PATIENCE) == 0, terminal.text
     assert "Traceback" not in terminal.text
 
 
@@ -238,7 +239,7 @@ def test_nothing_is_left_of_a_lab_that_is_ended(
         assert len(family.alive()) > 6
         assert len(family.namespaces) >= 5
         process.send_signal(number)
-        assert process.wait(20) in (130, -signal.SIGKILL)
+        assert process.wait(PATIENCE) in (130, -signal.SIGKILL)
         family.all_gone()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import carpool, run_carpool
 from tests.support.pair import Pair
+from tests.support.waiting import PATIENCE
 
 GOOD = """\
 [nodes.one]
@@ -51,6 +52,6 @@ def test_the_start_method_returns_once_the_daemon_is_open_and_the_daemon_goes_on
 ) -> None:
     with Pair(tmp_path) as lan:
         started = lan.start(lan.left, carpool("run", str(lan.file()), "--node", "left", "--smf"))
-        assert started.process.wait(10) == 0
+        assert started.process.wait(PATIENCE) == 0
         lan.until_holders("left")
         lan.until(lambda: "to state: MASTER" in started.text())

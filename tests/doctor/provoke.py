@@ -13,6 +13,8 @@ from carpool.lab.zone import Zone
 
 SECONDS = f"{9 * INTERVAL / 1e9:.2f}"
 """Of listening: nine intervals of a pair."""
+BUSY = {"doctor-stalls", "doctor-loss"}
+"""What is found where this machine is busy with other tests."""
 _ARP = 0x0806
 
 
@@ -48,7 +50,7 @@ class Patient(Pair):
 
     def told(self, doctor: Daemon) -> dict[str, Any]:
         """Return what the doctor has found."""
-        self.until(lambda: doctor.process.poll() is not None, 20, what="the doctor is done")
+        self.until(lambda: doctor.process.poll() is not None, what="the doctor is done")
         said = doctor.text()
         assert "Traceback" not in said, said
         found: dict[str, Any] = json.loads(said[said.index("{\n") :])  # behind the warnings

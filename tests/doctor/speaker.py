@@ -23,6 +23,7 @@ frames = [bytes.fromhex(frame) for frame in open(sys.argv[1]).read().split()]
 while True:
     for frame in frames:
         sender.send(frame)
+    print("said", flush=True)
     time.sleep(0.15)
 """
 
@@ -55,10 +56,12 @@ def vrrp(vrid: int, source: str, address: str, password: bytes = bytes(8)) -> by
 
 
 def speak(lan: Lan, zone: Zone, frames: Iterable[bytes]) -> "Popen[bytes]":
-    """Say these frames several times a second, from a zone."""
+    """Say these frames several times a second, from a zone; return once they have been said."""
     file = lan.folder / "said"
     file.write_text("\n".join(frame.hex() for frame in frames))
-    return lan.start(zone, [sys.executable, "-P", "-c", _SPEAK, str(file)]).process
+    speaker = lan.start(zone, [sys.executable, "-P", "-c", _SPEAK, str(file)])
+    lan.until_logged(speaker, "said")
+    return speaker.process
 
 
 def _frame(source: str, payload: bytes, ttl: int) -> bytes:

@@ -11,6 +11,7 @@ from tests.support.pair import Pair
 from tests.support.processes import Family
 from tests.support.screen import VirtualScreen
 from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
@@ -54,7 +55,7 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             screen.expect("10.0.1.5 (took over)")
             screen.expect("B 10.0.1.5")
             watch.type("q")
-            assert watch.wait(20) == 0
+            assert watch.wait(PATIENCE) == 0
         lan.until_holders("right")
         command = [sys.executable, "-P", "-m", "carpool", "watch"]
         with Terminal(family, [*command, "--run-dir", str(lan.run_directory)]) as watch:
@@ -67,7 +68,7 @@ def test_watching_a_failover_and_steering(tmp_path: Path, family: Family) -> Non
             watch.type("y")
             screen.expect("done: promote")
             watch.type("q")
-            assert watch.wait(20) == 0
+            assert watch.wait(PATIENCE) == 0
 
 
 def test_scanning(tmp_path: Path) -> None:
