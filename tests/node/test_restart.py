@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.support.virtual_loop import VirtualLoop
 from tests.support.waiting import turn
 
 from carpool.carp.election import State
@@ -43,6 +44,11 @@ from carpool.node.settings import GroupSettings
 VIP = IPv4Interface("192.0.2.100/24")
 
 
+@pytest.fixture
+def virtual() -> VirtualLoop:
+    return VirtualLoop()
+
+
 def settings(**keys: Any) -> GroupSettings:
     carp = Settings(42, (VIP.ip,), b"secret", advbase=1, advskew=keys.pop("advskew", 0))
     return GroupSettings(
@@ -53,8 +59,9 @@ def settings(**keys: Any) -> GroupSettings:
 class Asked:
     """A restart whose trial the test brings about, of a daemon that is master of one group."""
 
-    def __init__(self, loop: Loop, *, force: bool = False, runs: Described | None = None) -> None:
-        self.loop = loop
+    def __init__(
+        self, loop: Loop | VirtualLoop, *, force: bool = False, runs: Described | None = None
+    ) -> None:
         self.answers: list[Mapping[str, Any]] = []
         self.group = SimpleNamespace(
             settings=settings(),
@@ -73,7 +80,7 @@ class Asked:
             cast(Daemon, self.daemon),
             cast(Any, None),
             cast(Maintenance, None),
-            loop,
+            cast(Loop, loop),
             Log(),
             running=cast(Any, runs and SimpleNamespace(describe=lambda _salt: iter([{}, runs]))),
         )
@@ -96,21 +103,21 @@ class Asked:
 FIT = json.dumps({"groups": {"www": identity(settings())}})
 
 
-def test_an_unfit_program_says_why(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_an_unfit_program_says_why(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     asked.found("a.toml:3: error: no\na.toml:4: error: no\n", "`x` failed: a.toml:3: error: no")
     assert asked.refusal == "a.toml:3: error: no\na.toml:4: error: no"
 
 
 @pytest.mark.parametrize("output", ["", "rubbish\n", "[]\n", '{"groups": 5}\n'])
-def test_a_program_that_makes_no_sense_is_refused(loop: Loop, output: str) -> None:
-    asked = Asked(loop)
+def test_a_program_that_makes_no_sense_is_refused(virtual: VirtualLoop, output: str) -> None:
+    asked = Asked(virtual)
     asked.found(output)
     assert "does not say what it would run" in asked.refusal
 
 
-def test_a_program_that_is_too_slow_for_the_backups_is_refused(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_a_program_that_is_too_slow_for_the_backups_is_refused(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     asked.found(FIT, after=1600 * SECOND // 1000)
     assert "needs about 1.60 s to start, and its backups wait 3.00 s" in asked.refusal
     assert "--force" in asked.refusal
@@ -125,20 +132,20 @@ def test_a_program_that_is_too_slow_for_the_backups_is_refused(loop: Loop) -> No
     ],
 )
 def test_in_time_as_backup_or_by_force_it_goes_on(
-    loop: Loop, took: int, state: State, *, force: bool
+    virtual: VirtualLoop, took: int, state: State, *, force: bool
 ) -> None:
-    asked = Asked(loop, force=force)
+    asked = Asked(virtual, force=force)
     asked.group.virtual_host.state = state
     became: list[bool] = []
     asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
     asked.found(FIT, after=took)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert asked.answers == [{"ok": True, "applied": True, "restarts": 1}]
     assert became == [True]
 
 
-def test_two_at_a_time_are_one_too_many(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_two_at_a_time_are_one_too_many(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     with pytest.raises(RequestError, match="restart is under way already, for 0 s by now"):
         asked.restart.request(asked.answers.append, force=False)
     asked.found("", "no")
@@ -146,20 +153,20 @@ def test_two_at_a_time_are_one_too_many(loop: Loop) -> None:
 
 
 def test_scripts_are_waited_for_but_not_for_ever(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    virtual: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restart, "_SCRIPTS_LIMIT", SECOND // 5)
-    asked = Asked(loop)
+    asked = Asked(virtual)
     asked.group.is_settled = False
     asked.found(FIT)
-    turn(loop, SECOND // 10)
+    virtual.run(SECOND // 10)
     assert asked.answers == []
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert "scripts of www are still running" in asked.refusal
 
 
-def test_a_daemon_that_is_told_to_stop_stops(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_a_daemon_that_is_told_to_stop_stops(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     asked.daemon.is_stopping = True
     asked.found(FIT)
     assert "is being stopped" in asked.refusal
@@ -203,62 +210,62 @@ def becoming(asked: Asked) -> list[bool]:
     return became
 
 
-def test_the_answer_is_taken_before_the_program_is_another(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_the_answer_is_taken_before_the_program_is_another(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     became = becoming(asked)
     asked.restart.owes = lambda: bool(asked.answers)
     asked.found(FIT)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert asked.answers[0]["ok"]
     assert became == []
     asked.restart.owes = lambda: False
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == [True]
 
 
 def test_an_answer_that_is_not_taken_holds_nothing_up(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    virtual: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restart, "_ANSWER_LIMIT", SECOND // 10)
-    asked = Asked(loop)
+    asked = Asked(virtual)
     became = becoming(asked)
     asked.restart.owes = lambda: True
     asked.found(FIT)
-    turn(loop, SECOND // 2)
+    virtual.run(SECOND // 2)
     assert became == [True]
 
 
 def test_a_script_that_begins_at_the_last_moment_is_waited_for(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    virtual: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restart, "_SCRIPTS_LIMIT", SECOND // 2)
-    asked = Asked(loop)
+    asked = Asked(virtual)
     became = becoming(asked)
     asked.restart._reply = lambda _answer: setattr(asked.group, "is_settled", False)
     asked.found(FIT)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == []
     asked.group.is_settled = True
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == [True]
     asked.group.is_settled = False
-    asked.restart._began_at = loop.now() - SECOND
+    asked.restart._began_at = virtual.now() - SECOND
     asked.restart._go()
     assert became == [True]
     asked.restart.request(asked.answers.append, force=False)  # It has been given up.
 
 
 def test_who_is_being_told_is_waited_for_a_moment(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    virtual: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Asked(loop)
+    asked = Asked(virtual)
     became = becoming(asked)
     asked.daemon.notifying = SimpleNamespace(under_way=1)
     asked.found(FIT)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == []
     monkeypatch.setattr(restart, "_ANSWER_LIMIT", SECOND // 10)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == [True]
 
 
@@ -305,20 +312,20 @@ CHANGE = {
 
 
 def test_a_program_that_need_not_wait_for_the_processor_is_in_time_on_a_busy_machine(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    virtual: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Asked(loop)
+    asked = Asked(virtual)
     became = becoming(asked)
     asked.daemon.realtime = True
     monkeypatch.setattr(realtime, "may_take_priority", lambda: True)
     busy = json.dumps({**json.loads(FIT), "processor_wait_seconds": 4.5})
     asked.found(busy, after=5 * SECOND)
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     assert became == [True]
 
 
-def test_where_it_would_have_to_wait_it_is_refused(loop: Loop) -> None:
-    asked = Asked(loop)
+def test_where_it_would_have_to_wait_it_is_refused(virtual: VirtualLoop) -> None:
+    asked = Asked(virtual)
     asked.found(json.dumps({**json.loads(FIT), "processor_wait_seconds": 4.5}), after=5 * SECOND)
     assert "needs about 5.0" in asked.refusal
 
@@ -328,14 +335,14 @@ def test_where_it_would_have_to_wait_it_is_refused(loop: Loop) -> None:
     [(RUNS, False, False), (OTHER, True, False), (OTHER, False, True)],
 )
 def test_a_reload_is_a_restart_if_anything_is_another(
-    loop: Loop, found: Described, *, dry_run: bool, applied: bool
+    virtual: VirtualLoop, found: Described, *, dry_run: bool, applied: bool
 ) -> None:
-    asked = Asked(loop, runs=RUNS)
+    asked = Asked(virtual, runs=RUNS)
     asked.restart.reload(asked.answers.append, force=False, dry_run=dry_run)
     became: list[bool] = []
     asked.restart._become = lambda: became.append(True)  # type: ignore[method-assign]
     asked.found("a.toml:3: warning: so\n" + json.dumps({**json.loads(FIT), "described": found}))
-    turn(loop, SECOND // 5)
+    virtual.run(SECOND // 5)
     (answer,) = asked.answers
     assert answer["ok"]
     assert answer["warnings"] == ["a.toml:3: warning: so"]
@@ -347,13 +354,13 @@ def test_a_reload_is_a_restart_if_anything_is_another(
 
 @pytest.mark.parametrize("described", [None, 5, {}, {"group": 5, "check": {}, "other": {}}])
 def test_a_program_that_cannot_say_what_is_another_is_refused(
-    loop: Loop, described: object
+    virtual: VirtualLoop, described: object
 ) -> None:
-    asked = Asked(loop, runs=RUNS)
+    asked = Asked(virtual, runs=RUNS)
     asked.restart.reload(asked.answers.append, force=False, dry_run=False)
     more = {} if described is None else {"described": described}
     asked.found(json.dumps({**json.loads(FIT), **more}))
-    turn(loop, SECOND // 50)
+    virtual.run(SECOND // 50)
     assert "does not say what" in asked.refusal
 
 
