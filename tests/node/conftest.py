@@ -1,6 +1,6 @@
 """What tests of the daemon's parts need."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +8,7 @@ import pytest
 from tests.node.serving import Served
 from tests.support.written import Written
 
+from carpool.node import clock
 from carpool.node.loop import Loop
 from carpool.node.rundir import claim
 
@@ -32,3 +33,15 @@ def served(loop: Loop) -> Iterator[Served]:
         yield made
         made.control.close()
         claimed.release()
+
+
+@pytest.fixture
+def sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what lets the machine sleep for some nanoseconds, with all its processes."""
+    real, slept = clock.now, [0]
+    monkeypatch.setattr(clock, "now", lambda: real() + slept[0])
+
+    def sleep(duration: int) -> None:
+        slept[0] += duration
+
+    return sleep

@@ -89,12 +89,15 @@ def test_they_start_in_order_and_stop_in_reverse(rig: Rig) -> None:
 
 
 def test_a_change_of_mind_waits_for_the_step_and_turns_back_there(rig: Rig) -> None:
-    first = rig.script("one", 'if [ "$1" = start ]; then sleep 0.2; fi')
+    gate = rig.folder / "gate"
+    waits = f"while ! test -e {gate}; do sleep 0.01; done"
+    first = rig.script("one", f'if [ "$1" = start ]; then {waits}; fi')
     group = rig.group(first, rig.script("two"))
     group.start()
     rig.until(lambda: rig.done() == ["one start www"])
     ended: list[bool] = []
     group.stop(lambda: ended.append(True))
+    gate.touch()
     rig.until(lambda: bool(ended))
     # Nobody knows whether two runs: it is stopped to make sure.
     assert rig.done() == ["one start www", "two stop www", "one stop www"]
@@ -155,7 +158,7 @@ def test_the_failure_is_told_after_the_demotion(rig: Rig) -> None:
 
 
 def test_as_many_pipes_may_linger_as_there_are_services(rig: Rig) -> None:
-    services = [rig.script(f"s{number}", "sleep 5 &") for number in range(6)]
+    services = [rig.script(f"s{number}", "sleep 60 &") for number in range(6)]
     group = rig.group(*services)
     group.start()
     rig.until(lambda: bool(rig.told()))

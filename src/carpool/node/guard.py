@@ -295,8 +295,9 @@ class _Watch:
         limit = _NEVER if self.alone and self._hurried else now
         due = [number for number, deadline in self._waiting() if deadline <= limit]
         failed = bool(due) and not self._take_off(due)
-        self._failures = self._failures + 1 if failed else 0
-        if self.alone and self._failures == _MOST_FAILURES:
+        # While the daemon lives it tries for ever.
+        self._failures = self._failures + 1 if failed and self.alone else 0
+        if self._failures == _MOST_FAILURES:
             self._loop.stop()
             return
         looks = [] if failed else [deadline for _, deadline in self._waiting()]
