@@ -64,8 +64,9 @@ class Bench:
 
     def __init__(self, folder: Path, output: pytest.CaptureFixture[str]) -> None:
         self.loop = Loop()
-        names = ("taken_off", "fails", "tried", "renewed")
-        self.host = FakeHost(*(folder / name for name in names))
+        self.host = FakeHost(
+            *(folder / "taken_off", folder / "fails", folder / "tried", folder / "renewed")
+        )
         self.host.taken_off.touch()
         self.host.tried.touch()
         self._output = output
