@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from tests.support.cluster_files import cluster_at
 
+from carpool.lab import shell as shell_module
 from carpool.lab.cluster import ClusterLab
 from carpool.lab.performance import SHIPPED
 from carpool.lab.prepare import prepare
-from carpool.lab.shell import COMMANDS, CommandError, Shell, parse
+from carpool.lab.probe import Answer
+from carpool.lab.shell import COMMANDS, CommandError, Shell, heard, parse
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,35 @@ def test_an_open_quote() -> None:
 def test_every_command_has_a_line_of_help() -> None:
     assert all(command.summary and command.usage for command in COMMANDS.values())
     assert list(COMMANDS)[-1] == "quit"
+
+
+class Clock:
+    """The module `time`, in virtual time."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now / 1e9
+
+    def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * 1e9)
+
+
+@pytest.mark.parametrize(("again", "age"), [(0, 0), (600, 0), (5000, 2000)])
+def test_a_client_that_waits_for_a_processor_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, again: int, age: int
+) -> None:
+    """The client had its last answer a second ago, and has the next in `again` ms."""
+    ms = 1_000_000
+    clock = Clock(1000 * ms)
+    monkeypatch.setattr(shell_module, "time", clock)
+    came = [Answer(at, at, "web1") for at in (0, clock.now + again * ms)]
+    now, answers = heard(lambda: [one for one in came if one.received <= clock.now], 5 * ms)
+    assert now - answers[-1].received == age * ms
 
 
 @contextmanager

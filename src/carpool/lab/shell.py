@@ -14,7 +14,7 @@ from carpool.cluster.wording import choose_from, table
 from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
 from carpool.lab.picture import duration
-from carpool.lab.probe import INTERVAL, Probe, outages
+from carpool.lab.probe import INTERVAL, Answer, Probe, outages
 from carpool.lab.session import reason
 from carpool.lab.status import status, status_lines
 from carpool.lab.terminal import take_terminal
@@ -26,6 +26,8 @@ _LONGEST_WAIT: Final = 86_400  # seconds
 _STOP_SECONDS: Final = 35.0  # a daemon waits for its scripts: 30 s, unless the file says more
 _FOLLOW_SECONDS: Final = 0.1
 _FIRST_ANSWER_SECONDS: Final = 3.0
+_NEXT_ANSWER_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 0.01
 
 
 class CommandError(Exception):
@@ -293,9 +295,9 @@ class Shell:
 
     def _report(self, probe: Probe) -> None:
         """Tell who answers, of the outages since the last report, and of changes of masters."""
-        since, now = self._probed[probe], time.monotonic_ns()
+        since = self._probed[probe]
+        now, answers = heard(probe.answers, self._noticeable)
         self._probed[probe] = now
-        answers = [answer for answer in probe.answers() if answer.received <= now]
         gaps = [gap for gap in outages(answers, at_least=0) if gap.end > since]
         silent = now - (answers[-1].received if answers else since)
         if silent > self._noticeable or not answers:
@@ -322,6 +324,20 @@ class Shell:
 
     def _print(self, text: str, end: str = "\n") -> None:
         print(text, end=end, file=self._out, flush=True)
+
+
+def heard(answers: Callable[[], Sequence[Answer]], fresh: int) -> tuple[int, list[Answer]]:
+    """Return an instant (ns) and the answers until then, the last `fresh` ns old if one soon is.
+
+    On a busy machine the client may wait for a processor, which is no silence of the address.
+    """
+    deadline = time.monotonic() + _NEXT_ANSWER_SECONDS
+    while True:
+        now = time.monotonic_ns()
+        found = [answer for answer in answers() if answer.received <= now]
+        if (found and now - found[-1].received <= fresh) or time.monotonic() >= deadline:
+            return now, found
+        time.sleep(_PAUSE_SECONDS)
 
 
 def parse(line: str) -> list[list[str]]:
