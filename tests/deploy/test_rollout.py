@@ -226,7 +226,7 @@ def test_teams_are_changed_at_the_same_time_and_nodes_of_one_are_not() -> None:
     world = World(goal)
     world.deploy()
     new = make(pairs(2), program=b"new")
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def tell(node: str, text: str) -> None:
         if text.startswith("put program") and node in ("web2", "web4"):

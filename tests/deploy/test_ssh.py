@@ -8,11 +8,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.processes import is_alive
 from tests.support.waiting import until
 
 from carpool.deploy import lock
@@ -78,7 +79,8 @@ class Server:
         """Kill the servers of single connections: the children of the one that listens."""
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and parent(entry) == self.process:
-                os.kill(int(entry.name), signal.SIGKILL)
+                with suppress(ProcessLookupError):  # one of those that we knocked at may be going
+                    os.kill(int(entry.name), signal.SIGKILL)
 
     @staticmethod
     def _answers() -> bool:
@@ -308,7 +310,9 @@ def test_a_lock_whose_process_was_killed_says_so(tmp_path: Path, place: Path) ->
     with server(tmp_path) as made:
         remote = made.connect()
         lock.take(remote, "alice")
-        os.kill(int((place / "pid").read_text()), signal.SIGKILL)
+        holder = int((place / "pid").read_text())
+        os.kill(holder, signal.SIGKILL)
+        until(lambda: not is_alive(holder), "it is gone")
         with pytest.raises(DeployError, match="locked by alice; that process is gone: add --break"):
             lock.take(remote, "bob")
         lock.take(remote, "bob", break_lock=True).close()

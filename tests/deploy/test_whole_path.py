@@ -73,12 +73,12 @@ def test_the_whole_path(family: Family, temporary: Path, tmp_path: Path) -> None
 @needs_lab
 def test_an_interrupt_from_the_terminal(family: Family, temporary: Path) -> None:
     with Terminal(family, DEMO) as terminal:
-        terminal.expect("carpool apply web.toml", 60)
-        terminal.expect("create zone:", 60)
+        terminal.expect("carpool apply web.toml", 120)
+        terminal.expect("create zone:", 120)
         assert len(family.alive()) > 5
         assert len(family.namespaces) >= 4  # the hub, the hypervisors, the client
         terminal.type("\x03")
-        assert terminal.wait(20) == 130
+        assert terminal.wait(60) == 130
     assert "Interrupted; the hypervisors and all in them are gone." in terminal.text
     assert "Traceback" not in terminal.text
     family.all_gone()
@@ -94,7 +94,7 @@ def test_nothing_is_left_of_a_demo_that_is_killed(family: Family, temporary: Pat
             assert line, "it ended too soon"
         assert Path("/proc/self/mounts").read_text() == before
         demo.kill()
-        assert demo.wait(20) == -signal.SIGKILL
+        assert demo.wait(60) == -signal.SIGKILL
     family.all_gone()
     assert list(temporary.iterdir()) == []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.cluster_files import cluster_at
+from tests.support.waiting import PATIENCE
 
 from carpool.lab.cluster import ClusterLab, Life, until
 from carpool.lab.namespaces import LabError
@@ -33,14 +34,14 @@ def test_the_life_of_a_daemon(tmp_path: Path) -> None:
         assert lab.life("web1") is Life.RUNNING
         with pytest.raises(LabError, match="web1: its daemon is running already"):
             lab.start("web1")
-        assert until(lambda: lab.states("web1") == {"www": "MASTER"}, 10)
+        assert until(lambda: lab.states("web1") == {"www": "MASTER"}, PATIENCE)
         lab.freeze("web1")
         assert lab.life("web1") is Life.FROZEN
         with pytest.raises(LabError, match="web1: its daemon is frozen"):
             lab.stop("web1")
         lab.thaw("web1")
         lab.stop("web1")
-        assert until(lambda: lab.life("web1") is Life.ENDED, 10)
+        assert until(lambda: lab.life("web1") is Life.ENDED, PATIENCE)
         assert lab.states("web1") == {}
         lab.start("web1")
         assert lab.states("web1")["www"] in ("BACKUP", "MASTER")

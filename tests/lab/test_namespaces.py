@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import pytest
 from tests.support.nobody import NOBODY, copy_sources, python_for_nobody
+from tests.support.waiting import PATIENCE
 
 from carpool.lab import namespaces
 from carpool.lab.namespaces import LabError, inside, why_unsupported
@@ -83,9 +84,9 @@ def running_lab(
 
 
 def all_gone(monitor: RouteMonitor, witness: int, reader: int) -> None:
-    assert select.select([reader], [], [], 10)[0], "the zone's program lives on"
+    assert select.select([reader], [], [], PATIENCE)[0], "the zone's program lives on"
     assert os.read(reader, 1) == b""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while LinkGone(witness) not in monitor.read():
         assert time.monotonic() < deadline, "the zone's namespace lives on"
         select.select([monitor], [], [], 1)
@@ -95,7 +96,7 @@ def all_gone(monitor: RouteMonitor, witness: int, reader: int) -> None:
 def test_all_is_gone_when_the_lab_is_killed() -> None:
     with running_lab("while True: time.sleep(0.01)") as (process, monitor, witness, reader):
         process.kill()
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(PATIENCE) == -signal.SIGKILL
         all_gone(monitor, witness, reader)
 
 
@@ -105,7 +106,7 @@ def test_all_is_gone_when_the_lab_ends() -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        assert process.wait(10) == 3
+        assert process.wait(PATIENCE) == 3
         all_gone(monitor, witness, reader)
 
 
@@ -121,7 +122,7 @@ def test_all_is_gone_when_the_lab_ends() -> None:
 def test_signals_reach_the_lab(number: signal.Signals, status: int, word: str) -> None:
     with running_lab("while True: time.sleep(0.01)") as (process, monitor, witness, reader):
         process.send_signal(number)
-        assert process.wait(10) == status
+        assert process.wait(PATIENCE) == status
         assert process.stdout is not None
         assert process.stdout.read() == f"{word}\n"
         all_gone(monitor, witness, reader)
@@ -143,7 +144,7 @@ def test_an_interrupt_from_the_terminal_comes_once() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
         os.write(ours, b"\x03")
-        assert process.wait(10) == 41
+        assert process.wait(PATIENCE) == 41
         all_gone(monitor, witness, reader)
     os.close(ours)
 
@@ -219,7 +220,7 @@ def main():
         start_echo(a)
         for address in a.ports["net0"].addresses:
             with Probe(lab, b, address.ip) as probe:
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + 60
                 while not probe.answers():
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
@@ -244,7 +245,7 @@ def test_it_needs_no_privilege() -> None:
             **NOBODY,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
     if done.stdout != "supported\n":

@@ -69,7 +69,7 @@ class FakeZone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 

@@ -87,8 +87,8 @@ class Lab:
         zone.route.set_link(zone_end.index, up=True)
         for address in port.addresses:
             zone.route.add_address(zone_end.index, address)
-        _until_up(self._route, f"v{self._cables}")
-        _until_up(zone.route, interface)
+        until_up(self._route, f"v{self._cables}")
+        until_up(zone.route, interface)
         _until_usable(zone.route, zone_end)
         zone.ports[interface] = port
         return port
@@ -117,8 +117,8 @@ class Lab:
         return self._bridges[segment]
 
 
-def _until_up(route: Route, name: str) -> None:
-    """Wait until a link that has just been switched on passes frames.
+def until_up(route: Route, name: str) -> None:
+    """Wait until a link that has just been switched on passes frames; LabError if it does not.
 
     A carrier takes effect in a kernel worker: what is sent before that is dropped without an error.
     """

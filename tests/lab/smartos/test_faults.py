@@ -16,7 +16,7 @@ from tests.lab.smartos.support import (
     payload,
     smartos,
 )
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 from carpool.lab.smartos.faults import Effect, Fault
 
@@ -88,7 +88,7 @@ def test_ssh_is_cut_at_once() -> None:
             assert session.stdout is not None
             assert session.stdout.readline() == b"here\n"
             host.cut_ssh()
-            assert session.wait(10) == 255
+            assert session.wait(PATIENCE) == 255
         assert operator.ssh("gz1", "zonename").returncode == 0
 
 

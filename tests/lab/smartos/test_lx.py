@@ -1,6 +1,5 @@
 """An lx zone: its services by systemctl, its packages, and what it does not have."""
 
-import pytest
 from tests.lab.smartos.support import NEEDS, UUID, create, in_zone, login, one_host, payload
 from tests.support.waiting import until
 
@@ -8,7 +7,7 @@ from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.smartos.lab import LX_IMAGE
 from carpool.lab.smartos.units import FOLDER
 
-pytestmark = [*NEEDS, pytest.mark.timeout(120)]
+pytestmark = NEEDS
 
 DAEMON = """\
 [Unit]
@@ -27,8 +26,8 @@ WantedBy=multi-user.target
 
 GUARDED = """\
 [Service]
-ExecStart=/bin/sh -c '(trap "echo told >>/run/told; exit" TERM; while :; do sleep 0.05; done) & \
-echo $$$$ >/run/pid; exec sleep 1000'
+ExecStart=/bin/sh -c 'echo $$$$ >/run/pid; (trap "echo told >>/run/told; exit" TERM; \
+echo >/run/guarded; while :; do sleep 0.05; done) & exec sleep 1000'
 Restart=on-failure
 RestartSec=0.1
 KillMode=control-group
@@ -93,7 +92,7 @@ def test_services_of_an_lx_zone() -> None:
         assert "sleep 1000" not in in_lx(host, "ps ax || true")
         in_lx(host, f"cat >{FOLDER}/b.service", GUARDED)
         in_lx(host, "systemctl daemon-reload && systemctl start b")
-        until(lambda: login(host, UUID, "pgrep -f 'sleep 0[.]05'")[0] == 0, "its guard")
+        until(lambda: login(host, UUID, "test -s /run/guarded")[0] == 0, "its guard")
         in_lx(host, "kill -KILL $(cat /run/pid)")
         until(lambda: login(host, UUID, "test -s /run/told")[0] == 0, "its guard could say a word")
         in_lx(host, "systemctl stop b")

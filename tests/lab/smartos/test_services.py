@@ -113,10 +113,12 @@ def test_it_is_enabled_again_after_a_boot() -> None:
 def test_it_is_restarted_when_it_dies(duration: str) -> None:
     with zone() as host:
         bring(host, duration=duration, start=SLEEP if duration == "contract" else SLEEP[:-2])
+        # While it starts there is the shell of its method, too.
+        until(lambda: state(host, UUID, "test") == "online", "it has started")
         (process,) = until(lambda: processes(host), "it runs")
         in_zone(host, UUID, f"kill -9 {process}")
         until(lambda: processes(host) not in ([process], []), "it runs again")
-        assert state(host, UUID, "test") == "online"
+        until(lambda: state(host, UUID, "test") == "online", "it has started again")
 
 
 def test_ten_failures_are_enough() -> None:
@@ -160,7 +162,7 @@ def test_a_child_is_restarted_for_ever() -> None:
     with zone() as host:
         script(host, "echo try >>/tries; exit 96")
         bring(host, start="/start", duration="child")
-        until(lambda: len(in_zone(host, UUID, "cat /tries").split()) > 11, "many tries")
+        until(lambda: len(login(host, UUID, "cat /tries")[1].split()) > 11, "many tries")
         assert state(host, UUID, "test") in ("online", "offline", "offline*")
 
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from carpool.lab.namespaces import LabError
+from carpool.lab.network import until_up
 from carpool.lab.smartos import kernel, machines, protection, room, startd, zoneinit
 from carpool.lab.smartos.commands import of_lx_zone, of_zone
 from carpool.lab.smartos.machines import Vm
 from carpool.lab.smartos.places import HOST, TOOLS
 from carpool.lab.smartos.stage import CommandError, worker
 from carpool.lab.smartos.units import FOLDER
+from carpool.netlink import Route
 
 _BOOT_SECONDS: Final = 30.0
 _HALT_SECONDS: Final = 60.0  # then it is halted by force: vmadm(8), "stop"
@@ -39,7 +42,7 @@ def install(vm: Vm) -> None:
 
 
 def boot(vm: Vm) -> None:
-    """Start a zone; return when its first process is about to start services.
+    """Start a zone; return when its nics are up and its first process is to start services.
 
     The caller has the zone's lock. Raises CommandError.
     """
@@ -61,6 +64,8 @@ def boot(vm: Vm) -> None:
             _connect(port_name(uuid, number), nic, child)
         os.write(go, b"+")
         _expect(b"b", news, f"{uuid}: the zone died while booting")
+        if zoneinit.has_network(vm):
+            _await_ports(vm)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -124,6 +129,16 @@ def run_tool(words: Sequence[str], script: str = "", *, check: bool = True) -> N
 def _expect(word: bytes, news: int, otherwise: str) -> None:
     if os.read(news, 1) != word:
         raise CommandError(f"{otherwise}; see the host's log")
+
+
+def _await_ports(vm: Vm) -> None:
+    """Wait until what the zone sends gets through; its own ends of the cables are up by now."""
+    try:
+        with Route() as route:
+            for number in range(len(vm["nics"])):
+                until_up(route, port_name(vm["uuid"], number))
+    except LabError as error:
+        raise CommandError(f"{vm['uuid']}: {error}") from error
 
 
 def _connect(port: str, nic: dict[str, Any], process: int) -> None:

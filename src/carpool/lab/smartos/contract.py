@@ -73,10 +73,18 @@ class Contract:
         return sorted(members - {self._holder})
 
     def kill(self, number: int = signal.SIGKILL, *, first_only: bool = False) -> None:
-        """Send a signal to every process of the contract, or to the one that came first."""
-        for process in self.processes()[: 1 if first_only else None]:
-            with suppress(ProcessLookupError):
-                os.kill(process, number)
+        """Send a signal to every process of the contract, or to the one that came first.
+
+        SIGKILL also reaches those that are forked meanwhile.
+        """
+        reached: set[int] = set()
+        while found := set(self.processes()[: 1 if first_only else None]) - reached:
+            for process in found:
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            reached |= found
+            if number != signal.SIGKILL:
+                break
 
 
 def _hold(method: Method, log: str, writer: int) -> int:

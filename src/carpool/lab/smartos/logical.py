@@ -170,9 +170,8 @@ def _is_taken(link: LinkInfo, address: IPv4Address) -> bool:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as wire:
         wire.bind((link.name, _ARP))
         wire.send(probe)
-        while (left := deadline - time.monotonic()) > 0:
-            if not select.select([wire], [], [], left)[0]:
-                break
+        # What has come by the deadline counts, however late we get to read it.
+        while select.select([wire], [], [], max(0, deadline - time.monotonic()))[0]:
             frame = wire.recv(64)
             if frame[_ARP_SENDER] == address.packed and frame[_ETHERNET_SOURCE] != link.mac:
                 return True

@@ -20,7 +20,7 @@ Host *
     GlobalKnownHostsFile /dev/null
     StrictHostKeyChecking yes
     BatchMode yes
-    ConnectTimeout 5
+    ConnectTimeout 30
 """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from carpool.lab.network import until_up
 from carpool.lab.smartos import kernel, places, repository, room, startd
 from carpool.lab.smartos.commands import of_zone
 from carpool.lab.smartos.lxinit import LxZone
@@ -14,6 +15,7 @@ from carpool.lab.smartos.machines import ZONES, Vm
 from carpool.lab.smartos.restarter import Restarter
 from carpool.lab.smartos.stage import Stage, keep_only
 from carpool.lab.zone import write_settings
+from carpool.netlink import Route
 
 _SETTINGS: Final = {
     "ipv4/ip_forward": "0",
@@ -42,13 +44,19 @@ def run(vm: Vm, running: int, tell: int, wait: int) -> int:
     socket.sethostname(hostname)
     _enter(vm)
     write_settings(_SETTINGS)
-    has_network = _configure_network(vm)
+    _configure_network(vm)
     _write_user_script(vm)
     lx = vm["brand"] == "lx"
-    zone = LxZone(_SCRIPT) if lx else _Zone(vm, has_network=has_network)
+    zone = LxZone(_SCRIPT) if lx else _Zone(vm, has_network=has_network(vm))
     os.write(tell, b"b")
     os.close(tell)
     return zone.run()
+
+
+def has_network(vm: Vm) -> bool:
+    """Return whether the network of a zone can be set up: no address is allowed with a prefix."""
+    # zonecfg takes these; the kernel then refuses the nic's list of addresses as a whole.
+    return not any("/" in one for nic in vm["nics"] for one in nic.get("allowed_ips", []))
 
 
 class _Zone:
@@ -111,28 +119,28 @@ def _enter(vm: Vm) -> None:
     room.enter(root, usr, places.TOOLS)
 
 
-def _configure_network(vm: Vm) -> bool:
-    """Set up addresses and routes; whether it could be done."""
+def _configure_network(vm: Vm) -> None:
+    """Set up addresses and routes, and wait until they can be used."""
     lines = ["link set lo up"]
-    bad = False
     for nic in vm["nics"]:
         name = nic["interface"]
-        # zonecfg takes these; the kernel then refuses the nic's list of addresses as a whole.
-        bad = bad or any("/" in address for address in nic.get("allowed_ips", []))
         lines.append(f"link set {name} mtu {nic.get('mtu', 1500)} up")
         fixed = [one for one in nic.get("ips", []) if one not in ("dhcp", "addrconf")]
         lines += [f"address add {address} dev {name}" for address in fixed]
     primary = [nic for nic in vm["nics"] if nic.get("primary")]
     gateways = [one for nic in primary for one in nic.get("gateways", [])]
-    if bad:
-        lines = lines[:1]
-    else:
+    if has_network(vm):
         lines += [f"route append default via {gateway}" for gateway in gateways]
+    else:
+        lines = lines[:1]
     _ip(lines)
+    if has_network(vm):
+        with Route() as route:
+            for nic in vm["nics"]:
+                until_up(route, nic["interface"])
     Path("/etc/defaultrouter").write_text("".join(f"{one}\n" for one in gateways))
     resolvers = "".join(f"nameserver {one}\n" for one in vm.get("resolvers", []))
     Path("/etc/resolv.conf").write_text(resolvers)
-    return not bad
 
 
 def _ip(lines: list[str]) -> None:
