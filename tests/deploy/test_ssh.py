@@ -286,6 +286,21 @@ def test_a_lock_is_held_until_it_is_given_back(tmp_path: Path, place: Path) -> N
         other.close()
 
 
+def test_a_lock_that_is_just_being_made_is_not_without_a_holder(
+    tmp_path: Path, place: Path
+) -> None:
+    script = 'mkdir "$1"; read x; echo $$ >"$1/pid"; echo alice >"$1/owner"; read x'
+    command = ["sh", "-c", script, "sh", str(place)]
+    with server(tmp_path) as made, subprocess.Popen(command, stdin=subprocess.PIPE) as maker:
+        assert maker.stdin is not None
+        until(place.exists, "the lock is made")
+        goes_on = threading.Timer(0.5, os.write, [maker.stdin.fileno(), b"\n"])
+        goes_on.start()
+        with pytest.raises(DeployError, match="locked by alice; wait until"):
+            lock.take(made.connect(), "bob")
+        goes_on.join()
+
+
 def test_a_lock_goes_with_its_connection(tmp_path: Path, place: Path) -> None:
     with server(tmp_path) as made:
         lock.take(made.connect(), "alice")

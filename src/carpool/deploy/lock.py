@@ -34,17 +34,24 @@ if [ @BREAK@ = yes ] && [ -d "$lock" ]; then
     if lives "$pid"; then kill -9 "$pid"; fi
     rm -rf "$lock"
 fi
-if ! said=$(mkdir "$lock" 2>&1); then
-    if [ -d "$lock" ]; then
-        cat "$lock/owner" 2>/dev/null || echo somebody
-        lives "$(holder)" || echo gone
-        echo busy
-    else
+tries=0
+until said=$(mkdir "$lock" 2>&1); do
+    if [ ! -d "$lock" ]; then
         echo "$said"
         echo failed
+        exit 1
     fi
+    # Who has only now made it says in a moment who that is, or it is just being given back.
+    if [ ! -s "$lock/owner" ] && [ "$tries" -lt 5 ]; then
+        tries=$((tries + 1))
+        sleep 1
+        continue
+    fi
+    cat "$lock/owner" 2>/dev/null || echo somebody
+    lives "$(holder)" || echo gone
+    echo busy
     exit 1
-fi
+done
 trap '[ "$(holder)" != "$$" ] || rm -rf "$lock"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 echo "$$" >"$lock/pid" && printf '%s\\n' "$owner" >"$lock/owner" || { echo failed; exit 1; }

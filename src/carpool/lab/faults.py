@@ -9,7 +9,7 @@ import subprocess
 from typing import Final
 
 from carpool.lab.namespaces import LabError
-from carpool.lab.network import Lab
+from carpool.lab.network import Lab, until_up
 from carpool.lab.zone import Zone
 
 _NFT_SECONDS: Final = 10
@@ -22,9 +22,12 @@ def unplug(lab: Lab, zone: Zone, interface: str | None = None) -> None:
 
 
 def plug(lab: Lab, zone: Zone, interface: str | None = None) -> None:
-    """Put the cable back in."""
+    """Put the cable back in. LabError if a carrier does not come of it in ten seconds."""
     for port in zone.chosen(interface):
         lab.route.set_link(port.hub_index, up=True)
+        link = zone.route.link(port.interface)
+        if link is not None and link.up:
+            until_up(zone.route, port.interface)
 
 
 def partition(lab: Lab, zone: Zone, interface: str | None = None) -> None:
