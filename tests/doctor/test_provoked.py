@@ -64,7 +64,7 @@ def test_what_is_said(tmp_path: Path) -> None:
             "constant": group(52),
             "far": group(53),
             "twin": group(54),
-            "equal": group(55, preempt=True, advskew=48),
+            "equal": group(55, preempt=True, advskew=128),
             "again": group(56),
         }
         on_left = {
@@ -108,7 +108,7 @@ def test_what_is_said(tmp_path: Path) -> None:
             ("constant", "doctor-constant-counter"): "counter 0000000000000063",
             ("far", "doctor-ttl"): "TTL of 254",
             ("twin", "doctor-own-address"): f"from {RIGHT}, which is this host's",
-            ("equal", "doctor-equal-skew"): "left has advskew 48",
+            ("equal", "doctor-equal-skew"): "left has advskew 128",
             ("again", "doctor-replay"): f"{LEFT} (",
             ("secret", "doctor-password"): f"left ({LEFT}) from",
             ("more", "doctor-addresses"): f"{vip(161)} missing",
