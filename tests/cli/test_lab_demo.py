@@ -57,7 +57,7 @@ def judge(document: dict[str, Any], *, slowest: float) -> None:
 def test_on_a_terminal_at_full_length(family: Family, temporary: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     with Terminal(family, [*DEMO, "--json", str(out)]) as terminal:
-        assert terminal.wait(100) == 0, terminal.text
+        assert terminal.wait(3 * PATIENCE) == 0, terminal.text
     document = json.loads(out.read_text())
     judge(document, slowest=3 + 100 / 256)
     assert document["acts"][2]["two_holders_ms"] == 0
@@ -87,7 +87,7 @@ def test_without_privilege_and_without_terminal(family: Family) -> None:
             **(NOBODY if root else {}),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=3 * PATIENCE,
             check=False,
         )
         if root and "This machine lets us make no network namespaces" in done.stdout:

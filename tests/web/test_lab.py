@@ -60,10 +60,11 @@ class Lab:
 
         def there() -> list[Path] | None:
             for pid in descendants(self._process.pid):
-                sockets = Path(f"/proc/{pid}/root/dev/shm/run").glob("*/*.sock")
-                found = sorted(socket.parent for socket in sockets)
-                if len(found) == 2:
-                    return found
+                with suppress(OSError):  # it has ended
+                    sockets = Path(f"/proc/{pid}/root/dev/shm/run").glob("*/*.sock")
+                    found = sorted(socket.parent for socket in sockets)
+                    if len(found) == 2:
+                        return found
             return None
 
         directories = until(there)
