@@ -7,8 +7,10 @@ from errno import EADDRNOTAVAIL, EEXIST, ENODEV, EPERM
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 import pytest
+from tests.support.waiting import PATIENCE, until
 
 from carpool.lab.libc import call
+from carpool.lab.zone import write_settings
 from carpool.netlink import (
     AddressChange,
     AddressGone,
@@ -38,22 +40,31 @@ VIP6 = IPv6Interface("2001:db8::1/64")
 
 
 def cable(route: Route) -> tuple[LinkInfo, LinkInfo]:
-    """Both ends of a pair, up, with carrier."""
+    """Both ends of a pair, up, with carrier: kernel workers have nothing more to tell of them."""
+    whole = ("ipv6/conf/all/accept_dad", "ipv6/conf/default/accept_dad")
+    write_settings(dict.fromkeys(whole, "0"))
     one = route.add_veth("one", "two")
     two = route.link("two")
     assert two is not None
     for end in (one, two):
         route.set_link(end.index, up=True)
+
+    def settled() -> bool:
+        links = [link for link in route.links() if link.index in (one.index, two.index)]
+        tentative = any(have.flags & IFA_F_TENTATIVE for have in route.addresses())
+        return all(link.operstate == OPER_UP for link in links) and not tentative
+
+    until(settled, "a cable with carrier")
     return one, two
 
 
 def next_events(monitor: RouteMonitor) -> list[RouteEvent]:
-    assert select.select([monitor], [], [], 5)[0], "no event within 5 s"
+    assert select.select([monitor], [], [], PATIENCE)[0], f"no event within {PATIENCE} s"
     return monitor.read()
 
 
 def wait_for(monitor: RouteMonitor, wanted: RouteEvent) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while wanted not in next_events(monitor):
         assert time.monotonic() < deadline, f"no {wanted}"
 
@@ -259,8 +270,9 @@ def test_a_renewal_needs_no_answer_and_is_not_told_to_who_does_not_want_it(
         one, _ = cable(route)
         route.add_address(one.index, interface, valid_seconds=1000)
         (found,) = (have for have in route.addresses(one.index) if have.interface == interface)
-        all_of_it.read()
-        next_events(losses)
+        wait_for(all_of_it, found)
+        while losses.read():
+            pass
         renewer.renew([renewal_request(one.index, [interface, interface], 1000)])
         wait_for(all_of_it, found)
         woken = bool(select.select([losses], [], [], 0)[0])

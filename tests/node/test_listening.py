@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+from tests.support.waiting import PATIENCE
 
 from carpool.node.listening import CannotListenError, hear_vhids, vhid_of
 
@@ -33,9 +34,9 @@ def ip(*words: str) -> None:
 
 @contextmanager
 def advertising(to: tuple[str | int, ...], *packets: bytes) -> Iterator[None]:
-    """Send the packets again and again meanwhile."""
+    """Send the packets again and again meanwhile, from when the first has been sent."""
     family = socket.AF_INET6 if len(to) > 2 else socket.AF_INET
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def send() -> None:
         with closing(socket.socket(family, socket.SOCK_RAW, 112)) as opened:
@@ -46,10 +47,12 @@ def advertising(to: tuple[str | int, ...], *packets: bytes) -> Iterator[None]:
                 for packet in packets:
                     with suppress(OSError):  # its own address may not be used yet
                         opened.sendto(packet, to)
+                        begun.set()
 
     sender = threading.Thread(target=send)
     sender.start()
     try:
+        assert begun.wait(PATIENCE), "nothing can be sent"
         yield
     finally:
         done.set()
@@ -62,7 +65,7 @@ def test_hearing(where: str) -> None:
     ip("link", "set", "lo", "up")
     other = b"\x21\x2b" + ADVERTISEMENT[2:]
     with advertising(("224.0.0.18", 0), ADVERTISEMENT, b"\x99" + ADVERTISEMENT[1:], other):
-        assert hear_vhids(where, 1.0) == {42, 43}
+        assert hear_vhids(where, 2.0) == {42, 43}
 
 
 @pytest.mark.namespaces
@@ -72,7 +75,7 @@ def test_hearing_ipv6() -> None:
         ip("link", "set", name, "addrgenmode", "none", "up")
     ip("address", "add", "fe80::1/64", "dev", "far", "nodad")
     with advertising(("ff02::12", 0, 0, socket.if_nametoindex("far")), ADVERTISEMENT):
-        assert hear_vhids("near", 1.0) == {42}
+        assert hear_vhids("near", 2.0) == {42}
 
 
 @pytest.mark.namespaces
