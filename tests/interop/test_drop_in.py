@@ -16,6 +16,7 @@ from tests.interop.nodes import (
     start,
 )
 from tests.support.lan import PASSWORD, VHID, VIP, Daemon, Lan, carpool
+from tests.support.waiting import PATIENCE
 
 from carpool.lab.zone import Zone
 
@@ -105,7 +106,7 @@ def test_in_the_background(tmp_path: Path, kind: str) -> None:
         left, _ = pair(lan)
         told = Told(tmp_path)
         started = launch(lan, left, kind, *told.options, *HASTE, "-z", "-B")
-        assert started.process.wait(10) == 0
+        assert started.process.wait(PATIENCE) == 0
         lan.until(lambda: told.calls() == [DOWN, UP])
         lan.until(lambda: len(left.processes()) == 1, what="the end of the script")
         (pid,) = left.processes()
@@ -132,7 +133,7 @@ def test_exit_code(tmp_path: Path, kind: str, changed: list[str], exit_code: int
     with Lan(tmp_path) as lan:
         left, _ = pair(lan)
         daemon = launch(lan, left, kind, *changed)
-        assert daemon.process.wait(10) == exit_code
+        assert daemon.process.wait(PATIENCE) == exit_code
         assert "Traceback" not in daemon.text()
 
 

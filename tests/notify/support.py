@@ -39,7 +39,7 @@ def notice(more: int = 0, now: dict[str, Any] | None = None, **changes: Any) -> 
 
 
 def job(
-    type_: str, *notices: Notice, secret: str | None = None, timeout: float = 10, **keys: Any
+    type_: str, *notices: Notice, secret: str | None = None, timeout: float = 30, **keys: Any
 ) -> Job:
     """Return a job of node web2."""
     names = {"192.168.0.201": "web1", "192.168.0.202": "web2"}
@@ -50,7 +50,7 @@ def job(
 def run(wanted: Job) -> tuple[int, str]:
     """Let a child do it. Return its exit code and what it said."""
     done = subprocess.run(
-        command(wanted), input=wanted.to_json(), capture_output=True, timeout=30, check=False
+        command(wanted), input=wanted.to_json(), capture_output=True, timeout=90, check=False
     )
     assert done.stderr == b""
     said = done.stdout.decode()

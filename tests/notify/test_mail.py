@@ -28,7 +28,7 @@ TO = ["ops@example.com", "boss@example.com"]
 
 
 def mail(port: int, security: str = "none", *notices: Any, **keys: Any) -> Job:
-    secret, timeout = keys.pop("secret", None), keys.pop("timeout", 10)
+    secret, timeout = keys.pop("secret", None), keys.pop("timeout", 30)
     given = {"server": "localhost", "port": port, "security": security, "to": TO, **keys}
     return job("mail", *notices, secret=secret, timeout=timeout, **given)
 
