@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.waiting import turn, turn_until
+from tests.support.waiting import PATIENCE, turn, turn_until
 from tests.support.written import Written
 
 from carpool.node.control import (
@@ -85,7 +85,7 @@ class Served:
 
     def answers(self, client: socket.socket, number: int = 1) -> list[dict[str, Any]]:
         data = b""
-        deadline = self.loop.now() + 5000 * MS
+        deadline = self.loop.now() + int(PATIENCE * 1000) * MS
         while data.count(b"\n") < number:
             assert self.loop.now() < deadline, f"no answer, only {data!r}"
             self.run(MS)

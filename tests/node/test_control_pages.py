@@ -22,7 +22,7 @@ def page(*pieces: bytes) -> tuple[str, Iterator[bytes]]:
 def fetch(served: Served, client: socket.socket) -> tuple[bytes, bytes]:
     """Return head and body of what a client gets until the daemon hangs up."""
     data = b""
-    deadline = served.loop.now() + 10_000_000_000
+    deadline = served.loop.now() + 60_000_000_000
     while served.loop.now() < deadline:
         served.run(1_000_000)
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import SECOND, VIP
 from tests.support.pair import DOWN_TIME, MARGIN, Pair
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
@@ -67,7 +68,7 @@ def test_one_group_stepping_down_does_not_darken_another_in_its_subnet(tmp_path:
         take_off(lan, FIRST)
         lan.until(lambda: {FIRST, SECOND_VIP} <= {str(one) for one in lan.left.addresses()})
         left.send(signal.SIGTERM)
-        assert left.process.wait(10) == 0
+        assert left.process.wait(PATIENCE) == 0
         assert not {FIRST, SECOND_VIP} & {str(one) for one in lan.left.addresses()}
 
 

@@ -15,6 +15,7 @@ from tests.support import status as made_up
 from tests.support.lan import VIP, carpool, run_carpool
 from tests.support.pair import BOW_OUT, DOWN_TIME, INTERVAL, LEFT_SKEW, MARGIN, Pair
 from tests.support.processes import memory_kib
+from tests.support.waiting import PATIENCE
 
 from carpool.carp.timing import interval
 from carpool.node.follower import Follower
@@ -102,13 +103,13 @@ def test_a_second_daemon_of_the_node_is_refused(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, _ = lan.run_both()
         again = lan.start(lan.left, carpool("run", str(lan.file()), "--node", "left"))
-        assert again.process.wait(10) == 2
+        assert again.process.wait(PATIENCE) == 2
         assert "on this host already" in again.text()
         lan.during(0.5, "left")
         left.send(signal.SIGKILL)
         left.process.wait()
-        lan.run(lan.left, lan.file())
-        assert lan.ask("left", "status")["groups"][0]["state"] == "BACKUP"
+        anew = lan.run(lan.left, lan.file())
+        assert lan.ask("left", "status")["pid"] == anew.pid
 
 
 STATUS = b'{"version": 1, "command": "status"}\n'
@@ -171,7 +172,8 @@ def test_a_hundred_misbehaving_clients_delay_nothing(tmp_path: Path, skew: int) 
         answered = 0
         told: list[dict[str, Any]] = []
         since = time.monotonic_ns()
-        while time.monotonic_ns() < since + MISBEHAVING_SECONDS * 1e9:
+        # For so long, and until there are as many, which a busy machine may take longer for.
+        while time.monotonic_ns() < since + MISBEHAVING_SECONDS * 1e9 or not told:
             for _ in range(10):
                 misbehave(path, chance, held)
             drip(held, chance)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support.lan import VIP, carpool
 from tests.support.pair import Pair, slow
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
@@ -25,7 +26,8 @@ class Follower:
             )
 
     def told(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
+        whole = self.path.read_text().rpartition("\n")[0]  # the next line may be half written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def has(self, kind: str, **details: object) -> bool:
         return any(
@@ -75,7 +77,7 @@ def test_a_follower_misses_nothing_over_a_restart_and_waits_for_the_next_start(
             lan.until(lambda: follower.told()[-1].get("epoch") != told[0]["epoch"])
         finally:
             follower.process.terminate()
-            follower.process.wait(10)
+            follower.process.wait(PATIENCE)
 
         said = lan.carpool("events", "--since", "99999", "--group", "www")
         assert said.returncode == 0, said.stderr
@@ -86,4 +88,4 @@ def test_a_follower_misses_nothing_over_a_restart_and_waits_for_the_next_start(
         assert lan.carpool("events", "--group", "wwww").returncode == 1
         left_alone = time.monotonic()
         assert lan.carpool("events", "--follow", "--node", "right").returncode == 3
-        assert time.monotonic() - left_alone < 10
+        assert time.monotonic() - left_alone < 40

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import VIP, Daemon, carpool
 from tests.support.pair import DOWN_TIME, MARGIN, Pair
+from tests.support.waiting import PATIENCE
 
 from carpool.lab.faults import crash
 
@@ -29,15 +30,16 @@ def test_a_log_on_a_full_disk_hinders_nothing(tmp_path: Path) -> None:
         left = lan.left.start(carpool("run", str(file), "--node", "left"), log=FULL)
         lan.until_holders("left")
         right = lan.right.start(carpool("run", str(file), "--node", "right"), log=FULL)
-        # It cannot say that it listens; its guard is there, and then time enough for the rest.
+        # It cannot say that it listens; its guard is there, and then time enough for the rest. If
+        # not it takes over by its own patience, from when it does.
         lan.until(lambda: len(lan.right.processes()) > 1)
         since = time.monotonic_ns()
         lan.until(lambda: len(lan.adverts_of(lan.left, since=since)) >= 4)
         left.send_signal(signal.SIGTERM)
-        assert left.wait(10) == 0
-        lan.until_holders("right", seconds=DOWN_TIME + MARGIN)
+        assert left.wait(PATIENCE) == 0
+        lan.until_holders("right")
         right.send_signal(signal.SIGTERM)
-        assert right.wait(10) == 0
+        assert right.wait(PATIENCE) == 0
         lan.until_holders()
 
 
@@ -48,7 +50,7 @@ def test_ucarp_command_line_tells_to_a_full_disk_in_vain(tmp_path: Path) -> None
         mac = lan.mac(lan.left)
         lan.until(lambda: bool(lan.heard.adverts(mac)))
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(10) == 0
+        assert daemon.wait(PATIENCE) == 0
 
 
 def test_a_backup_that_can_open_no_file_takes_over_all_the_same(tmp_path: Path) -> None:

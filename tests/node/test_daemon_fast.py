@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.support.lan import MS, VIP, Daemon, cluster_file
 from tests.support.pair import Pair
+from tests.support.waiting import PATIENCE
 
 from carpool.lab.faults import crash
 
@@ -51,9 +52,9 @@ def test_a_dead_node_is_replaced_within_a_second_and_nothing_moves_before(tmp_pa
         lan.during(1.0, "left")
         mac, died = lan.mac(lan.right), time.monotonic_ns()
         crash(lan.lab, lan.left)
-        assert lan.until_holders("right") < 1.0
+        lan.until_holders("right", seconds=1.0)
         lan.until(lambda: bool(lan.adverts_of(lan.right, since=died)))
-        assert [told for told in lan.heard.announcements(VIP.packed) if told.mac == mac]
+        lan.until(lambda: mac in [told.mac for told in lan.heard.announcements(VIP.packed)])
         lan.during(0.5, "right")
         told = punctuality(lan, "right")
         assert told["wakeups"] > 10
@@ -70,7 +71,8 @@ def test_a_clean_stop_does_not_wait(tmp_path: Path) -> None:
         lan.until_holders("right")
         lan.until(lambda: bool(lan.adverts_of(lan.right, since=stopped)))
         (bow_out,) = lan.adverts_of(lan.left, since=stopped)[-1:]
-        assert lan.adverts_of(lan.right, since=stopped)[0].when - bow_out.when < 100 * MS
+        # Without the bow-out it would be 200 ms later at least.
+        assert lan.adverts_of(lan.right, since=stopped)[0].when - bow_out.when < 150 * MS
         assert lan.shared(0) == 0
 
 
@@ -94,7 +96,7 @@ def test_a_machine_that_is_too_late_is_refused_before_anything_is_touched(tmp_pa
     with Pair(tmp_path) as lan:
         run = ["run", str(file(lan, on_late="refuse")), "--node", "left"]
         daemon = lan.start(lan.left, [sys.executable, "-P", "-c", SLUGGISH, *run])
-        assert daemon.process.wait(30) == 2
+        assert daemon.process.wait(PATIENCE) == 2
         assert "this machine wakes up to 2000.0 ms late" in daemon.text()
         assert 'it needs interval = "812.5ms" here' in daemon.text()
         assert "BACKUP" not in daemon.text()
@@ -110,7 +112,8 @@ def test_scripts_do_not_inherit_the_priority_and_the_guard_has_it(tmp_path: Path
         assert int(found.read_text().rpartition(")")[2].split()[POLICY]) == os.SCHED_OTHER
         realtime = punctuality(lan, "left")["realtime"]
         wanted = os.SCHED_FIFO if realtime else os.SCHED_OTHER
-        assert [policy(pid) for pid in (left.pid, *left.guards())] == [wanted, wanted]
+        # The guard has it before it calls itself one.
+        assert [policy(pid) for pid in (left.pid, lan.until_guarded(left))] == [wanted, wanted]
 
 
 def test_a_node_may_be_told_to_take_no_priority(tmp_path: Path) -> None:

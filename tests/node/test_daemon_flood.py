@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 from tests.support.lan import PASSWORD, SECOND, VHID, VIP
-from tests.support.pair import DOWN_TIME, INTERVAL, MARGIN, Pair
+from tests.support.pair import DOWN_TIME, MARGIN, Pair
 from tests.support.processes import memory_kib
 
+from carpool.carp.timing import interval
 from carpool.lab.faults import crash
 
 pytestmark = pytest.mark.namespaces
 
 FLOOD_SECONDS = 2.4
+SELDOM = {"left": 128, "right": 160}
+"""Every half second, so that what else a busy machine does is little beside it."""
 TAKEN_OVER = DOWN_TIME + MARGIN
 MOST_KIB = 1024
 """By which a daemon's memory may grow."""
@@ -92,7 +95,7 @@ while True:
 def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         stranger = lan.zone("stranger", "10.0.6.6/16")
-        left, right = lan.run_both()
+        left, right = lan.run_both(advskew=SELDOM)
         lan.heard = lan.capture(lan.client, deaf_to=STRANGER)
         lan.until(lambda: len(lan.adverts_of(lan.left)) >= 3)
         memory = [memory_kib(daemon.pid) for daemon in (left, right)]
@@ -107,8 +110,9 @@ def test_a_flood_of_rubbish_disturbs_nothing(tmp_path: Path) -> None:
         flood.kill()
         lan.during(1.0, "left")
 
-        assert max(after.when - before.when for before, after in pairwise(adverts)) < INTERVAL * 1.9
-        assert len(adverts) >= FLOOD_SECONDS * SECOND // INTERVAL - 1
+        often = interval(0, SELDOM["left"])
+        assert max(after.when - before.when for before, after in pairwise(adverts)) < often * 1.9
+        assert len(adverts) >= FLOOD_SECONDS * SECOND // often - 1
         for daemon, before in zip((left, right), memory, strict=True):
             assert daemon.process.poll() is None
             assert memory_kib(daemon.pid) - before < MOST_KIB
@@ -121,7 +125,8 @@ def test_a_flood_of_forgeries_neither_moves_nor_holds_up_an_address(tmp_path: Pa
         stranger = lan.zone("stranger", "10.0.6.6/16")
         lan.heard = lan.capture(lan.client, deaf_to=STRANGER)
         left, right = lan.run_both()
-        stranger.start(["nice", sys.executable, "-P", "-c", FORGERIES])
+        # Not nice: on a busy machine it would not send the thousand a second that are a flood.
+        stranger.start([sys.executable, "-P", "-c", FORGERIES])
         for daemon in (left, right):
             lan.until_logged(daemon, "a flood of forged advertisements from 10.0.6.6;")
         lan.during(1.0, "left")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.lan import VIP, carpool
 from tests.support.pair import DOWN_TIME, MARGIN, VIP6, Pair
 from tests.support.processes import is_alive
+from tests.support.waiting import PATIENCE
 
 from carpool.carp.timing import SECOND, lapse_time
 from carpool.lab.faults import freeze
@@ -22,8 +24,11 @@ BOTH = {"addresses": [f"{VIP}/16", f"{VIP6}/64"]}
 
 def open_files(pid: int) -> dict[int, str]:
     """Return what kind of thing a process has open, by descriptor."""
-    folder = Path(f"/proc/{pid}/fd")
-    return {int(fd.name): str(fd.readlink()).partition(":")[0] for fd in folder.iterdir()}
+    found = {}
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has closed it meanwhile
+            found[int(fd.name)] = str(fd.readlink()).partition(":")[0]
+    return found
 
 
 def test_when_all_of_a_node_is_frozen_the_kernel_takes_the_address_off(tmp_path: Path) -> None:
@@ -77,6 +82,8 @@ def test_the_guard_minds_its_own_business_and_ends_with_its_daemon(tmp_path: Pat
     with Pair(tmp_path) as lan:
         left, _ = lan.run_both()
         guard = lan.until_guarded(left)
+        # It makes its loop and its host when it has its name already.
+        lan.until(lambda: len(open_files(guard)) == 9, what="it has opened all")
         kinds = open_files(guard)
         assert kinds[3] == "pipe", "its end tells that of the daemon"
         # Besides, those of a loop and of a host: no socket that hears advertisements.
@@ -110,12 +117,13 @@ def test_told_to_end_the_guard_of_a_killed_daemon_takes_the_address_off_at_once(
 ) -> None:
     # As systemd does with what a daemon leaves behind: KillMode=control-group.
     with Pair(tmp_path) as lan:
-        left = lan.run(lan.left, lan.file())
+        patient = {"advskew": {"left": 20, "right": 255}, "dead_ratio": 12}
+        left = lan.run(lan.left, lan.file(**patient))
         lan.until_holders("left")
         guard = lan.until_guarded(left)
         left.stop(signal.SIGKILL)
         os.kill(guard, signal.SIGTERM)
-        lan.until_holders(seconds=1.5)  # sooner than the kernel, which gives it 2 s
+        lan.until_holders(seconds=5)  # sooner than its term has passed, or that of the kernel: 11 s
         lan.until(lambda: not is_alive(guard), MARGIN, what="the guard has ended")
 
 
@@ -166,8 +174,9 @@ def test_a_new_hardware_address_is_announced(tmp_path: Path) -> None:
 def test_another_mtu_changes_nothing(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, right = lan.run_both(**BOTH)
+        lan.until_logged(left, "to state: MASTER")
         said = left.text()
-        assert lan.left.start(["ip", "link", "set", "net0", "mtu", "1400"]).wait(5) == 0
+        assert lan.left.start(["ip", "link", "set", "net0", "mtu", "1400"]).wait(PATIENCE) == 0
         lan.during(DOWN_TIME, "left")
         assert left.text() == said
         assert "MASTER" not in right.text()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import VIP, Daemon, carpool
 from tests.support.pair import VIP6, Pair
+from tests.support.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.namespaces,
@@ -80,7 +81,7 @@ def test_without_them_it_refuses_and_names_what_it_lacks(
     with Pair(folder) as lan:
         lan.left.route.add_address(lan.left.ports["net0"].index, IPv4Interface(f"{VIP}/16"))
         daemon = run_as_nobody(lan, *held)
-        assert daemon.process.wait(10) == 2
+        assert daemon.process.wait(PATIENCE) == 2
         *_, line = daemon.text().splitlines()
         assert line.startswith("carpool run: ")
         assert [name for name in ("CAP_NET_RAW", "CAP_NET_ADMIN") if name in line] == list(missing)
@@ -90,7 +91,7 @@ def test_without_them_it_refuses_and_names_what_it_lacks(
 def test_a_password_file_that_the_user_may_not_read(folder: Path) -> None:
     with Pair(folder) as lan:
         daemon = run_as_nobody(lan, "net_raw", "net_admin", key_owner=0)
-        assert daemon.process.wait(10) == 2
+        assert daemon.process.wait(PATIENCE) == 2
         expected = f"{folder}/cluster.key: the password file cannot be read: Permission denied; "
         assert expected in daemon.text()
         assert "Traceback" not in daemon.text()

@@ -9,6 +9,7 @@ import pytest
 from tests.support.cluster_files import LEFT_AND_RIGHT
 from tests.support.lan import PASSWORD, carpool
 from tests.support.pair import Pair
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
@@ -91,7 +92,7 @@ def check(folder: Path, expected: str, *arguments: str, code: int = 2) -> None:
         lan.left.route.add_address(lan.left.ports["net0"].index, STALE)
         lan.until_holders("left")
         daemon = lan.start(lan.left, carpool("run", *arguments))
-        assert daemon.process.wait(10) == code
+        assert daemon.process.wait(PATIENCE) == code
         said = daemon.text()
         assert re.search(expected, said), said
         assert "Traceback" not in said

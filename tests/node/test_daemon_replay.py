@@ -70,6 +70,7 @@ def test_a_constant_counter_is_obeyed_if_that_is_wanted_and_told_of_if_not(
         openbsd = lan.zone("openbsd", "10.0.6.6/16")
         file = lan.file(replay=mode)
         openbsd.start([sys.executable, "-P", "-c", OPENBSD], log=tmp_path / "openbsd.log")
+        lan.until(lambda: bool(lan.heard.adverts()), what="it advertises")
         right = lan.run(lan.right, file)
         if mode == "off":
             lan.during(2 * DOWN_TIME)

@@ -12,6 +12,7 @@ import pytest
 from tests.support.lan import MS, VIP, carpool
 from tests.support.pair import BOW_OUT, MARGIN, SLOW_ADVBASE, Pair, slow
 from tests.support.processes import states_of_children
+from tests.support.waiting import PATIENCE
 
 from carpool.node.client import Connection
 from carpool.node.rundir import socket_path
@@ -105,7 +106,7 @@ def test_a_changed_file_takes_effect_if_it_is_fit(tmp_path: Path) -> None:
         with Connection(socket_path(lan.run_directory, "left")) as connection:
             assert connection.ask("restart", 20.0)["restarts"] == 2
             left.send(signal.SIGTERM)
-        assert left.process.wait(10) == 0
+        assert left.process.wait(PATIENCE) == 0
         lan.until_holders()
 
 
@@ -177,7 +178,7 @@ def test_in_the_background_with_scripts_that_run_and_that_leave_something_runnin
     with Pair(tmp_path) as lan:
         run = carpool("run", str(lan.file(**slow(up=[str(script)]))), "--node", "left", "--smf")
         left = lan.start(lan.left, run)
-        assert left.process.wait(10) == 0
+        assert left.process.wait(PATIENCE) == 0
 
         def says(text: str) -> bool:
             return text in left.text()
@@ -229,7 +230,7 @@ def test_an_address_that_the_new_program_cannot_go_on_with_goes(
         daemon = lan.start(lan.left, run)
         lan.until_holders(vip=held.ip)
         if spoilt:
-            assert daemon.process.wait(10) == 2
+            assert daemon.process.wait(PATIENCE) == 2
             assert "420 is out of range" in daemon.text()
         else:
             lan.until_logged(daemon, "www: Switching to state: BACKUP")

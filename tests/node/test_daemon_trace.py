@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.lan import PASSWORD, run_carpool
 from tests.support.pair import DOWN_TIME, MARGIN, Pair
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
@@ -69,7 +70,7 @@ def test_a_daemon_that_crashes_leaves_a_trace(tmp_path: Path) -> None:
         left = lan.start(lan.left, program)
         lan.until_holders("left")
         left.send(signal.SIGUSR1)
-        assert left.process.wait(10) == 1
+        assert left.process.wait(PATIENCE) == 1
         lan.until_holders(seconds=2 + MARGIN)
         assert "ZeroDivisionError: a bug" in left.text()
     (file,) = (tmp_path / "state").glob("left-*.trace")

@@ -36,7 +36,6 @@ PASSWORD = "carpool-interop!"
 Address = IPv4Address | IPv6Address
 
 _POLL_SECONDS = 0.01
-_EXIT_SECONDS = 10
 _NICENESS = -10
 
 
@@ -69,7 +68,7 @@ class Daemon:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         found = []
         for child in children:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 if Path(f"/proc/{child}/comm").read_text().strip() == "carpool-guard":
                     found.append(int(child))
         return found
@@ -81,7 +80,7 @@ class Daemon:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit code."""
         self.send(number)
-        return self.process.wait(_EXIT_SECONDS)
+        return self.process.wait(PATIENCE)
 
 
 class Lan:
@@ -170,13 +169,20 @@ class Lan:
         """Wait for a change of addresses, that long at most, and write it down."""
         ready = select.select(list(self._monitors), [], [], seconds)[0]
         now = time.monotonic_ns()  # one for all: who was first among these nobody can tell
-        for monitor in ready:
-            for event in monitor.read():
-                if isinstance(event, AddressInfo):
-                    self._write_down(now, self._monitors[monitor], event.interface.ip, here=True)
-                elif isinstance(event, AddressGone):
-                    ip = event.address.interface.ip
-                    self._write_down(now, self._monitors[monitor], ip, here=False)
+        # Until nothing is left: else what one zone lost, behind all that was read of it, would
+        # seem to have happened after what another one got later.
+        while ready:
+            for monitor in ready:
+                self._read(monitor, now)
+            ready = select.select(list(self._monitors), [], [], 0)[0]
+
+    def _read(self, monitor: RouteMonitor, now: int) -> None:
+        for event in monitor.read():
+            if isinstance(event, AddressInfo):
+                self._write_down(now, self._monitors[monitor], event.interface.ip, here=True)
+            elif isinstance(event, AddressGone):
+                ip = event.address.interface.ip
+                self._write_down(now, self._monitors[monitor], ip, here=False)
 
     def until(
         self, condition: Callable[[], bool], seconds: float = PATIENCE, *, what: str = ""
@@ -233,8 +239,14 @@ class Lan:
 
     def until_guarded(self, daemon: Daemon) -> int:
         """Wait until a daemon has a guard; return that one's process id."""
-        self.until(lambda: len(daemon.guards()) == 1, what="it has a guard")
-        return daemon.guards()[0]
+        found: list[int] = []
+
+        def guarded() -> bool:
+            found[:] = daemon.guards()
+            return len(found) == 1
+
+        self.until(guarded, what="it has a guard")
+        return found[0]
 
     def shared(self, since: int, vip: Address = VIP) -> int:
         """How long (ns) after `since` more than one zone held the address."""

@@ -79,7 +79,7 @@ class Pair(Lan):
         ]
 
     def ask_who_has(self, vip: IPv4Address) -> list[bytes]:
-        """Ask as the client does, by ARP; return who answered, within 100 ms."""
+        """Ask as the client does, by ARP, until somebody answers; return who does within 100 ms."""
         since, own = time.monotonic_ns(), self.mac(self.client)
         request = bytes.fromhex("ffffffffffff") + own + bytes.fromhex("08060001080006040001")
         request += own + ip_address("10.0.9.9").packed + bytes(6) + vip.packed
@@ -88,14 +88,19 @@ class Pair(Lan):
         with asker:
             asker.bind(("net0", 0))
             asker.send(request)
+
+        def answers() -> list[bytes]:
+            return [
+                frame.mac
+                for frame in self.heard.frames()
+                if frame.when > since and is_arp_reply(frame, vip.packed)
+            ]
+
+        self.until(lambda: bool(answers()), what=f"somebody answers for {vip}")
         deadline = time.monotonic() + 0.1
         while (left := deadline - time.monotonic()) > 0:
             self.look(left)
-        return [
-            frame.mac
-            for frame in self.heard.frames()
-            if frame.when > since and is_arp_reply(frame, vip.packed)
-        ]
+        return answers()
 
     def mac(self, zone: Zone) -> bytes:
         """Return the hardware address of a zone."""
