@@ -67,13 +67,22 @@ class Net:
         return found
 
     def until_answered(self, probe: GatewayProbe) -> None:
-        """Ask until there is an answer: a network that was just made takes its time to hear."""
+        """Ask until there is an answer: a network that was just made takes its time to hear.
+
+        What others of the questions are answered with has come by then, too.
+        """
+        asked = 0
 
         def answers() -> bool:
+            nonlocal asked
+            asked += 1
             probe.cancel()
             return self.ask(probe, seconds=0.2) == FOUND
 
         until(answers)
+        assert probe._socket is not None
+        while asked > 1 and select.select([probe._socket], [], [], 0.5)[0]:
+            probe._socket.recv(200)
 
 
 @contextmanager
