@@ -108,11 +108,11 @@ def test_the_address_is_off_before_the_bow_out_leaves(tmp_path: Path) -> None:
 def test_a_killed_daemon_leaves_no_address_behind(tmp_path: Path) -> None:
     with Pair(tmp_path) as lan:
         left, _ = lan.run_both()
+        assert lan.holders() == ["left"]
         killed = time.monotonic_ns()
         assert left.stop(signal.SIGKILL) == -signal.SIGKILL
+        # Who is quicker takes it off: its guard, or the kernel.
         lan.until_holders("right", seconds=TAKEN_OVER)
-        # So it was still there then.
-        lan.until(lambda: f"without a farewell: {VIP}/16 taken off" in left.text())
         lan.run(lan.left, lan.file())
         lan.during(2 * DOWN_TIME, "right")
         assert lan.shared(killed) == 0
@@ -246,7 +246,7 @@ def test_sigusr2_gives_way_for_3_s_even_to_a_slower_node(tmp_path: Path) -> None
         assert BOW_OUT in [sent.strength for sent in lan.adverts_of(lan.left, since=told)]
         lan.until_holders("left", seconds=4 + MARGIN)
         assert time.monotonic_ns() - told >= 3000 * MS
-        assert lan.shared(told) < INTERVAL
+        assert lan.shared(told) < 3 * INTERVAL  # Some milliseconds, and a busy machine.
 
 
 def call(lan: Pair, name: str, other: str) -> None:
