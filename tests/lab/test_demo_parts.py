@@ -3,6 +3,8 @@
 import io
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from tests.support.cluster_files import cluster_at
@@ -188,6 +190,29 @@ def test_a_broken_promise_is_told(kind: type[VirtualStage], problem: str) -> Non
     result, text = played(kind(prepared.cluster, prepared.passwords, pace=1e9))
     assert not result.ok
     assert problem in " ".join(result.problems), text
+
+
+class Busy(VirtualStage):
+    """Its client has no processor for most of each second, and says so afterwards."""
+
+    EVERY, AWAY = 1009 * MS, 800 * MS
+
+    def answers(self) -> Sequence[Answer]:
+        heard: list[Answer] = vars(self).setdefault("_heard", [])
+        for answer in self._answers:
+            turn, at = divmod(answer.received, self.EVERY)
+            if at >= self.AWAY:
+                first = bool(heard) and heard[-1].received // self.EVERY < turn
+                heard.append(replace(answer, stalled=self.AWAY if first else 0))
+        self._answers.clear()
+        return heard
+
+
+def test_a_client_without_a_processor_is_no_broken_promise() -> None:
+    cluster = cluster_at(SHIPPED)
+    prepared = prepare(cluster, scripts=False)
+    result, text = played(Busy(prepared.cluster, prepared.passwords, pace=1e9))
+    assert result.ok, text
 
 
 def test_the_live_line_is_for_terminals() -> None:

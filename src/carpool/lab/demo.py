@@ -313,10 +313,11 @@ class _Demo:
     def _longest_wait(self, since: int) -> int:
         """Return the longest time without an answer, from an instant on until now."""
         now = self._stage.now()
-        answers = self._received(since)
-        gap = longest(answers, since=since)
-        unanswered = now - answers[-1].received
-        return max(gap.waited if gap else 0, unanswered)
+        # Only with its next answer the client tells for how long it had no processor.
+        if not self._until(lambda: self._received(now)[-1].received > now, SLACK):
+            return self._stage.now() - self._received(now)[-1].received
+        gap = longest(self._received(since), since=since)
+        return gap.waited if gap else 0
 
     def _felt(self, since: int, until: int) -> int:
         """Return the time between two instants to a client that has its processor."""
