@@ -61,7 +61,7 @@ def test_a_late_backup_of_255_vhids_hears_all_that_is_queued_before_it_takes_ove
     with Pair(tmp_path) as lan:
         file = every_vhid(lan)
         lan.run(lan.left, file)
-        lan.until(lambda: all_at(lan, "left"), 30)
+        lan.until(lambda: all_at(lan, "left"))
         right = lan.run(lan.right, file)
         freeze(lan.right)
         lan.look(DOWN_TIME + 2 * LEFT_SKEW / 256)  # Of each vhid several advertisements wait.
