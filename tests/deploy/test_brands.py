@@ -10,7 +10,7 @@ from tests.support.waiting import until
 from carpool.lab.smartos.lab import IMAGE, LX_IMAGE
 
 pytest.importorskip("pyinfra.api")
-pytestmark = [*NEEDS, pytest.mark.timeout(300), pytest.mark.slow]
+pytestmark = [*NEEDS, pytest.mark.timeout(600), pytest.mark.slow]
 
 LX = {
     IMAGE.uuid: LX_IMAGE.uuid,

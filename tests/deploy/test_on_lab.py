@@ -25,7 +25,7 @@ from carpool.lab.smartos.lab import IMAGE
 from carpool.lab.smartos.operator import make_key
 
 pytest.importorskip("pyinfra.api")
-pytestmark = [*NEEDS, pytest.mark.timeout(300)]
+pytestmark = [*NEEDS, pytest.mark.timeout(600)]
 
 
 MOST_WAITED = 2000 * MILLISECOND

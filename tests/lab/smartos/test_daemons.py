@@ -28,7 +28,7 @@ from tests.support.waiting import until
 from carpool.lab.smartos.hypervisor import Hypervisor
 from carpool.lab.zone import Zone
 
-pytestmark = [*NEEDS, pytest.mark.timeout(300)]
+pytestmark = [*NEEDS, pytest.mark.timeout(600)]
 
 CLUSTER = f"""
 [cluster]

@@ -22,7 +22,7 @@ from carpool.lab.smartos.stage import worker
 from carpool.lab.zone import Zone
 
 _BALLAST: Final = "var/tmp/ballast"
-_CONSOLE_SECONDS: Final = 120
+_CONSOLE_SECONDS: Final = 300
 _HOST_KEY: Final = "etc/ssh/ssh_host_ed25519_key"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from carpool.lab.smartos.room import find_tool
 from carpool.lab.zone import Zone
 
-_SECONDS: Final = 120.0
+_SECONDS: Final = 300.0
 _CONFIG: Final = """\
 Host *
     User root
