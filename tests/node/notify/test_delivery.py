@@ -45,7 +45,7 @@ def test_a_job_of_any_size_reaches_the_child_and_its_secret_nobody_else() -> Non
         outcome = deliver(wanted)
     assert (outcome.ok, outcome.lasting) == (True, False), outcome
     assert outcome.said == f"127.0.0.1 port {server.port} has taken it"
-    assert 0 < outcome.duration_ns < 10e9
+    assert 0 < outcome.duration_ns < 30e9
     assert "sesame" not in " ".join(module.command(wanted))
     assert server.requests[0].headers["X-14"] == "x" * 4000
 
@@ -64,7 +64,8 @@ def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_server_that_hangs_is_named_by_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_GRACE", 30_000_000_000)  # its start counts, too
     with odd_server(lambda _: time.sleep(60)) as port:
-        outcome = deliver(job("webhook", url=f"http://127.0.0.1:{port}/", timeout=1))
+        # Time enough to connect and to send.
+        outcome = deliver(job("webhook", url=f"http://127.0.0.1:{port}/", timeout=3))
     assert "while waiting for the answer of 127.0.0.1" in outcome.said
     assert (outcome.ok, outcome.lasting) == (False, False)
 
