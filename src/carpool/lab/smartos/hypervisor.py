@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from ipaddress import IPv4Interface, IPv6Interface
 from os.path import samestat
 from pathlib import Path
@@ -22,6 +23,7 @@ from carpool.lab.smartos.stage import worker
 from carpool.lab.zone import Zone
 
 _BALLAST: Final = "var/tmp/ballast"
+_BALLAST_TRIES: Final = 100
 _CONSOLE_SECONDS: Final = 300
 _HOST_KEY: Final = "etc/ssh/ssh_host_ed25519_key"
 
@@ -125,12 +127,19 @@ class Hypervisor:
                     os.kill(int(entry.name), signal.SIGKILL)
 
     def fill_disk(self, *, free_bytes: int = 0) -> None:
-        """Leave no more than that much room on its disk."""
-        usage = os.statvfs(self.disk)
-        size = usage.f_bavail * usage.f_frsize - free_bytes
+        """Leave no more than that much room on its disk. OSError if that cannot be."""
         with (self.disk / _BALLAST).open("wb") as file:
-            if size > 0:
-                os.posix_fallocate(file.fileno(), 0, size)
+            for left in reversed(range(_BALLAST_TRIES)):
+                usage = os.statvfs(self.disk)
+                size = usage.f_bavail * usage.f_frsize - free_bytes
+                try:
+                    if size > 0:
+                        os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:  # a zone has taken some of it meanwhile, for its logs
+                    if error.errno != ENOSPC or not left:
+                        raise
+                else:
+                    break
 
     def empty_disk(self) -> None:
         """Give the room back that `fill_disk` took."""
