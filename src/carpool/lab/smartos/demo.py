@@ -320,6 +320,7 @@ class _Demo:
         return None if late else answers[-1].zone
 
     def _master(self) -> Node:
+        self._next_answer()
         for node in self._nodes:
             if node.name == self._answering():
                 return node
@@ -332,9 +333,22 @@ class _Demo:
 
     def _wait_since(self, instant: int) -> int:
         """Return the client's longest wait that ended after an instant, or goes on."""
+        if not self._next_answer():
+            return time.monotonic_ns() - self._last()
         gap = longest(self._probe.answers(), since=instant)
-        unanswered = time.monotonic_ns() - self._last()
-        return max(gap.waited if gap else 0, unanswered)
+        return gap.waited if gap else 0
+
+    def _next_answer(self) -> bool:
+        """Wait until the client is answered once more, `SLACK` at most; return whether it was.
+
+        Only with its next answer it tells for how long it had no processor.
+        """
+        now = time.monotonic_ns()
+        while self._last() <= now:
+            if time.monotonic_ns() - now > SLACK:
+                return False
+            time.sleep(_STEP_SECONDS)
+        return True
 
     def _last(self) -> int:
         """Return when the client was last answered."""
