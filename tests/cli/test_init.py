@@ -242,7 +242,7 @@ class Terminal:
         try:
             self._until(lambda: False)
         except EOFError:
-            return self._process.wait(10)
+            return self._process.wait(PATIENCE)
         finally:
             self._process.kill()
             self._process.wait()

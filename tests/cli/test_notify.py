@@ -29,7 +29,7 @@ password_file = "www.key"
 
 def notify(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "carpool", "notify", str(file), "--node", "web1", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def write(folder: Path, text: str) -> Path:

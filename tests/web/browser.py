@@ -52,7 +52,7 @@ def serving(site: Site) -> Iterator[str]:
     finally:
         site.close()
         made.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive()
 
