@@ -20,6 +20,7 @@ from carpool.lab.smartos.stage import CommandError
 
 ZONES: Final = Path("/zones")
 _HOST_LOCK: Final = Path("/.lab/state/lock")
+_REMOVE_SECONDS: Final = 10
 
 Vm: TypeAlias = dict[str, Any]
 """A zone as `vmadm get` prints it."""
@@ -68,8 +69,14 @@ def make(vm: Vm) -> None:
 
 
 def remove(uuid: str) -> None:
-    """Take a zone off the disk; also one that is there by half."""
-    shutil.rmtree(ZONES / uuid, ignore_errors=True)
+    """Take a zone off the disk; also one that is there by half. CommandError if that cannot be."""
+
+    def is_gone() -> bool:
+        # What has only now been killed may have written something meanwhile.
+        shutil.rmtree(ZONES / uuid, ignore_errors=True)
+        return not (ZONES / uuid).exists()
+
+    until(is_gone, _REMOVE_SECONDS, f"{uuid} is being removed")
 
 
 def first_process(uuid: str) -> int | None:
