@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 class Family:
@@ -38,12 +38,12 @@ class Family:
                     self.namespaces |= {(entry / "ns/net").stat().st_ino} - {own}
         return found
 
-    def await_program(self, *arguments: str, seconds: float = 10) -> None:
+    def await_program(self, *arguments: str, seconds: float = PATIENCE) -> None:
         """Wait until a member runs that command line."""
         wanted = "\0".join([*arguments, ""]).encode()
         until(lambda: wanted in map(_command_line, self.alive()), f"{arguments} runs", seconds)
 
-    def all_gone(self, seconds: float = 30) -> None:
+    def all_gone(self, seconds: float = PATIENCE) -> None:
         """Wait until no member lives, nor any process in one of their namespaces."""
 
         def left() -> tuple[list[int], list[str]]:

@@ -9,6 +9,7 @@ import time
 from typing import Self
 
 from tests.support.processes import Family
+from tests.support.waiting import PATIENCE
 
 
 class Terminal:
@@ -51,7 +52,7 @@ class Terminal:
         """Press keys."""
         os.write(self._ours, text.encode())
 
-    def expect(self, text: str, seconds: float = 30) -> None:
+    def expect(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until it writes `text`, after what was expected before."""
         deadline = time.monotonic() + seconds
         while (at := self.text.find(text, self._read_until)) < 0:

@@ -22,7 +22,7 @@ class Shown:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
 
-    def expect(self, text: str, seconds: float = 30) -> None:
+    def expect(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until the text is on the screen."""
         deadline = time.monotonic() + seconds
         while text not in (shown := self._look()):
