@@ -21,8 +21,8 @@ pytestmark = pytest.mark.namespaces
 
 BOTH = {"addresses": [f"{VIP}/16", f"{VIP6}/64"]}
 GUARD_FIRST = {"advskew": {"left": 132, "right": 136}}
-"""The guard's term is 1.34 s, the kernel's 2. With an interval of half a second it would be 1 s,
-and with 0.25 s, which is how often the kernel is told, it may be over before the guard's."""
+"""The guard's term is 1.34 s, the kernel's 2. With an interval of half a second or less it would be
+1 s, and hardly longer than the guard's."""
 
 
 def open_files(pid: int) -> dict[int, str]:

@@ -301,3 +301,15 @@ def test_in_another_profile_the_guard_renews_nothing(bench: Bench) -> None:
 @pytest.fixture
 def guarded() -> Bench:
     return Bench(fast=True)
+
+
+@pytest.mark.parametrize(("interval", "told"), [(250, 1), (125, 2)])
+def test_jitter_leaves_out_no_renewal(interval: int, told: int) -> None:
+    """At a quarter of a second each advertisement renews, also one that is early by a little."""
+    bench = Bench()
+    start = bench.loop.time
+    for number in range(1, 9):
+        early = number % 2 * 4
+        bench.loop.run(start + (number * interval - early) * MS - bench.loop.time)
+        assert bench.advertise()
+    assert len(bench.host.renewed) == 8 // told

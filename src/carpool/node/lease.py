@@ -14,8 +14,10 @@ _KERNEL_LATENESS = SECOND * 7 // 10
 after its lifetime (measured), and the backup needs a moment of its own."""
 _KERNEL_SLACK = SECOND // 2
 """What a kernel lifetime must exceed the interval by, for an advertisement that is late."""
-RENEW_EVERY = SECOND // 4
-"""The kernel is not told more often than that."""
+RENEW_EVERY = SECOND * 6 // 25
+"""The kernel is not told more often than that. A little less than a quarter of a second: at an
+interval of just that, chance would decide which advertisement renews, and after one that does not
+the addresses of a late daemon stay for a quarter of a second less."""
 FAST_LIFETIME = 3
 """Seconds, in the fast profile. The shortest would be far too long for its backups: there the guard
 does the work, and the lifetime is for what stops it as well."""
