@@ -40,6 +40,8 @@ class Recorded(VirtualHost):
     it decides it decides as any other.
     """
 
+    __slots__ = ("tape",)
+
     def __init__(
         self,
         settings: Settings,

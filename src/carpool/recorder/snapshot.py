@@ -8,6 +8,7 @@ part of the host, whose attributes are taken and put back one by one.
 
 from array import array
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
@@ -16,7 +17,7 @@ from operator import sub
 from typing import Any
 
 from carpool.carp.counters import Counters
-from carpool.carp.virtualhost import VirtualHost
+from carpool.carp.virtualhost import ATTRIBUTES, VirtualHost
 
 LEFT_OUT = {
     VirtualHost: {
@@ -121,7 +122,10 @@ def _names(of: object) -> list[str]:
     for kind, names in LEFT_OUT.items():
         if isinstance(of, kind):
             left_out = names
-    return [name for name in getattr(of, "__dict__", ()) if name not in left_out]
+    everything: Iterable[str] = (
+        ATTRIBUTES if isinstance(of, VirtualHost) else getattr(of, "__dict__", ())
+    )
+    return [name for name in everything if name not in left_out]
 
 
 def _put_back(into: object, state: dict[str, Any], where: str) -> list[str]:
