@@ -246,7 +246,7 @@ def test_sigusr2_gives_way_for_3_s_even_to_a_slower_node(tmp_path: Path) -> None
         assert BOW_OUT in [sent.strength for sent in lan.adverts_of(lan.left, since=told)]
         lan.until_holders("left", seconds=4 + MARGIN)
         assert time.monotonic_ns() - told >= 3000 * MS
-        assert lan.shared(told) < 3 * INTERVAL  # Some milliseconds, and a busy machine.
+        assert lan.shared(told) < INTERVAL  # Some milliseconds, and a busy machine.
 
 
 def call(lan: Pair, name: str, other: str) -> None:
