@@ -22,7 +22,7 @@ from carpool.carp.packet import (
     parse_ipv6,
 )
 from carpool.carp.receiver import Receiver
-from carpool.carp.virtualhost import ATTRIBUTES, VirtualHost
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, Rejection
 
 PARSERS = {4: parse_ipv4, 6: parse_ipv6}
@@ -49,7 +49,7 @@ class Target:
 
     def everything(self) -> dict[str, Any]:
         """Return all that the virtual host remembers, but for the count of what it refused."""
-        memory = {name: getattr(self.bench.host, name) for name in ATTRIBUTES}
+        memory = dict(vars(self.bench.host))
         del memory["rejections"], memory["_authenticator"]
         counters = dict(vars(memory.pop("_counters")))
         memory["peers"] = list(memory["peers"])

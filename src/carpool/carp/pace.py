@@ -7,11 +7,6 @@ from carpool.carp.settings import Settings
 class Paced:
     """Has intervals and patience. Whoever changes what they follow from calls `_set_pace`."""
 
-    __slots__ = (
-        *("_demotion", "_masters_interval", "_own_master_down_time", "_patience", "_slowed_to"),
-        *("_wanted_interval", "advskew", "interval", "settings"),
-    )
-
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._demotion = 0

@@ -59,15 +59,6 @@ _IPV4_ALONE = [4]
 class VirtualHost(Paced):
     """The CARP state machine of one vhid. It touches nothing but itself."""
 
-    # In dictionaries so many would not share their keys: 255 of them would crowd out the caches.
-    __slots__ = (
-        *("_advertise_at", "_advertised_at", "_announcements", "_authenticator", "_counters"),
-        *("_effects", "_families", "_heard", "_hold_down_until", "_invitation", "_phase"),
-        *("_preempt_from", "_reassertions_left", "_rulers", "_stand_back_until", "_started"),
-        *("_tie", "_timer_event", "_wait", "master", "peers", "rejections", "rival_heard_at"),
-        *("routine", "seeking", "sources", "state"),
-    )
-
     def __init__(
         self,
         settings: Settings,
@@ -590,7 +581,3 @@ class VirtualHost(Paced):
         Action.DELAY_PREEMPTION: _delay_preemption,
         Action.STAND_BACK: _stand_back,
     }
-
-
-ATTRIBUTES = (*Paced.__slots__, *VirtualHost.__slots__)
-"""All that a virtual host remembers."""

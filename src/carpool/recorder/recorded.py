@@ -40,8 +40,6 @@ class Recorded(VirtualHost):
     it decides it decides as any other.
     """
 
-    __slots__ = ("tape",)
-
     def __init__(
         self,
         settings: Settings,

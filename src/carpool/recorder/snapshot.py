@@ -8,7 +8,6 @@ part of the host, whose attributes are taken and put back one by one.
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
@@ -17,7 +16,7 @@ from operator import sub
 from typing import Any
 
 from carpool.carp.counters import Counters
-from carpool.carp.virtualhost import ATTRIBUTES, VirtualHost
+from carpool.carp.virtualhost import VirtualHost
 
 LEFT_OUT = {
     VirtualHost: {
@@ -122,10 +121,7 @@ def _names(of: object) -> list[str]:
     for kind, names in LEFT_OUT.items():
         if isinstance(of, kind):
             left_out = names
-    everything: Iterable[str] = (
-        ATTRIBUTES if isinstance(of, VirtualHost) else getattr(of, "__dict__", ())
-    )
-    return [name for name in everything if name not in left_out]
+    return [name for name in getattr(of, "__dict__", ()) if name not in left_out]
 
 
 def _put_back(into: object, state: dict[str, Any], where: str) -> list[str]:

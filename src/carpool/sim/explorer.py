@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from enum import Enum
 from ipaddress import ip_address
-from operator import attrgetter
 from typing import Any, Final
 
 from carpool.carp.counters import Counters
@@ -24,7 +23,7 @@ from carpool.carp.election import State
 from carpool.carp.packet import GROUP_V4, TTL, Datagram
 from carpool.carp.settings import Settings
 from carpool.carp.timing import SECOND
-from carpool.carp.virtualhost import ATTRIBUTES, VirtualHost
+from carpool.carp.virtualhost import VirtualHost
 from carpool.carp.wire import Advertisement, decode
 
 BEGIN: Final = 10**18
@@ -36,7 +35,6 @@ OLD: Final = 10 * SECOND
 IRRELEVANT: Final = ("settings", "sources", "rejections", "peers", "_authenticator", "_counters")
 """What of a virtual host does not decide what it does next: every frame is authentic, and no
 counter is refused."""
-RELEVANT: Final = tuple(name for name in ATTRIBUTES if name not in IRRELEVANT)
 
 Choice = tuple[str, int, int]
 """What happens, and to which nodes: ("deliver", sender, receiver), ("crash", node, 0)."""
@@ -80,7 +78,8 @@ def relative(thing: Any, now: int) -> object:
     if is_dataclass(thing):
         return tuple(relative(getattr(thing, one.name), now) for one in fields_of(thing))
     if isinstance(thing, VirtualHost):
-        return tuple(relative(getattr(thing, name), now) for name in RELEVANT)
+        parts = sorted(vars(thing).items())
+        return tuple(relative(value, now) for name, value in parts if name not in IRRELEVANT)
     return tuple(relative(one, now) for one in thing)
 
 
@@ -224,7 +223,7 @@ class Explorer:
         return after
 
     def _copied(self, host: VirtualHost) -> VirtualHost:
-        shared = attrgetter("settings", "_authenticator")(host)
+        shared = (host.settings, vars(host)["_authenticator"])
         return deepcopy(host, {id(one): one for one in shared})
 
     def _change(
