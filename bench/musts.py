@@ -143,10 +143,10 @@ _CROWD = (
     "kernel, which would save the system calls, has little to gain. A short way for what is heard "
     "each second has halved the work of the core for each (30 to 15 us on a busy machine); one for "
     "what is said, with fewer objects and calls on both sides, took 15 % off a master's time and "
-    "12 % off a backup's (beside the version before, in three pairs of rounds). What a virtual "
-    "host remembers is in slots, of which the caches hold more: 6 % off a master's time and 9 % "
-    "off a backup's (beside the version before, at the same time, five rounds). Tried in vain: "
-    "fewer clock readings and calls for what a master says, 4 % of what is not the kernel's."
+    "12 % off a backup's (beside the version before, in three pairs of rounds). Tried in vain: a "
+    "virtual host in slots, of which the caches hold more (3 to 4 % off a master's time, no more "
+    "than two runs of one version differ by), and fewer clock readings and calls for what a master "
+    "says (4 % of what is not the kernel's)."
 )
 _STOP = (
     "It takes the old master's last word, the backup's wake-up, the address put on and announced, "
