@@ -7,22 +7,24 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import pytest
 
 from carpool import __version__, cli
 
 
+def list_into(output: BinaryIO) -> "subprocess.CompletedProcess[bytes]":
+    """Have the listing of all findings written there; return how that ended."""
+    command = [sys.executable, "-P", "-m", "carpool", "explain"]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, check=False)
+
+
 def test_a_reader_that_has_enough_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer) as left:
-        listing = subprocess.run(
-            [sys.executable, "-P", "-m", "carpool", "explain"],
-            stdout=left,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+    with os.fdopen(writer, "wb") as left:
+        listing = list_into(left)
     assert listing.stderr == b""
     assert listing.returncode == 141
 
@@ -30,12 +32,7 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_is_told_in_one_line() -> None:
     with Path("/dev/full").open("wb") as full:
-        listing = subprocess.run(
-            [sys.executable, "-P", "-m", "carpool", "explain"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+        listing = list_into(full)
     assert listing.stderr == b"carpool explain: cannot write: No space left on device\n"
     assert listing.returncode == 2
 
