@@ -11,7 +11,7 @@ from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.namespaces
 
-AT_ONCE = SECOND * 9 // 10
+AT_ONCE = SECOND // 2
 """The second time it would wait for a second."""
 FIRST, SECOND_VIP = "10.7.0.1/24", "10.7.0.2/24"
 

@@ -57,7 +57,7 @@ def test_a_stranger_is_named_and_the_address_announced_again(tmp_path: Path, vip
         since = time.monotonic_ns()
         shout(lan, stranger, vip)
         lan.until(lambda: bool(defences(lan, vip, since)))
-        assert defences(lan, vip, since)[0] - since < GRACE + MARGIN * SECOND
+        assert defences(lan, vip, since)[0] - since < GRACE + SECOND // 2
         mac = lan.mac(stranger).hex(":")
         lan.until_logged(left, f"error   www: {mac} on net0 uses {vip}, and no advertisement")
         lan.until_logged(left, "announcing it again")

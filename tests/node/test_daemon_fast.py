@@ -72,7 +72,7 @@ def test_a_clean_stop_does_not_wait(tmp_path: Path) -> None:
         lan.until(lambda: bool(lan.adverts_of(lan.right, since=stopped)))
         (bow_out,) = lan.adverts_of(lan.left, since=stopped)[-1:]
         # Without the bow-out it would be 200 ms later at least.
-        assert lan.adverts_of(lan.right, since=stopped)[0].when - bow_out.when < 150 * MS
+        assert lan.adverts_of(lan.right, since=stopped)[0].when - bow_out.when < 100 * MS
         assert lan.shared(0) == 0
 
 
